@@ -1,0 +1,71 @@
+"""Every error that a user can meet. Each says what is wrong and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        message: one sentence that names the thing that is wrong.
+        hint: the next step, if there is one.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UnknownName(ZooError):
+    """A model, weights tag, size, recipe or task that does not exist."""
+
+
+class RecipeError(ZooError):
+    """A recipe or a change to one that cannot be read."""
+
+
+class DataError(ZooError):
+    """A file or table of examples that cannot be read."""
+
+
+class BundleError(ZooError):
+    """A folder that is no bundle, or one that is damaged."""
+
+
+class InputError(ZooError):
+    """A text that a model cannot take."""
+
+
+class OptionError(ZooError):
+    """An option with a value that makes no sense."""
+
+
+class TrainingError(ZooError):
+    """A training run that had to stop."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint that cannot be written or read."""
+
+
+class NotSupported(ZooError):
+    """Something that this model cannot do by its nature."""
+
+
+class ZooWarning(UserWarning):
+    """Something that went on, but not quite as asked."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return a hint that names the nearest choice, if any, and all valid ones."""
+    valid = sorted(choices)
+    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    listed = "valid choices: " + ", ".join(valid) if valid else "there is none"
+    return f"did you mean '{near[0]}'? {listed}" if near else listed

@@ -1,0 +1,1 @@
+"""What several papers share unchanged: attention, positions, embeddings."""

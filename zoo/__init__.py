@@ -1,0 +1,138 @@
+"""A zoo of the papers that led from n-grams to GPT: one name, one model, the same few verbs.
+
+    import zoo
+
+    model = zoo.load("vaswani2017")
+    model.predict("I am going to work today.")
+
+Importing this package is light: Keras is imported by the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import zoo.models as _models_package
+from zoo.errors import ZooError, ZooWarning
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.catalog import Card
+    from zoo.pretrained import Pretrained
+    from zoo.recipe import Recipe
+
+    def models() -> list[str]: ...
+
+
+__version__ = "0.1.0"
+__all__ = [
+    "Pretrained",
+    "ZooError",
+    "ZooWarning",
+    "__version__",
+    "build",
+    "card",
+    "load",
+    "models",
+    "train",
+]
+
+
+def load(reference: str | Path, dtype: str | None = None) -> Pretrained:
+    """Return a trained model.
+
+    Args:
+        reference: "vaswani2017", "vaswani2017.tatoeba-en-fr", or the path of a bundle.
+        dtype: Keras dtype policy of the computation, such as "mixed_bfloat16"; None is float32.
+
+    Raises:
+        UnknownName: there is no such model or weights.
+        BundleError: the bundle is incomplete or damaged.
+    """
+    from zoo import pretrained
+
+    return pretrained.load(reference, dtype=dtype)
+
+
+def build(name: str, size: str | None = None, **arguments: Any) -> keras.Model:
+    """Return the paper's model, built and untrained.
+
+    Args:
+        name: a paper of `models()`.
+        size: one of the paper's sizes; the first, which is the paper's own, when None.
+        arguments: the builder's arguments that differ from that size, such as `dropout=0.2`.
+
+    Raises:
+        UnknownName: there is no such paper or size.
+        OptionError: the builder has no such argument.
+    """
+    from zoo import catalog
+
+    entry = catalog.entry(name)
+    model = catalog.builder(entry)(**catalog.arguments(entry, size, arguments))
+    model.build()
+    return model
+
+
+def train(
+    recipe: str | Path | Recipe,
+    out: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Pretrained:
+    """Train a model from scratch and return it; its bundle is in the folder `out`.
+
+    Args:
+        recipe: a recipe's name, its file, or a Recipe.
+        out: where the run and its bundle go; runs/NAME when None.
+        changes: dotted keys to change, as in {"train.updates": 2000}.
+
+    Raises:
+        UnknownName, RecipeError: the recipe or a change to it is wrong.
+        TrainingError: the loss stopped being a number.
+    """
+    from zoo import pretrained
+    from zoo.recipe import Recipe
+    from zoo.recipe import load as load_recipe
+    from zoo.training import loop
+
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    folder = Path(out) if out is not None else Path("runs") / chosen.name
+    return pretrained.load(loop.train(chosen, folder, changes=changes))
+
+
+def card(reference: str) -> Card:
+    """Return the facts of a paper and its weights: sizes, licences, metrics, how to cite."""
+    from zoo import catalog
+
+    return catalog.card(reference)
+
+
+class _CallableModels(ModuleType):
+    """Lets `zoo.models` be the folder of model files and `zoo.models()` the list of papers.
+
+    The import system binds the folder's name here as soon as a model file is imported, which
+    would hide a function of the same name.
+    """
+
+    def __call__(self) -> list[str]:
+        """Return the names of all papers, oldest first."""
+        from zoo import catalog
+
+        return catalog.names()
+
+
+_models_package.__class__ = _CallableModels
+sys.modules[__name__].__dict__["models"] = _models_package
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Pretrained":
+        from zoo.pretrained import Pretrained
+
+        return Pretrained
+    raise AttributeError(f"module 'zoo' has no attribute '{name}'")

@@ -1,0 +1,314 @@
+"""What exists: papers, sizes and weights, read from registry/. Imports no Keras."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
+from zoo.tables import Table, parse, read_toml
+
+
+class Result(Table):
+    """One number that the paper reports; `size` is the model's size it belongs to."""
+
+    data: str
+    metric: str
+    value: float
+    size: str | None = None
+
+
+class Paper(Table):
+    """The paper itself; `introduced` says in one sentence what was new."""
+
+    title: str
+    authors: Annotated[list[str], Field(min_length=1)]
+    year: int
+    venue: str
+    url: str
+    introduced: str
+    results: list[Result] = []
+
+
+class Size(Table):
+    """The builder's arguments and the exact count of trainable parameters that they give."""
+
+    params: Annotated[int, Field(gt=0)]
+    arguments: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_arguments(cls, data: Any) -> Any:
+        # TOML holds the arguments flat beside params.
+        if isinstance(data, dict) and "arguments" not in data:
+            arguments = {key: value for key, value in data.items() if key != "params"}
+            return {key: data[key] for key in ("params",) if key in data} | {"arguments": arguments}
+        return data
+
+
+class Weights(Table):
+    """One set of trained weights: where it lies, what made it, under which licences.
+
+    `bundle` is a folder of registry/bundles; `hub` is a repository with its `revision` (40 hex
+    digits) and the `sha256` of every file. `origin` is "trained here" or "converted from URL".
+    """
+
+    recipe: str
+    size: str
+    license: str
+    data_license: str
+    languages: list[str]
+    origin: str
+    bundle: str | None = None
+    hub: str | None = None
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Weights:
+        if self.bundle is None and self.hub is None:
+            raise ValueError("neither 'bundle' nor 'hub' says where the weights are")
+        if self.hub is not None and (self.revision is None or not self.sha256):
+            raise ValueError("'hub' needs 'revision' and 'sha256'")
+        return self
+
+
+class Entry(Table):
+    """One paper of the zoo. `finetune` names the recipe that fine-tuning starts from, per task."""
+
+    name: str
+    builder: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    task: str
+    paper: Paper
+    sizes: Annotated[dict[str, Size], Field(min_length=1)]
+    weights: dict[str, Weights] = {}
+    default: str | None = None
+    finetune: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Entry:
+        if self.weights and self.default not in self.weights:
+            raise ValueError(f"default '{self.default}' is none of its weights")
+        for tag, weights in self.weights.items():
+            if weights.size not in self.sizes:
+                raise ValueError(f"weights '{tag}' name a size '{weights.size}' that is not there")
+        return self
+
+
+def data_root() -> Path:
+    """Return the folder that holds registry/ and recipes/: inside the wheel, or the checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "_data"
+    return installed if installed.is_dir() else package.parent
+
+
+def names() -> list[str]:
+    """Return the names of all papers, oldest first."""
+    return sorted(_files(), key=lambda name: (entry(name).paper.year, name))
+
+
+def entry(name: str) -> Entry:
+    """Return what the registry says about one paper.
+
+    Raises:
+        UnknownName: there is no paper of that name.
+    """
+    files = _files()
+    if name not in files:
+        raise UnknownName(f"there is no model '{name}'", did_you_mean(name, files))
+    return _read(files[name])
+
+
+def size(found: Entry, name: str | None = None) -> Size:
+    """Return one size of an entry, the first when none is named."""
+    if name is None:
+        return next(iter(found.sizes.values()))
+    if name not in found.sizes:
+        raise UnknownName(f"{found.name} has no size '{name}'", did_you_mean(name, found.sizes))
+    return found.sizes[name]
+
+
+def split_reference(reference: str) -> tuple[Entry, str]:
+    """Return entry and weights tag of "name" or "name.tag"; a bare name gets its default tag.
+
+    Raises:
+        UnknownName: there is no such paper or it has no such weights.
+    """
+    name, dot, tag = reference.partition(".")
+    found = entry(name)
+    if not dot:
+        if found.default is None:
+            raise UnknownName(
+                f"{name} has no trained weights", f"zoo.build('{name}') gives the untrained model"
+            )
+        return found, found.default
+    if tag not in found.weights:
+        raise UnknownName(f"{name} has no weights '{tag}'", did_you_mean(tag, found.weights))
+    return found, tag
+
+
+def find_bundle(reference: str | os.PathLike[str]) -> Path:
+    """Return the folder of a bundle: "name", "name.tag", or the path of a folder.
+
+    A text is a path when it holds a separator or begins with "." or "~"; a name always wins over
+    a folder of that name in the working directory.
+
+    Raises:
+        UnknownName: there is no such paper or weights.
+        BundleError: the folder is not there.
+    """
+    if not _is_path(reference):
+        found, tag = split_reference(str(reference))
+        weights = found.weights[tag]
+        folder = data_root() / "registry" / "bundles" / str(weights.bundle)
+        if weights.bundle is not None and folder.is_dir():
+            return folder
+        raise BundleError(
+            f"the weights {found.name}.{tag} do not come with this installation",
+            f"load them from a checkout, or make them with `zoo train {weights.recipe}`",
+        )
+    path = Path(reference).expanduser()
+    if not path.is_dir():
+        raise BundleError(f"there is no folder {path}", "`zoo list` shows the models by name")
+    return path
+
+
+def builder(found: Entry) -> Callable[..., Any]:
+    """Return the class or function that builds the model; this imports its module and Keras."""
+    module, _, attribute = found.builder.partition(":")
+    made: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return made
+
+
+def arguments(found: Entry, size_name: str | None, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return all arguments of the builder: the size's with `changes` over them.
+
+    Raises:
+        UnknownName: there is no such size.
+        OptionError: the builder has no such argument.
+    """
+    chosen = size(found, size_name).arguments
+    known = ["dtype", "name"]  # Keras' own, which every model takes
+    for parameter in inspect.signature(builder(found)).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            known.append(parameter.name)
+    for name in changes:
+        if name not in known:
+            raise OptionError(f"{found.name} has no argument '{name}'", did_you_mean(name, known))
+    return chosen | changes
+
+
+@dataclass(frozen=True)
+class Card:
+    """The facts of one paper and its weights; `str(card)` is readable text.
+
+    `metrics` holds metrics.json of every set of weights that is here, by tag.
+    """
+
+    entry: Entry
+    tag: str | None
+    metrics: dict[str, dict[str, Any]]
+
+    @property
+    def bibtex(self) -> str:
+        """How to cite the paper."""
+        paper = self.entry.paper
+        fields = {
+            "title": f"{{{paper.title}}}",
+            "author": " and ".join(paper.authors),
+            "booktitle": paper.venue,
+            "year": str(paper.year),
+            "url": paper.url,
+        }
+        body = "".join(f"  {name:<9} = {{{value}}},\n" for name, value in fields.items())
+        return f"@inproceedings{{{self.entry.name},\n{body}}}"
+
+    def __str__(self) -> str:
+        entry, paper = self.entry, self.entry.paper
+        lines = [
+            f"{entry.name}: {paper.title}",
+            f"  {', '.join(paper.authors)}; {paper.venue} {paper.year}; {paper.url}",
+            f"  {paper.introduced}",
+            f"task: {entry.task}",
+            "reported by the paper:",
+            *(f"  {_result(result)}" for result in paper.results),
+            "sizes:",
+            *(f"  {name:<12} {each.params:>13,} parameters" for name, each in entry.sizes.items()),
+            "weights:" if entry.weights else "weights: none",
+        ]
+        for tag, weights in entry.weights.items():
+            default = " (default)" if tag == entry.default else ""
+            lines += [
+                f"  {entry.name}.{tag}{default}: {weights.size}, {' -> '.join(weights.languages)}",
+                f"    {measured(self.metrics.get(tag, {})) or 'not in this installation'}",
+                f"    license {weights.license}; data {weights.data_license}; {weights.origin}, "
+                f"recipe {weights.recipe}",
+            ]
+            if weights.note:
+                lines.append(f"    {weights.note}")
+        return "\n".join([*lines, "cite:", self.bibtex])
+
+
+def card(reference: str) -> Card:
+    """Return the card of "name" or "name.tag"."""
+    if "." in reference:
+        found, tag = split_reference(reference)
+    else:
+        found = entry(reference)
+        tag = found.default or ""
+    return Card(found, tag or None, {each: metrics(found, each) for each in found.weights})
+
+
+def metrics(found: Entry, tag: str) -> dict[str, Any]:
+    """Return metrics.json of one set of weights, empty when they are not in this installation."""
+    try:
+        path = find_bundle(f"{found.name}.{tag}") / "metrics.json"
+        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return held
+    except (BundleError, FileNotFoundError):
+        return {}
+    except ValueError:
+        raise BundleError(f"{path} is not valid JSON", "`git checkout` restores it") from None
+
+
+def measured(held: dict[str, Any]) -> str:
+    """Return the main number of a metrics.json as text, such as "BLEU 45.1"; "" without one."""
+    if "metric" not in held or "value" not in held:
+        return ""
+    return f"{str(held['metric']).upper()} {held['value']:.1f}"
+
+
+def _result(result: Result) -> str:
+    size_name = f" ({result.size})" if result.size else ""
+    return f"{result.data}{size_name}: {result.metric} {result.value}"
+
+
+def _is_path(reference: str | os.PathLike[str]) -> bool:
+    if not isinstance(reference, str):
+        return True
+    return reference.startswith((".", "~")) or "/" in reference or os.sep in reference
+
+
+def _files() -> dict[str, Path]:
+    folder = data_root() / "registry"
+    files = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    if not files:
+        raise ZooError(f"there is no registry in {folder}", "install the package again")
+    return files
+
+
+@functools.cache
+def _read(path: Path) -> Entry:
+    data = read_toml(path, RecipeError)
+    data.setdefault("name", path.stem)
+    return parse(Entry, data, f"registry entry {path.stem}", RecipeError)

@@ -1,0 +1,294 @@
+"""What a training run is: typed, strict, overridable. Numbers and names only; imports no Keras."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from zoo import catalog
+from zoo.errors import RecipeError, UnknownName, did_you_mean
+from zoo.tables import Table, parse, read_toml
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Model(Table):
+    """Which size of the paper's model, and the builder's arguments that differ from that size."""
+
+    size: str
+    arguments: dict[str, Any] = {}
+
+
+class Data(Table):
+    """Which corpus, from which language into which.
+
+    `max_length` counts pieces with the end token; longer pairs are left out of training. `limit`
+    keeps that many training rows. `hub`, `hub_config` and `revision` name the same corpus on the
+    hub, for machines without a ZOO_DATA folder.
+    """
+
+    corpus: str
+    source: str
+    target: str
+    max_length: Positive
+    limit: Positive | None = None
+    hub: str | None = None
+    hub_config: str | None = None
+    revision: str | None = None
+    reverse_source: bool = False
+
+
+class Tokenizer(Table):
+    """How text is cut into pieces; `sample` is how many lines the tokenizer learns from."""
+
+    kind: Literal["sentencepiece"] = "sentencepiece"
+    algorithm: Literal["unigram", "bpe"]
+    vocabulary: Positive
+    shared: bool = True
+    normalization: str = "nmt_nfkc"
+    sample: Positive | None = None
+
+
+class Optimizer(Table):
+    """The update rule; `learning_rate` scales the schedule, `clip_norm` is the global norm."""
+
+    name: Literal["adam", "sgd", "adadelta"]
+    learning_rate: Annotated[float, Field(gt=0)] = 1.0
+    beta_1: Share = 0.9
+    beta_2: Share = 0.999
+    epsilon: Annotated[float, Field(gt=0)] = 1e-7
+    momentum: Share | None = None
+    rho: Share | None = None
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: Annotated[float, Field(gt=0)] | None = None
+
+
+class Schedule(Table):
+    """The learning rate by update: a function of zoo/training/schedules.py and its numbers."""
+
+    name: str
+    warmup: Annotated[int, Field(ge=0)] = 0
+    peak: Annotated[float, Field(gt=0)] | None = None
+    decay: Annotated[float, Field(gt=0)] | None = None
+
+
+class Train(Table):
+    """How long and in which batches.
+
+    `batch_tokens` is the padded target positions of one batch; `buckets` are the padded lengths;
+    `average` is how many of the last checkpoints make the final weights; `patience` is how many
+    epochs may pass without a better validation loss; `jit` None leaves compiling to Keras.
+    """
+
+    updates: Positive
+    updates_per_epoch: Positive
+    batch_tokens: Positive
+    buckets: Annotated[list[Positive], Field(min_length=1)]
+    label_smoothing: Share = 0.0
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    average: Positive = 1
+    patience: Positive | None = None
+    jit: bool | None = None
+
+    @model_validator(mode="after")
+    def _check_buckets(self) -> Train:
+        if self.buckets != sorted(set(self.buckets)):
+            raise ValueError("buckets must be rising numbers")
+        if self.batch_tokens < self.buckets[-1]:
+            raise ValueError(
+                f"batch_tokens {self.batch_tokens} is less than one row of the longest bucket "
+                f"{self.buckets[-1]}"
+            )
+        return self
+
+
+class Evaluate(Table):
+    """What is measured, and how it is decoded.
+
+    The longest output is the input's length plus `max_extra`; `minimum` is the value of the metric
+    that this recipe promises.
+    """
+
+    split: str = "test"
+    metric: Literal["bleu"] = "bleu"
+    beam_size: Positive = 4
+    length_penalty: Annotated[float, Field(ge=0)] = 0.6
+    max_extra: Positive = 50
+    batch_size: Positive = 32
+    minimum: float | None = None
+
+
+class Recipe(Table):
+    """One training run. [smoke] holds the changes that make a seconds-long version of it."""
+
+    name: str
+    paper: str
+    task: Literal["translate"]
+    seed: Annotated[int, Field(ge=0)] = 0
+    model: Model
+    data: Data
+    tokenizer: Tokenizer
+    optimizer: Optimizer
+    schedule: Schedule
+    train: Train
+    evaluate: Evaluate
+    smoke_changes: dict[str, dict[str, Any]] = Field(default={}, alias="smoke")
+
+    def tables(self) -> dict[str, Any]:
+        """Return the recipe as nested dicts, keyed as in TOML."""
+        return self.model_dump(by_alias=True)
+
+    def changed(self, changes: Mapping[str, Any]) -> Recipe:
+        """Return a copy with dotted keys set, as in {"optimizer.learning_rate": 1e-3}.
+
+        Raises:
+            RecipeError: a key does not exist or a value has the wrong type.
+        """
+        tables = self.tables()
+        for key, value in changes.items():
+            _set(tables, key, value)
+        return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
+
+    def smoke(self) -> Recipe:
+        """Return the seconds-long version of this run: the same with its [smoke] table applied."""
+        changes: dict[str, Any] = {}
+        for table, values in self.smoke_changes.items():
+            for key, value in values.items():
+                if table == "model" and key == "arguments":
+                    changes |= {f"model.arguments.{name}": each for name, each in value.items()}
+                else:
+                    changes[f"{table}.{key}"] = value
+        return self.changed(changes)
+
+    def resolved(self) -> Recipe:
+        """Return the recipe with every argument of the builder spelled out and [smoke] dropped.
+
+        The size's arguments come first, then the tokenizer's vocabulary, then the recipe's own.
+        """
+        entry = catalog.entry(self.paper)
+        arguments = dict(catalog.size(entry, self.model.size).arguments)
+        if "vocabulary" in arguments:
+            arguments["vocabulary"] = self.tokenizer.vocabulary
+        tables = self.tables()
+        tables["model"]["arguments"] = arguments | self.model.arguments
+        del tables["smoke"]
+        return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
+
+
+def folder() -> Path:
+    """Return the folder of the recipes that come with the package."""
+    return catalog.data_root() / "recipes"
+
+
+def names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in folder().glob("*.toml"))
+
+
+def load(name: str | Path) -> Recipe:
+    """Return the recipe of that name, or the one in that file.
+
+    Raises:
+        UnknownName: there is no recipe of that name.
+        RecipeError: the file cannot be read, or a key or value in it is wrong.
+    """
+    path = Path(name)
+    if isinstance(name, str) and path.suffix != ".toml" and path.name == name:
+        path = folder() / f"{name}.toml"
+        if not path.is_file():
+            raise UnknownName(f"there is no recipe '{name}'", did_you_mean(name, names()))
+    elif path.is_dir():
+        path = path / "recipe.toml"
+    data = read_toml(path, RecipeError)
+    data.setdefault("name", path.stem)
+    return loads(data, where=f"recipe {path.stem if path.parent == folder() else path}")
+
+
+def loads(data: Mapping[str, Any] | str, where: str = "recipe") -> Recipe:
+    """Return the recipe in a TOML text or in nested tables; [smoke] is checked as well."""
+    if isinstance(data, str):
+        try:
+            data = tomllib.loads(data)
+        except tomllib.TOMLDecodeError as failure:
+            raise RecipeError(f"{where} is not valid TOML: {failure}") from None
+    recipe = parse(Recipe, dict(data), where, RecipeError)
+    try:
+        recipe.smoke()
+    except RecipeError as failure:
+        raise RecipeError(f"{where} [smoke]: {failure.message}", failure.hint) from None
+    return recipe
+
+
+def dumps(recipe: Recipe) -> str:
+    """Return the recipe as TOML text, which `loads` reads back to an equal recipe."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(recipe.tables()))
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Return key and value of a shell's `optimizer.learning_rate=1e-3`.
+
+    The value is read as TOML; `none` unsets a key; anything else is text.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(
+            f"'{text}' is no change to a recipe", "write KEY=VALUE, as in train.updates=2000"
+        )
+    key, value = key.strip(), value.strip()
+    if value.lower() == "none":
+        return key, None
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return key, value
+    return key, parsed["value"] if set(parsed) == {"value"} else value
+
+
+def _set(tables: dict[str, Any], key: str, value: Any) -> None:
+    """Set one dotted key in place; only [model.arguments] takes names that are not there yet."""
+    *path, last = key.split(".")
+    here: Any = tables
+    for depth, part in enumerate(path):
+        if not isinstance(here, dict) or part not in here or not isinstance(here[part], dict):
+            raise _unknown_key(tables, key, ".".join(path[:depth]))
+        here = here[part]
+    if path != ["model", "arguments"]:
+        if last not in here or key == "smoke" or path[:1] == ["smoke"]:
+            raise _unknown_key(tables, key, ".".join(path))
+        if isinstance(here[last], dict) and key != "model.arguments":
+            valid = ", ".join(f"{key}.{name}" for name in here[last])
+            raise RecipeError(f"'{key}' is a table, not a value", f"set one of its keys: {valid}")
+    here[last] = copy.deepcopy(value)
+
+
+def _unknown_key(tables: dict[str, Any], key: str, holder: str) -> RecipeError:
+    def dotted(table: dict[str, Any], prefix: str) -> list[str]:
+        found: list[str] = []
+        for name, value in table.items():
+            if isinstance(value, dict) and (prefix + name) != "model.arguments":
+                found += dotted(value, f"{prefix}{name}.")
+            else:
+                found.append(prefix + name)
+        return found
+
+    tables = {name: value for name, value in tables.items() if name != "smoke"}
+    valid = dotted(tables, "")
+    same_table = [name for name in valid if holder and name.startswith(f"{holder}.")]
+    return RecipeError(f"a recipe has no key '{key}'", did_you_mean(key, same_table or valid))
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy without the keys that are None, which TOML cannot hold; no default is lost."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None and not (key == "smoke" and not value)
+    }

@@ -1,0 +1,81 @@
+"""Strict tables: TOML in, typed values out; an unknown key is an error that says what was meant."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from zoo.errors import ZooError, did_you_mean
+
+
+class Table(BaseModel):
+    """Base of all tables of recipes and registry entries: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        # Before pydantic's own check, because only here both the key and its neighbours are known.
+        if isinstance(data, dict):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for key in data:
+                if key not in known:
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "there is no key '{key}'",
+                        {"key": str(key), "hint": did_you_mean(str(key), known)},
+                    )
+        return data
+
+
+AnyTable = TypeVar("AnyTable", bound=Table)
+
+
+def parse(table: type[AnyTable], data: dict[str, Any], where: str, error: type[ZooError]) -> AnyTable:
+    """Return `data` as a `table`, or raise `error` with the first thing that is wrong.
+
+    Args:
+        table: the class to fill.
+        data: what a TOML file holds.
+        where: the name of the file or recipe, which begins the message.
+        error: the class of error to raise.
+    """
+    try:
+        return table.model_validate(data)
+    except ValidationError as failure:
+        first = failure.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"]]
+        if first["type"] == "missing":
+            holder = f" in [{'.'.join(path[:-1])}]" if path[:-1] else ""
+            raise error(f"{where}: the key '{path[-1]}' is missing{holder}") from None
+        if first["type"] == "unknown_key":
+            holder = f" in [{'.'.join(path)}]" if path else ""
+            context = first["ctx"]
+            raise error(
+                f"{where}: there is no key '{context['key']}'{holder}", context["hint"]
+            ) from None
+        problem = first["msg"].removeprefix("Value error, ")
+        problem = problem[:1].lower() + problem[1:]
+        place = ".".join(path)
+        if place and not isinstance(first["input"], dict):
+            place += f" = {first['input']!r}"
+        raise error(": ".join(part for part in (where, place, problem) if part)) from None
+
+
+def read_toml(path: Path, error: type[ZooError]) -> dict[str, Any]:
+    """Return what the TOML file `path` holds; raise `error` if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise error(f"{path} is not UTF-8", "save the file as UTF-8") from None
+    except OSError as failure:
+        raise error(f"{path} cannot be read: {failure.strerror}") from None
+    except tomllib.TOMLDecodeError as failure:
+        raise error(f"{path} is not valid TOML: {failure}") from None

@@ -7,227 +7,367 @@
     golden.json         a few inputs with their outputs
     history.csv         the training curve
     README.md, LICENSE  the model card and the licence of the weights
-    bundle.json         format number, size and sha256 of each file that a model is read from
+    bundle.json         format number, size and sha256 of every file but the last two
 
-A bundle holds no pickles and nothing that is run. Its files lie flat in the folder.
+A bundle holds no pickles and nothing that is run. Its files lie flat in the folder; README.md and
+LICENSE may be edited by hand.
 """
 
 from __future__ import annotations
 
-import collections
+import contextlib
+import csv
+import hashlib
+import importlib.metadata
+import io
+import json
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import catalog, model_card
+from zoo import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
+from zoo.weights import arrays, load_weights, read_weights, save_weights, variables
 
 if TYPE_CHECKING:
     import keras
 
+    from zoo.text import SentencePieceTokenizer
+
+__all__ = [
+    "Bundle", "arrays", "build_model", "empty_model", "load_weights", "read", "read_weights",
+    "recover", "rewrite", "save_weights", "variables", "verify", "write",
+]  # fmt: skip
+
 FORMAT = 1
-STORED = ("float16", "bfloat16", "float32")
+MANIFEST = "bundle.json"
+REQUIRED = ("recipe.toml", "model.safetensors")
+EDITABLE = ("README.md", "LICENSE")
+POLICIES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
-# Weights
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle: where it lies and what its text files say."""
+
+    folder: Path
+    recipe: recipes.Recipe
+    metrics: dict[str, Any]
+    golden: dict[str, Any]
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "model.safetensors"
 
 
-def variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
-    """Name every weight of a built model by the path of public attributes that leads to it.
-
-    Lists of layers contribute their index, the leaf is the variable's own name:
-    `encoder_layers.0.attention.query.kernel`. A shared variable appears once, under its shortest
-    path (the alphabetically first of equals). Seed generators and metrics are left out. Order and
-    names do not depend on the backend or on how often the process has built models.
-
-    Raises:
-        BundleError: a weight is not reachable by public names, or two share one name.
-    """
-    found: dict[str, keras.Variable] = {}
-    seen_layers = {id(model)}
-    seen_variables: set[int] = set()
-    queue = collections.deque([("", model)])
-    while queue:  # breadth first, so that the shortest path names what is shared
-        path, layer = queue.popleft()
-        own = {id(variable): variable for variable in _own_weights(layer)}
-        for variable in own.values():
-            if id(variable) in seen_variables:
-                continue
-            name = f"{path}{variable.name}"
-            if name in found:
-                raise BundleError(
-                    f"two weights of {type(model).__name__} are both called '{name}'",
-                    "give each variable of a layer its own name",
-                )
-            seen_variables.add(id(variable))
-            found[name] = variable
-        for name, child in _children(layer):
-            if id(child) not in seen_layers:
-                seen_layers.add(id(child))
-                queue.append((f"{path}{name}.", child))
-    for variable in model.weights:
-        if id(variable) not in seen_variables:
-            raise BundleError(
-                f"the weight '{variable.path}' of {type(model).__name__} has no public path",
-                "hold its layer in an attribute whose name does not begin with an underscore",
-            )
-    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+# Folders
 
 
-def _own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """Return the variables that this layer made itself, not those of the layers inside it."""
-    # Keras has no public word for these two lists; the check in `variables` notices if they change.
-    return [*layer._trainable_variables, *layer._non_trainable_variables]
-
-
-def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Yield (attribute name, layer) of the layers held in public attributes, sorted by name."""
-    import keras
-
-    attributes = dict(vars(layer))
-    attributes.update(attributes.get("_modules", {}))  # on PyTorch layers are kept there
-    for name in sorted(attributes):
-        value = attributes[name]
-        if name.startswith("_"):
-            continue
-        if isinstance(value, keras.layers.Layer):
-            yield name, value
-        elif isinstance(value, (list, tuple)):
-            for index, item in enumerate(value):
-                if isinstance(item, keras.layers.Layer):
-                    yield f"{name}.{index}", item
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts layer 2 before layer 10."""
-    parts = name.split(".")
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
-
-
-def arrays(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return a copy of every weight as NumPy, keyed as in a bundle."""
-    import keras
-
-    return {
-        name: np.array(keras.ops.convert_to_numpy(variable))
-        for name, variable in variables(model).items()
-    }
-
-
-def save_weights(
-    path: str | Path,
-    weights: keras.Model | Mapping[str, np.ndarray],
+def write(
+    folder: str | Path,
+    *,
+    model: keras.Model | Mapping[str, np.ndarray],
+    recipe: recipes.Recipe,
+    tokenizers: tuple[SentencePieceTokenizer, SentencePieceTokenizer],
+    metrics: Mapping[str, Any] | None = None,
+    golden: Mapping[str, Any] | None = None,
+    history: Sequence[Mapping[str, Any]] | None = None,
+    card: str | None = None,
+    license: str | None = None,
     dtype: str = "float16",
-) -> None:
-    """Write weights as safetensors; integers and booleans keep their type.
+) -> Path:
+    """Write a bundle and return its folder.
+
+    Everything is written into a sibling folder first and swapped in by renaming, so that an
+    existing bundle stays whole if the disk fills up or the process is killed. Files that were
+    added to an existing bundle by hand are kept.
 
     Args:
-        path: the file, overwritten. Written in place: write aside and rename to replace safely.
-        weights: a built model, or arrays keyed as `variables` keys them.
-        dtype: how numbers are stored, "float16", "bfloat16" or "float32".
+        folder: a new or empty folder, or an existing bundle, which is replaced.
+        model: a built model, or its weights as arrays keyed by `variables`.
+        recipe: written resolved, that is with every argument of the builder.
+        tokenizers: the source's and the target's, the same object twice if they are shared.
+        history: one row per epoch.
+        card, license: README.md and LICENSE; None generates both from recipe, metrics, registry.
+        dtype: how weights are stored.
 
     Raises:
-        BundleError: a weight is not finite, does not fit float16, or the disk refuses.
+        BundleError: the folder holds something else, or the disk refuses.
     """
-    import ml_dtypes
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from zoo.text import save_tokenizers
 
-    if dtype not in STORED:
-        raise OptionError(f"weights cannot be stored as '{dtype}'", did_you_mean(dtype, STORED))
-    target = np.dtype(ml_dtypes.bfloat16) if dtype == "bfloat16" else np.dtype(dtype)
-    tensors = {}
-    for name, array in (weights if isinstance(weights, Mapping) else arrays(weights)).items():
-        array = np.asarray(array)
-        if array.dtype.kind in "fV":  # ml_dtypes are of kind V
-            stored = _narrowed(name, array.astype(np.float32), target)
-        else:
-            stored = array
-        # safetensors reads the buffer as it lies and would store a transposed view wrongly
-        tensors[name] = np.require(stored, requirements="C")
-    try:
-        # one metadata key only: the order of several is random, and equal weights give equal files
-        save_file(tensors, str(path), metadata={"format": "paperzoo"})
-    except SafetensorError as error:
+    resolved = recipe.resolved()
+    weights = model if isinstance(model, Mapping) else arrays(model)
+    texts = {"recipe.toml": recipes.dumps(resolved)}
+    if metrics is not None:
+        texts["metrics.json"] = _json(metrics)
+    if golden is not None:
+        texts["golden.json"] = _json(golden)
+    if history:
+        texts["history.csv"] = _csv(history)
+    if card is None:
+        card = model_card.text(resolved, metrics or {}, sum(map(np.size, weights.values())))
+    texts["README.md"] = card
+    if license is None:
+        license = model_card.license_text(resolved)
+    texts["LICENSE"] = license
+    with _replacing(Path(folder)) as staged:
+        save_weights(staged / "model.safetensors", weights, dtype)
+        save_tokenizers(staged, *tokenizers)
+        for name, content in texts.items():
+            (staged / name).write_text(content, encoding="utf-8", newline="\n")
+        _write_manifest(staged)
+    return Path(folder)
+
+
+def rewrite(folder: str | Path, changes: Mapping[str, str | Mapping[str, Any]]) -> Path:
+    """Replace some text files of a bundle, as atomically as `write` does; a mapping becomes JSON.
+
+    `rewrite(folder, {"metrics.json": {...}, "README.md": "..."})`.
+    """
+    folder = read(folder).folder
+    with _replacing(folder) as staged:
+        for name in [*_manifest(folder)["files"], *EDITABLE]:
+            if name not in changes and (folder / name).exists():
+                shutil.copyfile(folder / name, staged / name)
+        for name, content in changes.items():
+            text = content if isinstance(content, str) else _json(content)
+            (staged / _plain(name, folder)).write_text(text, encoding="utf-8", newline="\n")
+        _write_manifest(staged)
+    return folder
+
+
+def read(folder: str | Path) -> Bundle:
+    """Verify a bundle and return it.
+
+    Raises:
+        BundleError: see `verify`.
+        RecipeError: its recipe needs another version of the package.
+    """
+    folder = Path(folder).expanduser()
+    recover(folder)
+    verify(folder)
+    text = (folder / "recipe.toml").read_text(encoding="utf-8")
+    return Bundle(
+        folder,
+        recipes.loads(text, where=f"{folder / 'recipe.toml'}"),
+        _read_json(folder / "metrics.json"),
+        _read_json(folder / "golden.json"),
+    )
+
+
+def verify(folder: str | Path) -> None:
+    """Check that a folder is a bundle and that its files are those that were written.
+
+    Raises:
+        BundleError: no bundle (which file is missing), one of a newer format (what to install), a
+            truncated or altered file (which), a file name that leaves the folder.
+    """
+    folder = Path(folder)
+    files = _manifest(folder)["files"]
+    for name in REQUIRED:
+        if name not in files:
+            raise BundleError(f"{folder} is no bundle: {name} is missing", _HOLDS)
+    again = "fetch or copy the bundle again, or restore it with `git checkout`"
+    for name, facts in files.items():
+        path = folder / _plain(name, folder)
+        if not path.is_file():
+            raise BundleError(f"{folder} is not complete: {name} is missing", again)
+        size = path.stat().st_size
+        if size != facts["bytes"]:
+            state = "truncated" if size < facts["bytes"] else "altered"
+            raise BundleError(
+                f"{path} is {state}: {size:,} bytes instead of {facts['bytes']:,}", again
+            )
+        if _sha256(path) != facts["sha256"]:
+            raise BundleError(f"{path} was altered since the bundle was written", again)
+
+
+def recover(folder: Path) -> None:
+    """Bring a bundle back that a kill left under its temporary name, if there is one."""
+    previous = _previous(folder)
+    if previous.is_dir() and not folder.exists():
+        previous.rename(folder)
+
+
+_HOLDS = (
+    f"a bundle holds {MANIFEST}, {', '.join(REQUIRED)} and a tokenizer; "
+    "`zoo list` shows the models that have names"
+)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise BundleError(f"there is no folder {folder}", "`zoo list` shows the models by name")
+    if not (folder / MANIFEST).is_file():
+        raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing", _HOLDS)
+    found = _read_json(folder / MANIFEST)
+    number, files = found.get("format"), found.get("files")
+    if isinstance(number, int) and number > FORMAT:
         raise BundleError(
-            f"cannot write {path}: {error}", "free some space or choose another folder"
-        ) from error
-
-
-def _narrowed(name: str, array: np.ndarray, target: np.dtype) -> np.ndarray:
-    """Cast float32 to the stored type, refusing what would come back as something else."""
-    if not np.isfinite(array).all():
-        raise BundleError(f"the weight '{name}' is not finite", "do not save a diverged model")
-    with np.errstate(over="ignore"):
-        stored = array.astype(target)
-    if not np.isfinite(stored.astype(np.float32)).all():
-        raise BundleError(
-            f"the weight '{name}' holds {np.abs(array).max():.3g}, too large for {target.name}",
-            "store it as bfloat16 or float32",
+            f"{folder} has bundle format {number}, written by paperzoo {found.get('paperzoo')}; "
+            f"this paperzoo reads formats up to {FORMAT}",
+            f'pip install --upgrade "paperzoo>={found.get("paperzoo")}"',
         )
-    return stored
+    well_formed = isinstance(files, dict) and all(
+        isinstance(facts, dict) and {"bytes", "sha256"} <= set(facts) for facts in files.values()
+    )
+    if not isinstance(number, int) or not well_formed:
+        raise BundleError(f"{folder / MANIFEST} is no bundle manifest", "fetch the bundle again")
+    return found
 
 
-def load_weights(path: str | Path, model: keras.Model) -> None:
-    """Fill a built model from a safetensors file, tensor by tensor.
-
-    Names and shapes are compared first, so that a file that does not fit changes nothing.
-    Stored numbers are converted to each variable's own type.
-
-    Raises:
-        BundleError: unreadable file; missing, surplus or differently shaped tensors, by name.
-    """
-    wanted = variables(model)
-    with _opened(path) as tensors:
-        names = set(tensors.keys())
-        where = f"{path} does not fit {type(model).__name__}"
-        hint = "the weights belong to another model, size or version of the recipe"
-        if missing := [name for name in wanted if name not in names]:
-            raise BundleError(f"{where}: {_some(missing)} missing", hint)
-        if surplus := sorted(names - set(wanted)):
-            raise BundleError(f"{where}: {_some(surplus)} not in the model", hint)
-        for name, variable in wanted.items():
-            shape = tuple(tensors.get_slice(name).get_shape())
-            if shape != tuple(variable.shape):
-                raise BundleError(
-                    f"{where}: '{name}' is {_shape(shape)} in the file, "
-                    f"{_shape(tuple(variable.shape))} in the model",
-                    hint,
-                )
-        for name, variable in wanted.items():
-            variable.assign(_widened(tensors.get_tensor(name)))
+def _write_manifest(folder: Path) -> None:
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.name not in EDITABLE
+    }
+    manifest = {"format": FORMAT, "paperzoo": _version(), "files": files}
+    (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8", newline="\n")
 
 
-def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the tensors of a safetensors file, floats as float32."""
-    with _opened(path) as tensors:
-        return {name: _widened(tensors.get_tensor(name)) for name in tensors.keys()}  # noqa: SIM118
-
-
-def _opened(path: str | Path) -> Any:
-    import ml_dtypes  # noqa: F401  gives NumPy its bfloat16
-    from safetensors import SafetensorError, safe_open
-
-    if not os.path.isfile(path):
-        raise BundleError(f"there is no file {path}", "check the path")
-    try:
-        return safe_open(str(path), framework="np")
-    except SafetensorError as error:
+def _plain(name: str, folder: Path) -> str:
+    """Return a file name that stays inside the folder, or refuse it."""
+    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
         raise BundleError(
-            f"{path} is truncated or no safetensors file ({error})", "fetch or write it again"
-        ) from error
+            f"{folder / MANIFEST} names a file '{name}', which is not inside the bundle",
+            "do not use this bundle: ask whoever made it",
+        )
+    return name
 
 
-def _widened(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype.kind in "fV" else array
+@contextlib.contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` when the block succeeds."""
+    folder = folder.expanduser().resolve()  # a link keeps pointing to the new bundle
+    parent, previous = folder.parent, _previous(folder)
+    staged = parent / f".{folder.name}.writing-{os.getpid()}"
+    try:
+        recover(folder)
+        if folder.exists() and not folder.is_dir():
+            raise BundleError(f"{folder} is a file", "name a folder")
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+            raise BundleError(
+                f"{folder} exists and is no bundle: {MANIFEST} is missing",
+                "name a new folder, or remove this one",
+            )
+        _finish(previous, folder)
+        for leftover in parent.glob(f".{folder.name}.writing-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        staged.mkdir(parents=True)
+        yield staged
+        for path in staged.iterdir():
+            _flush(path)
+        _flush(staged)
+        if folder.exists():
+            folder.rename(previous)
+        staged.rename(folder)
+        _flush(parent)
+        _finish(previous, folder)
+    except BaseException as error:
+        recover(folder)
+        shutil.rmtree(staged, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise BundleError(
+                f"cannot write {folder}: {error.strerror or error}",
+                "free some space or choose another folder; what was there before is untouched",
+            ) from error
+        raise
 
 
-def _some(names: list[str], most: int = 3) -> str:
-    listed = ", ".join(f"'{name}'" for name in names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+def _finish(previous: Path, folder: Path) -> None:
+    """Move what does not belong to the replaced bundle into the new one, then remove the old."""
+    if not previous.is_dir():
+        return
+    belongs = {MANIFEST, *EDITABLE, *_read_json(previous / MANIFEST).get("files", {})}
+    for path in previous.iterdir():
+        if path.name not in belongs and not (folder / path.name).exists():
+            path.rename(folder / path.name)
+    shutil.rmtree(previous)
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return "(" + " x ".join(map(str, shape)) + ")"
+def _previous(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.previous"
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or the entries of a folder are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return what a JSON file holds, {} if there is none."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise BundleError(f"{path} is not valid JSON", "fetch the bundle again") from error
+    return held if isinstance(held, dict) else {}
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("paperzoo")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+# Models
+
+
+def build_model(bundle: Bundle, dtype: str | None = None) -> keras.Model:
+    """Return the bundle's model with its weights; no random ones are drawn first.
+
+    Args:
+        dtype: a Keras dtype policy for the computation; None is float32.
+    """
+    model = empty_model(bundle.recipe, dtype)
+    load_weights(bundle.weights, model)
+    return model
+
+
+def empty_model(recipe: recipes.Recipe, dtype: str | None = None) -> keras.Model:
+    """Return the model of a recipe, built, with all weights zero."""
+    from zoo.layers.initialisation import skipped
+
+    dtype = dtype or "float32"
+    if dtype not in POLICIES:
+        raise OptionError(f"there is no dtype '{dtype}'", did_you_mean(dtype, POLICIES))
+    entry = catalog.entry(recipe.paper)
+    arguments = catalog.arguments(entry, recipe.model.size, dict(recipe.model.arguments))
+    with skipped():
+        model = catalog.builder(entry)(**arguments, dtype=dtype)
+        model.build()
+    return model

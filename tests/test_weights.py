@@ -1,0 +1,169 @@
+"""Weights: their names, and what safetensors files hold them or are refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from zoo import bundle, weights
+from zoo.errors import BundleError, OptionError
+
+
+# Names of weights
+
+
+class Block(keras.layers.Layer):
+    def __init__(self, embedding):
+        super().__init__()
+        self.query = keras.layers.Dense(4)
+        self.dropout = keras.layers.Dropout(0.1)
+        self.shared = embedding
+
+    def build(self, input_shape=None):
+        self.query.build((None, 4))
+        self.scale = self.add_weight(shape=(2,), name="scale", initializer="ones")
+        self.built = True
+
+
+class Model(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.embedding = keras.layers.Embedding(7, 4)
+        self.blocks = [Block(self.embedding) for _ in range(11)]
+        self.norm = keras.layers.BatchNormalization()
+        self.seed = keras.random.SeedGenerator(1)
+
+    def build(self, input_shape=None):
+        for layer in (self.embedding, *self.blocks):
+            layer.build()
+        self.norm.build((None, 4))
+        self.built = True
+
+
+def test_weights_are_named_by_attribute_path():
+    model = Model()
+    model.build()
+    model.compile("adam", "mse", metrics=["mae"])
+    names = list(bundle.variables(model))
+    block = ["query.bias", "query.kernel", "scale"]
+    assert names == [
+        *(f"blocks.{index}.{name}" for index in range(11) for name in block),
+        "embedding.embeddings",  # shared with every block, stored once under its shortest path
+        "norm.beta", "norm.gamma", "norm.moving_mean", "norm.moving_variance",
+    ]  # fmt: skip
+    assert len(names) == len(model.weights)
+
+
+def test_names_are_the_same_in_the_next_model_of_the_process():
+    first, second = Model(), Model()
+    first.build(), second.build()
+    assert list(bundle.variables(first)) == list(bundle.variables(second))
+
+
+def test_a_weight_without_a_public_path_is_an_error():
+    model = Model()
+    model._hidden = keras.layers.Dense(3)
+    model._hidden.build((None, 2))
+    model.build()
+    with pytest.raises(BundleError, match="no public path"):
+        bundle.variables(model)
+
+
+def test_two_weights_of_one_name_are_an_error():
+    layer = keras.layers.Layer()
+    layer.add_weight(shape=(1,), name="kernel")
+    layer.add_weight(shape=(2,), name="kernel")
+    with pytest.raises(BundleError, match="both called 'kernel'"):
+        bundle.variables(layer)
+
+
+# Files of weights
+
+
+@pytest.mark.parametrize(
+    ("dtype", "apart"), [("float16", 5e-4), ("bfloat16", 4e-3), ("float32", 0.0)]
+)
+def test_weights_come_back(tmp_path, dtype, apart):
+    first, second = Model(), Model()
+    first.build(), second.build()
+    bundle.save_weights(tmp_path / "w.safetensors", first, dtype)
+    bundle.load_weights(tmp_path / "w.safetensors", second)
+    before, after = bundle.arrays(first), bundle.arrays(second)
+    for name in before:
+        np.testing.assert_allclose(after[name], before[name], rtol=apart, atol=1e-7, err_msg=name)
+
+
+def test_weights_of_every_layout_are_stored_as_they_read(tmp_path):
+    arrays = {"transposed": np.arange(6.0).reshape(2, 3).T, "scalar": np.float32(3), "n": [1, 2]}
+    bundle.save_weights(tmp_path / "w.safetensors", arrays, "float32")
+    read = bundle.read_weights(tmp_path / "w.safetensors")
+    assert set(read) == set(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+def test_equal_weights_give_equal_files(tmp_path, tiny_bundle):
+    arrays = bundle.read_weights(tiny_bundle / "model.safetensors")
+    bundle.save_weights(tmp_path / "w.safetensors", dict(reversed(arrays.items())))
+    saved = (tmp_path / "w.safetensors").read_bytes()
+    assert saved == (tiny_bundle / "model.safetensors").read_bytes()
+
+
+def test_what_cannot_be_stored_is_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(BundleError, match=r"'a' holds 1e\+05, too large for float16"):
+        bundle.save_weights(path, {"a": np.array([1e5])})
+    bundle.save_weights(path, {"a": np.array([1e5])}, "bfloat16")
+    with pytest.raises(BundleError, match="'a' is not finite"):
+        bundle.save_weights(path, {"a": np.array([np.nan])})
+    with pytest.raises(OptionError, match="did you mean 'float16'"):
+        bundle.save_weights(path, {}, "floot16")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_message():
+    with pytest.raises(BundleError, match="cannot write /dev/full"):
+        bundle.save_weights("/dev/full", {"a": np.zeros(3)})
+
+
+def test_weights_that_do_not_fit_change_nothing(tmp_path):
+    model = Model()
+    model.build()
+    before = bundle.arrays(model)
+    path = tmp_path / "w.safetensors"
+
+    def refused(arrays, message):
+        bundle.save_weights(path, arrays)
+        with pytest.raises(BundleError, match=message):
+            bundle.load_weights(path, model)
+        for name, array in bundle.arrays(model).items():
+            np.testing.assert_array_equal(array, before[name])
+
+    other = {name: array + 1 for name, array in before.items()}
+    lacking = {name: array for name, array in other.items() if name != "norm.beta"}
+    refused(lacking, "does not fit Model: 'norm.beta' missing")
+    refused({**other, "norm.delta": np.zeros(2)}, "'norm.delta' not in the model")
+    refused(
+        {**other, "norm.beta": np.zeros(5)},
+        r"'norm.beta' is \(5\) in the file, \(4\) in the model",
+    )
+
+
+@pytest.mark.parametrize("length", [4, 20, 200, -1])
+def test_a_truncated_file_of_weights_is_named(tiny_bundle, tmp_path, length):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes((tiny_bundle / "model.safetensors").read_bytes()[:length])
+    with pytest.raises(BundleError, match=r"w\.safetensors is truncated"):
+        bundle.read_weights(path)
+
+
+def test_bundles_never_open_pickles():
+    for module in (bundle, weights):
+        assert "pickle" not in {name for name in vars(module)}
+        source = Path(module.__file__).read_text()
+        assert "import pickle" not in source
+        assert "allow_pickle" not in source

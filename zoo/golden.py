@@ -1,0 +1,82 @@
+"""Golden outputs: what a model answered when it was made, so that a later load can be checked.
+
+Texts tell whether the whole way from text to text still works; a slice of the logits tells whether
+the numbers do, and how far off they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from zoo.errors import BundleError
+
+POSITIONS, IDS = 4, 8
+TOLERANCE = 2e-3  # between backends, float32: about 1e-4 was seen
+
+
+class _Task(Protocol):
+    model: Any
+    source_tokenizer: Any
+    target_tokenizer: Any
+
+    def predict(self, texts: list[str]) -> list[str]: ...
+
+    def score(self, sources: list[str], targets: list[str]) -> np.ndarray: ...
+
+
+def record(task: _Task, texts: Sequence[str]) -> dict[str, Any]:
+    """Return golden outputs of a few texts: the task's answers, their scores, a slice of logits.
+
+    Record them from weights as they are stored: rounding to 16 bits changes logits by more than
+    the tolerance.
+    """
+    texts = list(texts)
+    outputs = task.predict(texts)
+    return {
+        "inputs": texts,
+        "outputs": outputs,
+        "log_probabilities": [round(float(x), 4) for x in task.score(texts, outputs)],
+        "logits": np.round(_logits(task, texts[0], outputs[0]), 5).tolist(),
+    }
+
+
+def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) -> None:
+    """Compare a model with its golden outputs.
+
+    Raises:
+        BundleError: naming the first text or number that differs.
+    """
+    hint = "the package or its backend computes something else than when the bundle was made"
+    inputs, outputs = golden["inputs"], golden["outputs"]
+    found = _logits(task, inputs[0], outputs[0])
+    wanted = np.array(golden["logits"], dtype=np.float32)
+    if found.shape != wanted.shape:
+        raise BundleError(f"golden logits have shape {wanted.shape}, now {found.shape}", hint)
+    if (apart := float(np.abs(found - wanted).max())) > tolerance:
+        raise BundleError(f"logits differ from the golden ones by {apart:.2g}", hint)
+    scores = task.score(inputs, outputs)
+    for text, score, known in zip(inputs, scores, golden["log_probabilities"], strict=True):
+        if abs(float(score) - known) > 10 * tolerance:
+            raise BundleError(f"the score of '{text}' is {score:.4f}, was {known:.4f}", hint)
+    for text, output, known in zip(inputs, task.predict(inputs), outputs, strict=True):
+        if output != known:
+            raise BundleError(f"'{text}' gives '{output}', was '{known}'", hint)
+
+
+def _logits(task: _Task, source: str, target: str) -> np.ndarray:
+    """Return [positions, ids] logits of the first positions and of ids spread over the vocabulary."""
+    import keras
+
+    tokenizers = task.source_tokenizer, task.target_tokenizer
+    source_ids = [*tokenizers[0].encode(source), tokenizers[0].end_id]
+    target_ids = [tokenizers[1].start_id, *tokenizers[1].encode(target)]
+    inputs = {
+        "source": np.array([source_ids], dtype=np.int32),
+        "target": np.array([target_ids], dtype=np.int32),
+    }
+    logits = keras.ops.convert_to_numpy(task.model(inputs, training=False))[0]
+    ids = np.linspace(0, logits.shape[-1] - 1, IDS).astype(int)
+    return np.asarray(logits[:POSITIONS][:, ids], dtype=np.float32)

@@ -1,0 +1,176 @@
+"""The README.md and LICENSE of a bundle, generated from its recipe, its metrics and the registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from zoo import catalog
+from zoo.recipe import Recipe
+
+# What metrics.json calls things, and how a reader is told.
+LABELS = {
+    "bleu": "BLEU (sacreBLEU)",
+    "signature": "sacreBLEU signature",
+    "chrf": "chrF",
+    "sentences": "test sentences",
+    "references": "references",
+    "loss": "validation loss (nats per piece)",
+    "perplexity": "perplexity per piece",
+    "targets_in_training": "test sentences whose target side also occurs in training",
+    "beam_size": "beam size",
+    "length_penalty": "length penalty",
+}
+SHOWN_ABOVE = ("metric", "value", "data", "split")
+
+
+def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
+    """Return the model card as Markdown, with the front matter that the hub reads.
+
+    Args:
+        recipe: the resolved recipe of the run.
+        metrics: what metrics.json holds, {} when nothing was measured.
+        parameters: how many numbers the weights have.
+    """
+    entry = catalog.entry(recipe.paper)
+    paper, tag, weights = entry.paper, *_registered(recipe)
+    reference = f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}"
+    languages = f"{recipe.data.source} to {recipe.data.target}"
+    sections = [
+        _front_matter(recipe, metrics, weights),
+        f"# {recipe.name}",
+        f"{recipe.task.capitalize()} {languages}: a model of *{paper.title}* "
+        f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
+        f"(size `{recipe.model.size}`), made with [paperzoo](https://pypi.org/project/paperzoo/). "
+        f"{paper.introduced}",
+        "## Use",
+        f"```python\nimport zoo\n\nmodel = zoo.load({json.dumps(reference)})\n"
+        'model.predict("...")\n```',
+        "## Measured",
+        _measured(recipe, metrics),
+        _reported(entry),
+        "## Trained",
+        _trained(recipe),
+    ]
+    if weights is not None and weights.note:
+        sections += ["## Limits", weights.note]
+    sections += [
+        "## Licence",
+        _licence(weights),
+        "## Cite",
+        f"```bibtex\n{catalog.Card(entry, tag, {}).bibtex}\n```",
+        "This card is generated from recipe.toml, metrics.json and the registry.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def license_text(recipe: Recipe) -> str:
+    """Return the LICENSE of the weights that this recipe makes."""
+    _, weights = _registered(recipe)
+    lines = [f"Weights made by the recipe {recipe.name} of paperzoo.", "", _licence(weights)]
+    if weights is not None and weights.license == "Apache-2.0":
+        lines += ["", "The text of the licence: https://www.apache.org/licenses/LICENSE-2.0"]
+    return "\n".join(lines) + "\n"
+
+
+def _registered(recipe: Recipe) -> tuple[str | None, catalog.Weights | None]:
+    """Return tag and registry facts of the weights that this recipe made, if they have a name."""
+    for tag, weights in catalog.entry(recipe.paper).weights.items():
+        if weights.recipe == recipe.name:
+            return tag, weights
+    return None, None
+
+
+def _front_matter(
+    recipe: Recipe, metrics: Mapping[str, Any], weights: catalog.Weights | None
+) -> str:
+    license = weights.license.lower() if weights else "other"
+    if license.startswith("other"):
+        name = license.partition(",")[2].strip() or "unknown"
+        licensed = ["license: other", f"license_name: {json.dumps(name)}"]
+    else:
+        licensed = [f"license: {license}"]
+    languages = weights.languages if weights else [recipe.data.source, recipe.data.target]
+    lines = [
+        "library_name: keras",
+        *licensed,
+        f"language: {json.dumps(languages)}",
+        f"tags: {json.dumps(['paperzoo', recipe.paper])}",
+    ]
+    if recipe.task == "translate":
+        lines.append("pipeline_tag: translation")
+    if recipe.data.hub:
+        lines.append(f"datasets: {json.dumps([recipe.data.hub])}")
+    if "metric" in metrics:
+        lines.append(f"metrics: {json.dumps([metrics['metric']])}")
+    return "\n".join(["---", *lines, "---"])
+
+
+def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
+    """Return one sentence with the main number and a table of everything else."""
+    if not metrics:
+        return "Nothing has been measured yet."
+    lines = []
+    if main := catalog.measured(dict(metrics)):
+        data = metrics.get("data", recipe.data.corpus)
+        split = metrics.get("split", recipe.evaluate.split)
+        lines += [f"**{main}** on {data}, split `{split}`.", ""]
+    rows = [(key, value) for key, value in _flat(metrics) if key not in SHOWN_ABOVE]
+    if rows:
+        lines += ["| | |", "|---|---|"]
+        lines += [f"| {LABELS.get(key, key.replace('_', ' '))} | {value} |" for key, value in rows]
+    return "\n".join(lines)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return (key, shown value) of a nested table, without what is empty."""
+    rows: list[tuple[str, str]] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key} ")
+        elif isinstance(value, float):
+            rows.append((prefix + key, f"{value:.4g}"))
+        elif isinstance(value, list):
+            rows.append((prefix + key, "; ".join(map(str, value))))
+        elif value not in (None, ""):
+            rows.append((prefix + key, f"{value:,}" if type(value) is int else str(value)))
+    return rows
+
+
+def _reported(entry: catalog.Entry) -> str:
+    """Return what the paper reports, for comparison."""
+    if not entry.paper.results:
+        return ""
+    rows = [
+        f"| {result.data} | {result.size or ''} | {result.metric} {result.value} |"
+        for result in entry.paper.results
+    ]
+    return "\n".join(["The paper's own numbers:", "", "| data | size | |", "|---|---|---|", *rows])
+
+
+def _trained(recipe: Recipe) -> str:
+    data, train, tokenizer = recipe.data, recipe.train, recipe.tokenizer
+    shared = "shared by both sides" if tokenizer.shared else "one for each side"
+    return (
+        f"On {data.corpus} ({data.source} to {data.target}, pairs of at most {data.max_length} "
+        f"pieces): at most {train.updates:,} updates of {train.batch_tokens:,} padded target "
+        f"tokens, {recipe.optimizer.name}, schedule {recipe.schedule.name}, label smoothing "
+        f"{train.label_smoothing}, precision {train.precision}, seed {recipe.seed}. "
+        f"SentencePiece {tokenizer.algorithm}, {tokenizer.vocabulary:,} pieces, {shared}, "
+        f"normalisation {tokenizer.normalization}. Everything else is in recipe.toml, the "
+        f"training curve in history.csv; `zoo train recipe.toml` runs it again."
+    )
+
+
+def _licence(weights: catalog.Weights | None) -> str:
+    if weights is None:
+        return (
+            "Not stated. Whoever shares these weights names a licence that fits the data they "
+            "were trained on."
+        )
+    return f"Weights: {weights.license}. Training data: {weights.data_license}. {weights.origin}."
+
+
+def _authors(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} et al."

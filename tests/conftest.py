@@ -47,19 +47,27 @@ def tiny_tokenizer():
     """A SentencePiece tokenizer of 96 pieces that knows every letter of `pairs`."""
     from zoo.text import SentencePieceTokenizer
 
-    return SentencePieceTokenizer.train([text for pair in PAIRS for text in pair],
-                                        vocabulary=VOCABULARY)
+    return SentencePieceTokenizer.train(
+        [text for pair in PAIRS for text in pair], vocabulary=VOCABULARY
+    )
 
 
 @pytest.fixture(scope="session")
 def tiny_recipe() -> recipes.Recipe:
     """A recipe of one layer, width 16, whose vocabulary is `tiny_tokenizer`'s."""
-    return recipes.load("vaswani2017-tatoeba-en-fr").smoke().changed({
-        "name": "tiny",
-        "tokenizer.vocabulary": VOCABULARY,
-        "evaluate.beam_size": 2,
-        "evaluate.max_extra": 4,
-    }).resolved()
+    return (
+        recipes.load("vaswani2017-tatoeba-en-fr")
+        .smoke()
+        .changed(
+            {
+                "name": "tiny",
+                "tokenizer.vocabulary": VOCABULARY,
+                "evaluate.beam_size": 2,
+                "evaluate.max_extra": 4,
+            }
+        )
+        .resolved()
+    )
 
 
 @pytest.fixture(scope="session")

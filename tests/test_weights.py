@@ -12,7 +12,6 @@ import pytest
 from zoo import bundle, weights
 from zoo.errors import BundleError, OptionError
 
-
 # Names of weights
 
 
@@ -163,7 +162,7 @@ def test_a_truncated_file_of_weights_is_named(tiny_bundle, tmp_path, length):
 
 def test_bundles_never_open_pickles():
     for module in (bundle, weights):
-        assert "pickle" not in {name for name in vars(module)}
+        assert "pickle" not in vars(module)
         source = Path(module.__file__).read_text()
         assert "import pickle" not in source
         assert "allow_pickle" not in source

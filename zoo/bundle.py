@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
@@ -30,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import catalog, model_card
+from zoo import __version__, catalog, model_card
 from zoo import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
 from zoo.weights import arrays, load_weights, read_weights, save_weights, variables
@@ -229,7 +228,7 @@ def _write_manifest(folder: Path) -> None:
         for path in sorted(folder.iterdir())
         if path.name not in EDITABLE
     }
-    manifest = {"format": FORMAT, "paperzoo": _version(), "files": files}
+    manifest = {"format": FORMAT, "paperzoo": __version__, "files": files}
     (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8", newline="\n")
 
 
@@ -335,13 +334,6 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("paperzoo")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
 
 
 # Models

@@ -67,7 +67,7 @@ def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) 
 
 
 def _logits(task: _Task, source: str, target: str) -> np.ndarray:
-    """Return [positions, ids] logits of the first positions and of ids spread over the vocabulary."""
+    """Return logits [positions, ids]: the first positions, ids spread over the vocabulary."""
     import keras
 
     tokenizers = task.source_tokenizer, task.target_tokenizer

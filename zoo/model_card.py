@@ -1,4 +1,4 @@
-"""The README.md and LICENSE of a bundle, generated from its recipe, its metrics and the registry."""
+"""The README.md and LICENSE of a bundle, made from its recipe, its metrics and the registry."""
 
 from __future__ import annotations
 
@@ -37,16 +37,19 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
     paper, tag, weights = entry.paper, *_registered(recipe)
     reference = f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}"
     languages = f"{recipe.data.source} to {recipe.data.target}"
-    sections = [
-        _front_matter(recipe, metrics, weights),
-        f"# {recipe.name}",
+    about = (
         f"{recipe.task.capitalize()} {languages}: a model of *{paper.title}* "
         f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
         f"(size `{recipe.model.size}`), made with [paperzoo](https://pypi.org/project/paperzoo/). "
-        f"{paper.introduced}",
+        f"{paper.introduced}"
+    )
+    code = f'import zoo\n\nmodel = zoo.load({json.dumps(reference)})\nmodel.predict("...")'
+    sections = [
+        _front_matter(recipe, metrics, weights),
+        f"# {recipe.name}",
+        about,
         "## Use",
-        f"```python\nimport zoo\n\nmodel = zoo.load({json.dumps(reference)})\n"
-        'model.predict("...")\n```',
+        f"```python\n{code}\n```",
         "## Measured",
         _measured(recipe, metrics),
         _reported(entry),

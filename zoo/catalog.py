@@ -251,8 +251,8 @@ class Card:
             lines += [
                 f"  {entry.name}.{tag}{default}: {weights.size}, {' -> '.join(weights.languages)}",
                 f"    {measured(self.metrics.get(tag, {})) or 'not in this installation'}",
-                f"    license {weights.license}; data {weights.data_license}; {weights.origin}, "
-                f"recipe {weights.recipe}",
+                f"    license {weights.license}; data {weights.data_license}",
+                f"    {weights.origin}, recipe {weights.recipe}",
             ]
             if weights.note:
                 lines.append(f"    {weights.note}")
@@ -279,6 +279,11 @@ def metrics(found: Entry, tag: str) -> dict[str, Any]:
         return {}
     except ValueError:
         raise BundleError(f"{path} is not valid JSON", "`git checkout` restores it") from None
+
+
+def parameters(found: Entry, tag: str) -> int:
+    """Return how many trainable parameters these weights have."""
+    return int(metrics(found, tag).get("parameters", size(found, found.weights[tag].size).params))
 
 
 def measured(held: dict[str, Any]) -> str:

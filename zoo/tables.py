@@ -36,7 +36,9 @@ class Table(BaseModel):
 AnyTable = TypeVar("AnyTable", bound=Table)
 
 
-def parse(table: type[AnyTable], data: dict[str, Any], where: str, error: type[ZooError]) -> AnyTable:
+def parse(
+    table: type[AnyTable], data: dict[str, Any], where: str, error: type[ZooError]
+) -> AnyTable:
     """Return `data` as a `table`, or raise `error` with the first thing that is wrong.
 
     Args:

@@ -1,0 +1,367 @@
+"""The command `zoo`: the package's verbs from a shell. Start-up imports no Keras."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from zoo import __version__, catalog
+from zoo import recipe as recipes
+from zoo.errors import DataError, OptionError, UnknownName, ZooError, ZooWarning, did_you_mean
+
+if TYPE_CHECKING:
+    from zoo.pretrained import Pretrained
+    from zoo.recipe import Recipe
+
+app = typer.Typer(
+    add_completion=False,
+    help="Papers from n-grams to GPT: one name, one trained model, the same few verbs.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+# typer has no public name for the parent of all usage errors, but for one of its children.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG or the folder of a bundle.")]
+RecipeName = Annotated[str, typer.Argument(help="A recipe's name or its file.", metavar="RECIPE")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=5e-4.", metavar="K=V"),
+]
+Dtype = Annotated[str | None, typer.Option(help="Keras dtype policy, as in mixed_bfloat16.")]
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Only declares what `main` has taken off the command line already, for --help."""
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the models, their trained weights and what these reach."""
+    rows = [("NAME", "YEAR", "TASK", "PARAMETERS", "METRIC")]
+    for name in catalog.names():
+        entry = catalog.entry(name)
+        year = str(entry.paper.year)
+        for tag, weights in entry.weights.items():
+            task = f"{entry.task} {'-'.join(weights.languages)}"
+            shown = f"{name}.{tag}" + ("*" if tag == entry.default else "")
+            count = f"{catalog.parameters(entry, tag):,}"
+            metric = catalog.measured(catalog.metrics(entry, tag)) or "-"
+            rows.append((shown, year, task, count, metric))
+        if not entry.weights:
+            count = f"{catalog.size(entry).params:,}"
+            rows.append((name, year, entry.task, count, "no trained weights"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[3] = row[3].rjust(widths[3])
+        print("  ".join(cells).rstrip())
+    print("\n* what the bare name loads; `zoo info NAME` tells more")
+
+
+@app.command()
+def info(name: Name) -> None:
+    """Show a paper's facts: sizes, weights, licences, metrics, how to cite."""
+    print(catalog.card(name))
+
+
+@app.command()
+def predict(
+    name: Name,
+    text: Annotated[list[str] | None, typer.Argument(help="Texts; standard input if none.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A UTF-8 file, one text a line.")] = None,
+    beam_size: Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="Alpha of the penalty.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Longest output, in pieces.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts decoded together.")] = None,
+    num_return: Annotated[int, typer.Option(help="Outputs for each text, best first.")] = 1,
+    dtype: Dtype = None,
+) -> None:
+    """Run a model on texts; one output a line, in the order of the texts."""
+    texts = _texts(text or [], file)
+    model = _load(name, dtype)
+    outputs: list[Any] = model.predict(
+        texts,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        max_length=max_length,
+        batch_size=batch_size,
+        num_return=num_return,
+    )
+    for output in outputs:
+        print(output if num_return == 1 else "\n".join(output))
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of pairs."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split of the corpus.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many rows.")] = None,
+    beam_size: Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="Alpha of the penalty.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts decoded together.")] = None,
+    dtype: Dtype = None,
+) -> None:
+    """Measure a model on its test set or on your pairs; prints JSON."""
+    import json
+
+    if data is not None and not data.exists():
+        raise DataError(f"there is no file or folder {data}", "look at the path after --data")
+    model = _load(name, dtype)
+    source: Any = data
+    if data is not None and data.is_dir():
+        # The folder that ZOO_DATA would name, or the corpus' own folder inside it.
+        inside = data.resolve().name == model.recipe.data.corpus
+        os.environ["ZOO_DATA"] = str(data.resolve().parent if inside else data.resolve())
+        source = None
+    measured = model.evaluate(
+        source,
+        split=split,
+        limit=limit,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        batch_size=batch_size,
+    )
+    print(json.dumps(measured, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def finetune(
+    name: Name,
+    data: Annotated[Path, typer.Option(help="TSV, CSV or JSON lines with source and target.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    task: Annotated[str | None, typer.Option(help="Task; the model's own if not given.")] = None,
+    validation: Annotated[float, typer.Option(help="Share of the rows held out.")] = 0.1,
+    changes: Changes = None,
+) -> None:
+    """Train a model further on your own pairs."""
+    parsed = _changes(changes)
+    model = _load(name)
+    model.finetune(data, task=task, validation=validation, out=out, changes=parsed)
+    print(out)
+
+
+@app.command()
+def prepare(
+    recipe: RecipeName,
+    out: Annotated[Path, typer.Option(help="Folder for arrays and tokenizer.")],
+    changes: Changes = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")] = False,
+) -> None:
+    """Write a recipe's tokenizer and tokenized data, ready for `zoo train --prepared`."""
+    chosen = _recipe(recipe, changes, smoke)
+
+    from zoo.data.prepare import prepare as prepare_data
+
+    prepare_data(chosen, out)
+    print(out)
+
+
+@app.command()
+def train(
+    recipe: RecipeName,
+    prepared: Annotated[Path | None, typer.Option(help="Folder that `prepare` wrote.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
+    changes: Changes = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
+) -> None:
+    """Train a model from scratch; the run's folder holds its bundle."""
+    chosen = _recipe(recipe, changes, smoke)
+    if prepared is not None and not prepared.is_dir():
+        raise DataError(f"there is no folder {prepared}", "`zoo prepare` writes one")
+
+    from zoo.training import loop
+
+    print(loop.train(chosen, out or Path("runs") / chosen.name, prepared=prepared, resume=resume))
+
+
+@app.command()
+def export(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="Folder of the SavedModel.", metavar="DIR")],
+) -> None:
+    """Write a TensorFlow SavedModel that takes strings and gives strings."""
+    model = _load(name)
+
+    from zoo import export as exporting
+
+    exporting.export(model, folder)
+    print(folder)
+
+
+figure_app = typer.Typer(help="Draw a picture.", rich_markup_mode=None)
+app.add_typer(figure_app, name="figure")
+
+
+@figure_app.callback()
+def figure() -> None:
+    """Draw a picture."""
+
+
+@figure_app.command("attention")
+def figure_attention(
+    name: Name,
+    text: Annotated[str, typer.Argument(help="The source text.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture.")] = Path("attention.png"),
+) -> None:
+    """Draw which source pieces the last decoder layer looked at."""
+    model = _load(name)
+
+    from zoo import figures
+
+    figures.attention(model, text, out)
+    print(out)
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Only say whether it is stale.")] = False,
+) -> None:
+    """Make the README's results table again from every bundle's metrics.json."""
+    from zoo import docs as tables
+
+    stale = tables.write(check=check)
+    if stale and check:
+        raise OptionError("the README's results table is stale", "run `zoo docs`")
+    print("README.md written" if stale else "README.md is up to date")
+
+
+def _load(name: str, dtype: str | None = None) -> Pretrained:
+    """Load a model; a wrong name is told before Keras is imported, which takes seconds."""
+    catalog.find_bundle(name)
+
+    from zoo import pretrained
+
+    return pretrained.load(name, dtype=dtype)
+
+
+def _texts(given: list[str], file: Path | None) -> list[str]:
+    """Return the texts of the command line, of a file or of standard input."""
+    if given and file is not None:
+        raise OptionError("both TEXT and --file are given", "give one of them")
+    if given:
+        return given
+    if file is None and sys.stdin.isatty():
+        raise OptionError("there is no text", 'write it after the name: zoo predict NAME "..."')
+    from zoo.data.readers import read_lines
+
+    if file is not None and not file.is_file():
+        raise DataError(f"there is no file {file}", "look at the path after --file")
+    texts = list(read_lines(file)) if file is not None else _standard_input()
+    if not texts:
+        raise DataError(f"{file or 'standard input'}: no rows", "give one text a line")
+    return texts
+
+
+def _standard_input() -> list[str]:
+    lines = sys.stdin.buffer.read().splitlines()
+    try:
+        return [line.decode("utf-8") for line in lines]
+    except UnicodeDecodeError as failure:
+        number = lines.index(failure.object) + 1
+        raise DataError(f"standard input:{number} is not UTF-8", "convert it with iconv") from None
+
+
+def _changes(assignments: list[str] | None) -> dict[str, Any]:
+    return dict(recipes.assignment(each) for each in assignments or [])
+
+
+def _recipe(name: str, assignments: list[str] | None, smoke: bool) -> Recipe:
+    """Return the recipe that the shell asks for: [smoke] first, then --set."""
+    recipe = recipes.load(name)
+    if smoke:
+        recipe = recipe.smoke()
+    return recipe.changed(_changes(assignments))
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, ZooWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    # Other libraries' warnings are for developers, and a shell's user cannot act on them.
+
+
+def _suggest(failure: Exception) -> ZooError:
+    """Return typer's usage error as one of ours, with what was probably meant."""
+    message = str(failure.format_message())  # type: ignore[attr-defined]
+    context = getattr(failure, "ctx", None)
+    command = context.command_path if context is not None else "zoo"
+    option = getattr(failure, "option_name", None)
+    if option and context is not None:
+        known = [flag for each in context.command.params for flag in each.opts if flag[:1] == "-"]
+        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, known))
+    if message.startswith("No such command") and context is not None:
+        name = message.split("'")[1]
+        known = context.command.list_commands(context)
+        return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, known))
+    return OptionError(message, f"`{command} --help` shows how to write it")
+
+
+def _explain(failure: Exception) -> str:
+    if isinstance(failure, ZooError):
+        return str(failure)
+    if isinstance(failure, _UsageError):
+        return str(_suggest(failure))
+    if isinstance(failure, OSError):
+        place = f"{failure.filename}: " if failure.filename else ""
+        return f"{place}{failure.strerror or failure}"
+    return (
+        f"{type(failure).__name__}: {failure}\n"
+        "  this is not expected; the same command with --debug shows where it happened"
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error is one message on stderr and exit code 1."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)
+    debug = "--debug" in given[:end]
+    given = [each for each in given[:end] if each != "--debug"] + given[end:]
+    if given == ["--version"]:
+        print(f"paperzoo {__version__}")
+        return
+    # TensorFlow greets every user with lines on stderr unless told before its import.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = _show_warning
+    code = 0
+    try:
+        code = app(given or ["--help"], prog_name="zoo", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `zoo list | head -1`: the reader has gone; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        code = 130
+    except Exception as failure:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {_explain(failure)}", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -113,6 +113,7 @@ def test_data_sets():
         ("blank.tsv", "\n\n", r"no rows in blank\.tsv"),
         ("head.csv", "source,target\n", r"no rows in head\.csv"),
         ("hole.tsv", "a\tb\n \tb\n", r"hole\.tsv:2: the source is empty"),
+        ("swap.csv", "target,source\nb,\n", r"swap\.csv:2: the source is empty"),
         ("q.csv", 'a,b\na,"b" c"\n', r"q\.csv:2: "),
         ("x.jsonl", '{"source": "a", "target": "b"}\n{"source"\n', r"x\.jsonl:2: not valid JSON"),
         ("x.jsonl", '{"source": "a", "target": "b"}\n[1]\n', r"x\.jsonl:2: list instead of an obj"),

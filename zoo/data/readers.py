@@ -59,10 +59,10 @@ def read_pairs(
     if names is None:  # a file without names of its own: the first row tells
         chosen = _named(cells, columns)
         width = len(cells)
+        names = [str(cell).strip() for cell in cells]
         if chosen is None:
-            chosen = _two(cells, where, columns)
-            pairs.append(_pair(where, cells, chosen))
-        names = ["source", "target"] if width == 2 else [str(cell) for cell in cells]
+            chosen, names = _two(cells, where, columns), ["source", "target"]
+            pairs.append(_pair(where, cells, chosen, names))
     else:
         chosen = _named(names, columns) or _two(names, what, columns)
         width = len(names)

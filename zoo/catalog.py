@@ -198,10 +198,9 @@ def arguments(found: Entry, size_name: str | None, changes: dict[str, Any]) -> d
         OptionError: the builder has no such argument.
     """
     chosen = size(found, size_name).arguments
-    known = ["dtype", "name"]  # Keras' own, which every model takes
-    for parameter in inspect.signature(builder(found)).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            known.append(parameter.name)
+    parameters = inspect.signature(builder(found)).parameters.values()
+    known = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    known += ["dtype", "name"]  # Keras' own, which every model takes
     for name in changes:
         if name not in known:
             raise OptionError(f"{found.name} has no argument '{name}'", did_you_mean(name, known))

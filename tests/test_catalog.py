@@ -1,0 +1,184 @@
+"""The registry: every entry is complete and true, and a wrong name says what was meant."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from zoo import catalog, recipe
+from zoo.errors import BundleError, OptionError, RecipeError, UnknownName
+from zoo.tables import parse
+
+NAMES = catalog.names()
+SIZES = [(name, size) for name in NAMES for size in catalog.entry(name).sizes]
+WEIGHTS = [(name, tag) for name in NAMES for tag in catalog.entry(name).weights]
+
+ENTRY = {
+    "name": "someone1999",
+    "builder": "zoo.models.someone1999:Model",
+    "task": "translate",
+    "default": "small",
+    "paper": {
+        "title": "A Title", "authors": ["Some One"], "year": 1999, "venue": "A Venue",
+        "url": "https://example.org", "introduced": "Something.",
+    },
+    "sizes": {"base": {"params": 10, "width": 4}},
+    "weights": {
+        "small": {
+            "recipe": "someone1999-data", "size": "base", "bundle": "someone1999.small",
+            "license": "Apache-2.0", "data_license": "CC0", "languages": ["en"],
+            "origin": "trained here",
+        },
+    },
+}  # fmt: skip
+
+
+def changed(**tables):
+    return {**ENTRY, **tables}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_entry_is_complete(name):
+    entry = catalog.entry(name)
+    assert entry.name == name
+    assert entry.task
+    assert entry.paper.results, "the paper's own numbers are missing"
+    assert entry.paper.url.startswith("https://")
+    for task, start in entry.finetune.items():
+        assert recipe.load(start).task == task
+
+
+@pytest.mark.parametrize(("name", "tag"), WEIGHTS)
+def test_weights_are_described(name, tag):
+    weights = catalog.entry(name).weights[tag]
+    made_by = recipe.load(weights.recipe)
+    assert made_by.paper == name
+    assert made_by.model.size == weights.size
+    assert weights.languages == [made_by.data.source, made_by.data.target]
+    assert weights.bundle in (None, f"{name}.{tag}")
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_parameters_are_counted_exactly(name, size):
+    from zoo.layers.initialisation import skipped
+
+    entry = catalog.entry(name)
+    with skipped():
+        model = catalog.builder(entry)(**catalog.arguments(entry, size, {}))
+        model.build()
+    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    assert trainable == entry.sizes[size].params
+
+
+def test_paper_sizes_are_the_papers():
+    sizes = catalog.entry("vaswani2017").sizes
+    assert next(iter(sizes)) == "base"
+    assert sizes["base"].params == 63_045_632
+    assert sizes["big"].params == 214_171_648
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_tells_everything(name):
+    card = catalog.card(name)
+    entry = catalog.entry(name)
+    text = str(card)
+    for part in (entry.paper.title, entry.paper.url, *entry.sizes, *entry.weights):
+        assert part in text
+    for weights in entry.weights.values():
+        assert weights.data_license in text
+    assert card.bibtex.startswith(f"@inproceedings{{{name},")
+    assert card.bibtex.count("{") == card.bibtex.count("}")
+
+
+def test_split_reference():
+    assert catalog.split_reference("vaswani2017")[1] == "tatoeba-en-fr"
+    assert catalog.split_reference("vaswani2017.multi30k-de-en")[1] == "multi30k-de-en"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: catalog.entry("vaswani"), UnknownName, "did you mean 'vaswani2017'"),
+        (lambda: catalog.entry("../vaswani2017"), UnknownName, "there is no model"),
+        (lambda: catalog.split_reference("vaswani2017.tatoba"), UnknownName, "tatoeba-en-fr"),
+        (lambda: catalog.size(catalog.entry("vaswani2017"), "bigg"), UnknownName, "'big'"),
+        (lambda: catalog.find_bundle("./nowhere"), BundleError, "there is no folder nowhere"),
+        (lambda: catalog.find_bundle("vaswani2017.x"), UnknownName, "no weights 'x'"),
+        (
+            lambda: catalog.arguments(catalog.entry("vaswani2017"), "base", {"drop_out": 0.2}),
+            OptionError,
+            "did you mean 'dropout'",
+        ),
+    ],
+)
+def test_wrong_names_say_what_was_meant(call, error, text):
+    with pytest.raises(error, match=re.escape(text)):
+        call()
+
+
+def test_arguments_lay_changes_over_the_size():
+    entry = catalog.entry("vaswani2017")
+    arguments = catalog.arguments(entry, "big", {"dropout": 0.1})
+    assert arguments == {**entry.sizes["big"].arguments, "dropout": 0.1}
+    assert entry.sizes["big"].arguments["dropout"] == 0.3
+
+
+def test_a_path_is_found_and_a_name_wins_over_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vaswani2017").mkdir()
+    assert catalog.find_bundle("./vaswani2017").resolve() == tmp_path / "vaswani2017"
+    assert catalog.find_bundle(tmp_path / "vaswani2017") == tmp_path / "vaswani2017"
+    monkeypatch.setattr(catalog, "split_reference", lambda name: pytest.fail("asked by name"))
+    with pytest.raises(pytest.fail.Exception):
+        catalog.find_bundle("vaswani2017")
+
+
+def test_weights_that_did_not_come_along_say_how_to_get_them(tmp_path, monkeypatch):
+    entry = catalog.entry("vaswani2017")
+    monkeypatch.setattr(catalog, "split_reference", lambda _: (entry, "multi30k-de-en"))
+    monkeypatch.setattr(catalog, "data_root", lambda: tmp_path)
+    with pytest.raises(BundleError, match="zoo train vaswani2017-multi30k-de-en"):
+        catalog.find_bundle("vaswani2017.multi30k-de-en")
+    assert catalog.metrics(entry, "multi30k-de-en") == {}
+
+
+def test_entry_reads_sizes_with_flat_arguments():
+    entry = parse(catalog.Entry, ENTRY, "registry entry", RecipeError)
+    assert entry.sizes["base"].params == 10
+    assert entry.sizes["base"].arguments == {"width": 4}
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (changed(papers={}), "there is no key 'papers'"),
+        (changed(papers={}), "did you mean 'paper'"),
+        (changed(paper={**ENTRY["paper"], "year": "1999"}), "paper.year = '1999'"),
+        (changed(sizes={"base": {"width": 4}}), "the key 'params' is missing in [sizes.base]"),
+        (changed(sizes={}), "sizes"),
+        (changed(default="large"), "default 'large' is none of its weights"),
+        (changed(builder="zoo.models"), "builder = 'zoo.models'"),
+        (
+            changed(weights={"small": {**ENTRY["weights"]["small"], "licence": "MIT"}}),
+            "there is no key 'licence' in [weights.small]",
+        ),
+        (
+            changed(weights={"small": {**ENTRY["weights"]["small"], "size": "huge"}}),
+            "size 'huge' that is not there",
+        ),
+        (
+            changed(weights={"small": {**ENTRY["weights"]["small"], "hub": "a/b"}}),
+            "'hub' needs 'revision' and 'sha256'",
+        ),
+    ],
+)
+def test_a_wrong_entry_names_the_key(data, text):
+    with pytest.raises(RecipeError, match=re.escape(text)):
+        parse(catalog.Entry, data, "registry entry someone1999", RecipeError)
+
+
+def test_measured_is_one_short_text():
+    assert catalog.measured({"metric": "bleu", "value": 45.123}) == "BLEU 45.1"
+    assert catalog.measured({}) == ""

@@ -1,0 +1,169 @@
+"""Who may import whom, and what a light import must not pull in."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zoo
+
+PACKAGE = Path(zoo.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Room -> rooms that it may import. A room is the first name below zoo: "models", "bundle".
+# errors and tables know nobody; catalog and recipe are facts that every room above models reads.
+FACTS = {"errors", "tables", "catalog", "recipe"}
+ALLOWED = {
+    "errors": set(),
+    "tables": {"errors"},
+    "catalog": {"errors", "tables"},
+    "recipe": {"errors", "tables", "catalog"},
+    "docs": {"errors", "catalog"},
+    "layers": {"errors"},
+    "models": {"errors", "layers"},
+    "text": {"errors", "recipe"},
+    "data": FACTS | {"text"},
+    "decoding": FACTS,
+    "tasks": FACTS | {"decoding", "text", "data"},
+    # What a bundle is made of: its weights, its card, its golden outputs.
+    "weights": {"errors", "layers"},
+    "model_card": FACTS,
+    "golden": FACTS | {"tasks"},
+    "bundle": FACTS | {"weights", "model_card", "golden", "layers", "text"},
+    "training": FACTS | {"data", "tasks", "text", "bundle", "weights", "golden", "layers"},
+    "hub": FACTS | {"bundle", "weights"},
+    "convert": FACTS | {"bundle", "weights"},
+    "export": FACTS | {"bundle", "decoding", "text", "tasks"},
+    "figures": FACTS | {"tasks"},
+    "pretrained": FACTS
+    | {"bundle", "weights", "golden", "tasks", "training", "text", "data", "export", "figures",
+       "decoding", "hub", "layers"},
+    "experiments": FACTS | {"pretrained", "training", "data", "figures", "bundle"},
+    "cli": FACTS
+    | {"pretrained", "training", "data", "export", "figures", "docs", "experiments", "hub"},
+    "__init__": FACTS | {"pretrained", "training", "models"},
+}  # fmt: skip
+
+# A model may build on another paper's file; nothing else of models/ is shared.
+BUILDS_ON: dict[str, set[str]] = {}
+
+LIGHT = ("errors", "tables", "catalog", "recipe", "docs", "cli", "__init__")
+HEAVY = (
+    "keras", "keras_hub", "tensorflow", "jax", "torch", "numpy", "datasets", "huggingface_hub",
+    "matplotlib", "sacrebleu", "pandas", "transformers",
+)  # fmt: skip
+
+# A backend's own module is imported where Keras has no word for something, and only there.
+BACKENDS = ("tensorflow", "tensorflow_text", "jax", "torch")
+BACKEND_ROOMS = {"decoding", "export"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path, top_only: bool = False) -> set[str]:
+    """Return the dotted names that a file imports, type-checking-only ones left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            skipped |= {id(each) for statement in node.body for each in ast.walk(statement)}
+        if top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            skipped |= {id(each) for statement in node.body for each in ast.walk(statement)}
+    names = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def zoo_rooms(names: set[str]) -> set[str]:
+    rooms = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] == "zoo" and len(parts) > 1 and parts[1] != "__version__":
+            rooms.add(parts[1])
+    return rooms
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_room_imports_only_what_it_may(path):
+    here = room(path)
+    assert here in ALLOWED, f"{here} is a new room: say in ALLOWED what it may import"
+    surplus = zoo_rooms(imported(path)) - ALLOWED[here] - {here}
+    assert not surplus, f"{path.relative_to(PACKAGE)} may not import {sorted(surplus)}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if room(path) == "models"], ids=lambda path: path.stem
+)
+def test_papers_share_nothing_but_what_they_build_on(path):
+    others = {name.split(".")[2] for name in imported(path) if name.startswith("zoo.models.")}
+    assert others <= BUILDS_ON.get(path.stem, set())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_backends_own_module_is_imported_in_one_place(path):
+    names = {name.split(".")[0] for name in imported(path)}
+    if room(path) not in BACKEND_ROOMS:
+        assert not names & set(BACKENDS)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_modules_import_nothing_heavy_at_the_top(name):
+    names = {each.split(".")[0] for each in imported(PACKAGE / f"{name}.py", top_only=True)}
+    assert not names & set(HEAVY)
+
+
+def test_no_circles():
+    """ALLOWED itself has an order in which every room comes after those it imports."""
+    placed: set[str] = set()
+    while len(placed) < len(ALLOWED):
+        free = {name for name, needs in ALLOWED.items() if needs <= placed} - placed
+        assert free, f"circle among {sorted(set(ALLOWED) - placed)}"
+        placed |= free
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import zoo; zoo.models(); zoo.card('vaswani2017'); zoo.load; zoo.build; zoo.train",
+        "from zoo.cli import main\n"
+        "try: main(['list'])\nexcept SystemExit as done: assert not done.code",
+        "from zoo.cli import main\n"
+        "try: main(['info', 'vaswani2017'])\nexcept SystemExit as done: assert not done.code",
+        "from zoo.cli import main\ntry: main(['predict', 'nobody', 'x'])\nexcept SystemExit: pass",
+    ],
+)  # fmt: skip
+def test_light_verbs_import_no_keras(code):
+    check = f"import sys\n{code}\nprint(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_files_stay_readable():
+    for path in MODULES:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= 420, f"{path.relative_to(PACKAGE)} has {lines} lines: split it"
+
+
+def test_models_is_both_the_folder_and_the_list():
+    import zoo.models.vaswani2017
+
+    assert "vaswani2017" in zoo.models()
+    assert zoo.models.vaswani2017.Transformer
+    assert set(zoo.__all__) <= set(dir(zoo)) | {"Pretrained"}
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        zoo.nothing

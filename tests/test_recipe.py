@@ -1,0 +1,198 @@
+"""Recipes: strict, overridable, and the same after a round trip through TOML."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from zoo import catalog, recipe
+from zoo.errors import RecipeError, UnknownName
+
+NAMES = recipe.names()
+
+
+@pytest.fixture
+def small():
+    return recipe.load("vaswani2017-tatoeba-en-fr")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recipe_parses_and_is_named_like_its_file(name):
+    loaded = recipe.load(name)
+    assert loaded.name == name
+    assert loaded.model.size in catalog.entry(loaded.paper).sizes
+    assert loaded.data.max_length <= loaded.train.buckets[-1]
+    arguments = loaded.resolved().model.arguments
+    assert loaded.data.max_length <= arguments["max_length"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["as written", "resolved", "smoke"])
+def test_toml_round_trip(name, form):
+    loaded = recipe.load(name)
+    if form == "resolved":
+        loaded = loaded.resolved()
+    elif form == "smoke":
+        loaded = loaded.smoke()
+    assert recipe.loads(recipe.dumps(loaded)) == loaded
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke_is_small(name):
+    smoke = recipe.load(name).smoke().resolved()
+    arguments = smoke.model.arguments
+    assert arguments["width"] <= 16
+    assert arguments["encoder_layers"] == arguments["decoder_layers"] == 1
+    assert len(smoke.train.buckets) == 1
+    assert smoke.train.updates <= 10
+    assert smoke.train.jit is False
+    assert smoke.data.limit is not None
+    assert smoke.data.limit <= 100
+
+
+def test_papers_own_numbers():
+    german, french = (recipe.load(f"vaswani2017-wmt14-en-{each}") for each in ("de", "fr"))
+    assert (german.tokenizer.vocabulary, french.tokenizer.vocabulary) == (37_000, 32_000)
+    for each in (german, french):
+        assert each.model.size == "base"
+        assert each.optimizer.name == "adam"
+        assert (each.optimizer.beta_1, each.optimizer.beta_2) == (0.9, 0.98)
+        assert each.optimizer.epsilon == 1e-9
+        assert each.optimizer.clip_norm is None
+        assert (each.schedule.name, each.schedule.warmup) == ("noam", 4000)
+        assert each.train.updates == 100_000
+        assert each.train.batch_tokens == 25_000
+        assert each.train.label_smoothing == 0.1
+        assert each.train.average == 5
+        assert (each.evaluate.beam_size, each.evaluate.length_penalty) == (4, 0.6)
+        assert each.evaluate.max_extra == 50
+
+
+def test_resolved_spells_out_every_argument(small):
+    resolved = small.changed({"model.arguments.dropout": 0.25}).resolved()
+    size = catalog.entry("vaswani2017").sizes[small.model.size].arguments
+    assert set(resolved.model.arguments) == set(size)
+    assert resolved.model.arguments["dropout"] == 0.25
+    assert resolved.model.arguments["vocabulary"] == small.tokenizer.vocabulary
+    assert "[smoke" not in recipe.dumps(resolved)
+
+
+def test_resolved_takes_the_tokenizers_vocabulary_unless_told(small):
+    smaller = small.changed({"tokenizer.vocabulary": 500})
+    assert smaller.resolved().model.arguments["vocabulary"] == 500
+    told = smaller.changed({"model.arguments.vocabulary": 501})
+    assert told.resolved().model.arguments["vocabulary"] == 501
+
+
+def test_changed_leaves_the_original_alone(small):
+    changed = small.changed({"optimizer.learning_rate": 0.5, "train.patience": 3, "seed": 7})
+    assert changed.optimizer.learning_rate == 0.5
+    assert changed.train.patience == 3
+    assert changed.seed == 7
+    assert small == recipe.load(small.name)
+    assert changed.changed({"train.patience": None}).train.patience is None
+    arguments = changed.changed({"model.arguments": {"heads": 2}}).model.arguments
+    assert arguments == {"heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"optimizer.learning_rat": 1.0}, "did you mean 'optimizer.learning_rate'"),
+        ({"optimiser.name": "adam"}, "did you mean 'optimizer.name'"),
+        ({"learning_rate": 1.0}, "a recipe has no key 'learning_rate'"),
+        ({"model.argument.width": 8}, "a recipe has no key 'model.argument.width'"),
+        ({"train.updates.more": 8}, "a recipe has no key 'train.updates.more'"),
+        ({"smoke.train": {}}, "a recipe has no key 'smoke.train'"),
+        ({"optimizer": {"name": "sgd"}}, "'optimizer' is a table"),
+        ({"train.updates": "many"}, "train.updates = 'many'"),
+        ({"train.updates": 0}, "train.updates = 0"),
+        ({"train.updates": 2.5}, "train.updates = 2.5"),
+        ({"train.updates": True}, "train.updates = True"),
+        ({"train.label_smoothing": 1.0}, "train.label_smoothing = 1.0"),
+        ({"train.precision": "float8"}, "train.precision = 'float8'"),
+        ({"train.buckets": [32, 16]}, "buckets must be rising"),
+        ({"train.batch_tokens": 8}, "less than one row"),
+        ({"optimizer.name": "adamw"}, "'adam', 'sgd' or 'adadelta'"),
+        ({"model.size": None}, "model.size = None"),
+    ],
+)
+def test_a_wrong_change_names_the_key(small, changes, text):
+    with pytest.raises(RecipeError, match=re.escape(text)):
+        small.changed(changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("optimizer.learning_rate=1e-3", ("optimizer.learning_rate", 1e-3)),
+        ("train.updates = 2000", ("train.updates", 2000)),
+        ("train.buckets=[8, 16]", ("train.buckets", [8, 16])),
+        ("train.jit=false", ("train.jit", False)),
+        ("optimizer.name=sgd", ("optimizer.name", "sgd")),
+        ('optimizer.name="sgd"', ("optimizer.name", "sgd")),
+        ("train.patience=none", ("train.patience", None)),
+        ("data.corpus=a=b", ("data.corpus", "a=b")),
+    ],
+)
+def test_assignment(text, expected):
+    assert recipe.assignment(text) == expected
+
+
+@pytest.mark.parametrize("text", ["train.updates", "=3", ""])
+def test_what_is_no_assignment(text):
+    with pytest.raises(RecipeError, match="KEY=VALUE"):
+        recipe.assignment(text)
+
+
+def test_unknown_recipe():
+    with pytest.raises(UnknownName, match="did you mean 'vaswani2017-tatoeba-en-fr'"):
+        recipe.load("vaswani2017-tatoeba")
+
+
+def test_from_a_file_and_from_a_bundles_folder(small, tmp_path):
+    text = recipe.dumps(small).replace('name = "vaswani2017-tatoeba-en-fr"\n', "")
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    assert recipe.load(path).name == "mine"
+    assert recipe.load(str(path)) == recipe.load(path)
+    (tmp_path / "recipe.toml").write_text(recipe.dumps(small), encoding="utf-8")
+    assert recipe.load(tmp_path) == small
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"name = ", "is not valid TOML"),
+        (b"name = '\xe9'", "is not UTF-8"),
+        (b"name = 'x'", "is missing"),
+    ],
+)
+def test_a_damaged_file(tmp_path, content, text):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=text) as caught:
+        recipe.load(path)
+    assert "bad.toml" in str(caught.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(RecipeError, match="no such file"):
+        recipe.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("updates_per_epoch", "updates_an_epoch", "there is no key 'updates_an_epoch' in [train]"),
+        ("[schedule]", "[schedul]", "did you mean 'schedule'"),
+        ('paper = "vaswani2017"\n', "", "the key 'paper' is missing"),
+        ("[smoke.train]\nupdates = ", "[smoke.train]\nupdate = ", "[smoke]"),
+    ],
+)
+def test_a_misspelt_key_in_a_file(small, old, new, text):
+    written = recipe.dumps(small)
+    assert old in written
+    with pytest.raises(RecipeError, match=re.escape(text)):
+        recipe.loads(written.replace(old, new, 1))

@@ -268,6 +268,14 @@ def card(reference: str) -> Card:
     return Card(found, tag or None, {each: metrics(found, each) for each in found.weights})
 
 
+def registered(paper: str, recipe_name: str) -> tuple[str | None, Weights | None]:
+    """Return tag and facts of the weights that a recipe made, (None, None) if it made none."""
+    for tag, weights in entry(paper).weights.items():
+        if weights.recipe == recipe_name:
+            return tag, weights
+    return None, None
+
+
 def metrics(found: Entry, tag: str) -> dict[str, Any]:
     """Return metrics.json of one set of weights, empty when they are not in this installation."""
     try:

@@ -111,7 +111,6 @@ def evaluate(
         typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of pairs."),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split of the corpus.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many rows.")] = None,
     beam_size: Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")] = None,
     length_penalty: Annotated[float | None, typer.Option(help="Alpha of the penalty.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts decoded together.")] = None,
@@ -123,16 +122,12 @@ def evaluate(
     if data is not None and not data.exists():
         raise DataError(f"there is no file or folder {data}", "look at the path after --data")
     model = _load(name, dtype)
-    source: Any = data
-    if data is not None and data.is_dir():
-        # The folder that ZOO_DATA would name, or the corpus' own folder inside it.
-        inside = data.resolve().name == model.recipe.data.corpus
-        os.environ["ZOO_DATA"] = str(data.resolve().parent if inside else data.resolve())
-        source = None
+    # A folder of corpora, as ZOO_DATA names one, or the corpus' own.
+    if data is not None and (data / model.recipe.data.corpus).is_dir():
+        data = data / model.recipe.data.corpus
     measured = model.evaluate(
-        source,
+        data,
         split=split,
-        limit=limit,
         beam_size=beam_size,
         length_penalty=length_penalty,
         batch_size=batch_size,

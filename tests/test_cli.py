@@ -1,0 +1,322 @@
+"""The command `zoo`: one real call per verb, and one message for everything that goes wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import zoo
+from zoo import catalog, cli, recipe
+
+RECIPES = recipe.names()
+
+
+@pytest.fixture
+def run(capsys):
+    """Call the command line in this process; return exit code, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as done:
+            cli.main([str(each) for each in arguments])
+        code = done.value.code
+        return int(code or 0), *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _restore_warnings(monkeypatch):
+    """`main` is made for a process of its own: undo what it changes in this one."""
+    import warnings
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="module")
+def corpora_folder(tmp_path_factory, pairs) -> Path:
+    """A ZOO_DATA folder with a few lines for every corpus that a recipe names."""
+    root = tmp_path_factory.mktemp("corpora")
+    for name in RECIPES:
+        data = recipe.load(name).data
+        folder = root / data.corpus
+        folder.mkdir(exist_ok=True)
+        for split in ("train", "valid", "val", "test", "test_2016_flickr"):
+            for column, language in enumerate((data.source, data.target)):
+                lines = [pair[column] for pair in pairs]
+                (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", "utf-8")
+            if data.corpus == "tatoeba-en-fr":
+                rows = "".join("\t".join(pair) + "\n" for pair in pairs)
+                (folder / f"{split}.tsv").write_text(rows, "utf-8")
+    return root
+
+
+# Without Keras
+
+
+def test_list_shows_all_weights_within_half_a_second():
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo.cli", "list"], capture_output=True, text=True, check=True
+        )
+        times.append(time.perf_counter() - begin)
+        if times[-1] < 0.5:
+            break
+    for name in catalog.names():
+        for tag in catalog.entry(name).weights:
+            assert f"{name}.{tag}" in done.stdout
+    assert done.stderr == ""
+    assert min(times) < 0.5
+
+
+def test_info_tells_how_to_cite(run):
+    code, out, _ = run("info", "vaswani2017")
+    assert code == 0
+    assert "63,045,632" in out
+    assert "@inproceedings{vaswani2017," in out
+
+
+def test_help_and_version(run):
+    assert "predict" in run()[1]
+    assert "--beam-size" in run("predict", "--help")[1]
+    assert run("--version")[1] == f"paperzoo {zoo.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["predict", "vaswani", "x"], ["no model 'vaswani'", "did you mean 'vaswani2017'"]),
+        (["predict", "vaswani2017.tatoba-en-fr", "x"], ["did you mean 'tatoeba-en-fr'"]),
+        (["predict", "./nowhere", "x"], ["there is no folder nowhere"]),
+        (["info", "vaswani2018"], ["did you mean 'vaswani2017'"]),
+        (["predict", "vaswani2017", "x", "--bean-size", "3"], ["did you mean '--beam-size'"]),
+        (["predict", "vaswani2017", "x", "--beam-size", "two"], ["--beam-size", "--help"]),
+        (["predct", "vaswani2017"], ["no command 'predct'", "did you mean 'predict'"]),
+        (["figure", "atention"], ["did you mean 'attention'"]),
+        (["predict"], ["Missing argument", "zoo predict --help"]),
+        (["predict", "vaswani2017", "--file", "none.txt"], ["there is no file none.txt"]),
+        (["predict", "vaswani2017", "x", "--file", "none.txt"], ["both TEXT and --file"]),
+        (["evaluate", "vaswani2017", "--data", "nowhere"], ["no file or folder nowhere"]),
+        (["train", "vaswani2017-tatoeba"], ["did you mean 'vaswani2017-tatoeba-en-fr'"]),
+        (["train", "none.toml"], ["none.toml: no such file"]),
+        (
+            ["train", "vaswani2017-tatoeba-en-fr", "--set", "optimizer.learning_rat=1"],
+            ["did you mean 'optimizer.learning_rate'"],
+        ),
+        (["train", "vaswani2017-tatoeba-en-fr", "--set", "seed"], ["write KEY=VALUE"]),
+        (
+            ["train", "vaswani2017-tatoeba-en-fr", "--prepared", "nowhere"],
+            ["there is no folder nowhere", "zoo prepare"],
+        ),
+        (["prepare", "nothing", "--out", "x"], ["no recipe 'nothing'"]),
+    ],
+)
+def test_what_is_wrong_is_one_message(run, tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments)
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("error: ") == 1
+    assert "Traceback" not in err
+    for part in parts:
+        assert part in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(run):
+    assert "Traceback" not in run("info", "nobody")[2]
+    for arguments in (["--debug", "info", "nobody"], ["info", "nobody", "--debug"]):
+        _, _, err = run(*arguments)
+        assert "Traceback" in err
+        assert "UnknownName" in err
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (OSError(28, "No space left on device", "run/x"), "run/x: No space left on device"),
+        (ZeroDivisionError("division by zero"), "--debug shows where"),
+    ],
+)
+def test_an_unexpected_failure_is_a_message_too(run, monkeypatch, failure, expected):
+    def fail(_):
+        raise failure
+
+    monkeypatch.setattr(catalog, "card", fail)
+    code, _, err = run("info", "vaswani2017")
+    assert code == 1
+    assert expected in err
+    assert "Traceback" not in err
+
+
+def test_interrupt(run, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalog, "card", interrupt)
+    assert run("info", "vaswani2017")[0] == 130
+
+
+def test_a_reader_that_leaves_is_no_error():
+    command = f"{sys.executable} -m zoo.cli info vaswani2017 | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"good\nd\xe9j\xe0 vu\n", "latin.txt:2"), (b"", "no rows")],
+)
+def test_a_file_of_texts_that_cannot_be_read(run, tmp_path, tiny_bundle, content, text):
+    path = tmp_path / "latin.txt"
+    path.write_bytes(content)
+    code, _, err = run("predict", tiny_bundle, "--file", path)
+    assert code == 1
+    assert text in err
+
+
+def test_standard_input_that_is_not_text(run, monkeypatch, tiny_bundle):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\xff\n")))
+    code, _, err = run("predict", tiny_bundle)
+    assert code == 1
+    assert "standard input:2 is not UTF-8" in err
+
+
+# With a tiny model
+
+
+def test_predict_gives_what_the_library_gives(run, monkeypatch, tmp_path, tiny_bundle,
+                                              tiny_pretrained):  # fmt: skip
+    texts = ["I am cold.", "The house is red."]
+    expected = "".join(f"{each}\n" for each in tiny_pretrained.predict(texts))
+    assert run("predict", tiny_bundle, *texts)[:2] == (0, expected)
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(texts), encoding="utf-8")
+    assert run("predict", tiny_bundle, "--file", path)[1] == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(texts).encode())))
+    assert run("predict", tiny_bundle)[1] == expected
+
+
+def test_predict_passes_its_options_on(run, tiny_bundle, tiny_pretrained):
+    options = {"beam_size": 3, "length_penalty": 1.0, "max_length": 6, "num_return": 2}
+    expected = tiny_pretrained.predict(["I am cold."], **options)[0]
+    flags = [part for name, value in options.items()
+             for part in (f"--{name.replace('_', '-')}", value)]  # fmt: skip
+    code, out, _ = run("predict", tiny_bundle, "I am cold.", *flags)
+    assert code == 0
+    assert out.splitlines() == expected
+
+
+def test_empty_text_is_refused_and_a_long_one_is_warned_about(run, tiny_bundle):
+    code, _, err = run("predict", tiny_bundle, "I am cold.", " ")
+    assert code == 1
+    assert err.startswith("error: ")
+    code, out, err = run("predict", tiny_bundle, "I am cold. " * 200)
+    assert code == 0
+    assert out.count("\n") == 1
+    assert err.startswith("warning: ")
+
+
+def test_evaluate_prints_json(run, tmp_path, tiny_bundle, pairs, corpora_folder):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join("\t".join(pair) + "\n" for pair in pairs[:4]), encoding="utf-8")
+    code, out, _ = run("evaluate", tiny_bundle, "--data", path)
+    assert code == 0
+    assert json.loads(out)["metric"] == "bleu"
+    inside = corpora_folder / recipe.load(tiny_bundle).data.corpus
+    for folder in (corpora_folder, inside):
+        code, out, _ = run("evaluate", tiny_bundle, "--data", folder, "--beam-size", 1)
+        assert code == 0
+        assert json.loads(out)["sentences"] == len(pairs)
+
+
+def test_figure_draws_a_picture(run, tmp_path, tiny_bundle):
+    path = tmp_path / "align.png"
+    code, _, err = run("figure", "attention", tiny_bundle, "I am cold.", "-o", path)
+    assert (code, err) == (0, "")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_export_writes_a_saved_model(run, tmp_path, tiny_bundle):
+    pytest.importorskip("tensorflow_text")
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the SavedModel is TensorFlow's")
+    code, _, _ = run("export", tiny_bundle, tmp_path / "saved")
+    assert code == 0
+    assert (tmp_path / "saved" / "saved_model.pb").is_file()
+
+
+def test_finetune_writes_a_bundle(run, tmp_path, tiny_bundle, pairs):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
+    out = tmp_path / "mine"
+    code, _, err = run(
+        "finetune", tiny_bundle, "--data", path, "--out", out, "--set", "train.updates=2"
+    )
+    assert code == 0, err
+    assert catalog.find_bundle(out) == out
+    assert run("predict", out, "I am cold.")[0] == 0
+
+
+def test_prepare_then_train_then_predict(run, tmp_path, monkeypatch, corpora_folder):
+    monkeypatch.setenv("ZOO_DATA", str(corpora_folder))
+    name = "vaswani2017-tatoeba-en-fr"
+    code, _, err = run("prepare", name, "--smoke", "--out", tmp_path / "prepared")
+    assert code == 0, err
+    monkeypatch.delenv("ZOO_DATA")
+    code, out, err = run(
+        "train", name, "--smoke", "--prepared", tmp_path / "prepared", "--out", tmp_path / "run"
+    )
+    assert code == 0, err
+    assert run("predict", out.strip().splitlines()[-1], "I am cold.")[0] == 0
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_runs_its_smoke(run, tmp_path, monkeypatch, corpora_folder, name):
+    monkeypatch.setenv("ZOO_DATA", str(corpora_folder))
+    code, out, err = run("train", name, "--smoke", "--out", tmp_path / "run")
+    assert code == 0, err
+    bundle = Path(out.strip().splitlines()[-1])
+    assert recipe.load(bundle).name == name
+    assert "value" in json.loads((bundle / "metrics.json").read_text("utf-8"))
+
+
+# The README's table
+
+
+def test_docs_writes_the_table_once(tmp_path):
+    from zoo import docs
+
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n", encoding="utf-8")
+    assert docs.write(readme, check=True)
+    assert "old" in readme.read_text("utf-8")
+    assert docs.write(readme)
+    assert not docs.write(readme)
+    text = readme.read_text("utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    for name in catalog.names():
+        for tag in catalog.entry(name).weights:
+            assert f"| `{name}.{tag}`" in text
+
+
+def test_the_readme_is_up_to_date(run):
+    if not (catalog.data_root() / "README.md").is_file():
+        pytest.skip("an installed package has no README")
+    code, _, err = run("docs", "--check")
+    assert code == 0, err

@@ -7,7 +7,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -328,7 +328,7 @@ def _explain(failure: Exception) -> str:
     )
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error is one message on stderr and exit code 1."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     end = given.index("--") if "--" in given else len(given)
@@ -336,7 +336,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = [each for each in given[:end] if each != "--debug"] + given[end:]
     if given == ["--version"]:
         print(f"paperzoo {__version__}")
-        return
+        sys.exit(0)
     # TensorFlow greets every user with lines on stderr unless told before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _show_warning

@@ -148,8 +148,19 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path):
     refused({**other, "norm.delta": np.zeros(2)}, "'norm.delta' not in the model")
     refused(
         {**other, "norm.beta": np.zeros(5)},
-        r"'norm.beta' is \(5\) in the file, \(4\) in the model",
+        r"'norm.beta' is \(5\) there, \(4\) in the model",
     )
+
+
+def test_weights_are_copied_from_model_to_model(tiny_recipe):
+    first, second = Model(), Model()
+    first.build(), second.build()
+    bundle.copy_weights(first, second)
+    for name, array in bundle.arrays(first).items():
+        np.testing.assert_array_equal(bundle.arrays(second)[name], array)
+    wider = bundle.empty_model(tiny_recipe)
+    with pytest.raises(BundleError, match="do not fit the new Transformer"):
+        bundle.copy_weights(first, wider)
 
 
 @pytest.mark.parametrize("length", [4, 20, 200, -1])

@@ -32,7 +32,14 @@ import numpy as np
 from zoo import __version__, catalog, model_card
 from zoo import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
-from zoo.weights import arrays, load_weights, read_weights, save_weights, variables
+from zoo.weights import (
+    arrays,
+    copy_weights,
+    load_weights,
+    read_weights,
+    save_weights,
+    variables,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -40,8 +47,9 @@ if TYPE_CHECKING:
     from zoo.text import SentencePieceTokenizer
 
 __all__ = [
-    "Bundle", "arrays", "build_model", "empty_model", "load_weights", "read", "read_weights",
-    "recover", "rewrite", "save_weights", "variables", "verify", "write",
+    "Bundle", "arrays", "build_model", "check_dtype", "check_writable", "copy_weights",
+    "empty_model", "load_weights", "read", "read_weights", "recover", "rewrite", "save_weights",
+    "variables", "verify", "write",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -59,6 +67,7 @@ class Bundle:
     recipe: recipes.Recipe
     metrics: dict[str, Any]
     golden: dict[str, Any]
+    history: list[dict[str, str]]
 
     @property
     def weights(self) -> Path:
@@ -69,7 +78,7 @@ class Bundle:
 
 
 def write(
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     *,
     model: keras.Model | Mapping[str, np.ndarray],
     recipe: recipes.Recipe,
@@ -125,7 +134,7 @@ def write(
     return Path(folder)
 
 
-def rewrite(folder: str | Path, changes: Mapping[str, str | Mapping[str, Any]]) -> Path:
+def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[str, Any]]) -> Path:
     """Replace some text files of a bundle, as atomically as `write` does; a mapping becomes JSON.
 
     `rewrite(folder, {"metrics.json": {...}, "README.md": "..."})`.
@@ -142,7 +151,7 @@ def rewrite(folder: str | Path, changes: Mapping[str, str | Mapping[str, Any]]) 
     return folder
 
 
-def read(folder: str | Path) -> Bundle:
+def read(folder: str | os.PathLike[str]) -> Bundle:
     """Verify a bundle and return it.
 
     Raises:
@@ -158,10 +167,11 @@ def read(folder: str | Path) -> Bundle:
         recipes.loads(text, where=f"{folder / 'recipe.toml'}"),
         _read_json(folder / "metrics.json"),
         _read_json(folder / "golden.json"),
+        _read_csv(folder / "history.csv"),
     )
 
 
-def verify(folder: str | Path) -> None:
+def verify(folder: str | os.PathLike[str]) -> None:
     """Check that a folder is a bundle and that its files are those that were written.
 
     Raises:
@@ -186,6 +196,22 @@ def verify(folder: str | Path) -> None:
             )
         if _sha256(path) != facts["sha256"]:
             raise BundleError(f"{path} was altered since the bundle was written", again)
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Check that `write` could put a bundle here, before hours are spent on making one.
+
+    Raises:
+        BundleError: the folder holds something else than a bundle, or is a file.
+    """
+    folder = Path(folder).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise BundleError(f"{folder} is a file", "name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise BundleError(
+            f"{folder} exists and is no bundle: {MANIFEST} is missing",
+            "name a new folder, or remove this one",
+        )
 
 
 def recover(folder: Path) -> None:
@@ -250,13 +276,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
     staged = parent / f".{folder.name}.writing-{os.getpid()}"
     try:
         recover(folder)
-        if folder.exists() and not folder.is_dir():
-            raise BundleError(f"{folder} is a file", "name a folder")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-            raise BundleError(
-                f"{folder} exists and is no bundle: {MANIFEST} is missing",
-                "name a new folder, or remove this one",
-            )
+        check_writable(folder)
         _finish(previous, folder)
         for leftover in parent.glob(f".{folder.name}.writing-*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -327,6 +347,14 @@ def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, [] if there is none."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
@@ -355,11 +383,16 @@ def empty_model(recipe: recipes.Recipe, dtype: str | None = None) -> keras.Model
     from zoo.layers.initialisation import skipped
 
     dtype = dtype or "float32"
-    if dtype not in POLICIES:
-        raise OptionError(f"there is no dtype '{dtype}'", did_you_mean(dtype, POLICIES))
+    check_dtype(dtype)
     entry = catalog.entry(recipe.paper)
     arguments = catalog.arguments(entry, recipe.model.size, dict(recipe.model.arguments))
     with skipped():
         model = catalog.builder(entry)(**arguments, dtype=dtype)
         model.build()
     return model
+
+
+def check_dtype(dtype: str) -> None:
+    """Raise OptionError unless it names a Keras dtype policy that models compute in."""
+    if dtype not in POLICIES:
+        raise OptionError(f"there is no dtype '{dtype}'", did_you_mean(dtype, POLICIES))

@@ -6,12 +6,15 @@ the numbers do, and how far off they are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from zoo import bundle, tasks
 from zoo.errors import BundleError
+from zoo.text import load_tokenizers
 
 POSITIONS, IDS = 4, 8
 TOLERANCE = 2e-3  # between backends, float32: about 1e-4 was seen
@@ -30,8 +33,7 @@ class _Task(Protocol):
 def record(task: _Task, texts: Sequence[str]) -> dict[str, Any]:
     """Return golden outputs of a few texts: the task's answers, their scores, a slice of logits.
 
-    Record them from weights as they are stored: rounding to 16 bits changes logits by more than
-    the tolerance.
+    Rounding weights to 16 bits changes logits by more than the tolerance: see `attach`.
     """
     texts = list(texts)
     outputs = task.predict(texts)
@@ -41,6 +43,18 @@ def record(task: _Task, texts: Sequence[str]) -> dict[str, Any]:
         "log_probabilities": [round(float(x), 4) for x in task.score(texts, outputs)],
         "logits": np.round(_logits(task, texts[0], outputs[0]), 5).tolist(),
     }
+
+
+def attach(folder: str | os.PathLike[str], texts: Sequence[str]) -> dict[str, Any]:
+    """Record golden outputs of a bundle, from its weights as they are stored, and put them in."""
+    read = bundle.read(folder)
+    recipe = read.recipe
+    task = tasks.task(recipe.task)(
+        bundle.build_model(read), *load_tokenizers(read.folder), recipe.evaluate, recipe.data
+    )
+    golden = record(task, texts)
+    bundle.rewrite(folder, {"golden.json": golden})
+    return golden
 
 
 def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) -> None:

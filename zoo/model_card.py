@@ -34,7 +34,7 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
         parameters: how many numbers the weights have.
     """
     entry = catalog.entry(recipe.paper)
-    paper, tag, weights = entry.paper, *_registered(recipe)
+    paper, tag, weights = entry.paper, *registered(recipe)
     reference = f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}"
     languages = f"{recipe.data.source} to {recipe.data.target}"
     about = (
@@ -68,21 +68,21 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def license_text(recipe: Recipe) -> str:
-    """Return the LICENSE of the weights that this recipe makes."""
-    _, weights = _registered(recipe)
-    lines = [f"Weights made by the recipe {recipe.name} of paperzoo.", "", _licence(weights)]
-    if weights is not None and weights.license == "Apache-2.0":
-        lines += ["", "The text of the licence: https://www.apache.org/licenses/LICENSE-2.0"]
-    return "\n".join(lines) + "\n"
-
-
-def _registered(recipe: Recipe) -> tuple[str | None, catalog.Weights | None]:
+def registered(recipe: Recipe) -> tuple[str | None, catalog.Weights | None]:
     """Return tag and registry facts of the weights that this recipe made, if they have a name."""
     for tag, weights in catalog.entry(recipe.paper).weights.items():
         if weights.recipe == recipe.name:
             return tag, weights
     return None, None
+
+
+def license_text(recipe: Recipe) -> str:
+    """Return the LICENSE of the weights that this recipe makes."""
+    _, weights = registered(recipe)
+    lines = [f"Weights made by the recipe {recipe.name} of paperzoo.", "", _licence(weights)]
+    if weights is not None and weights.license == "Apache-2.0":
+        lines += ["", "The text of the licence: https://www.apache.org/licenses/LICENSE-2.0"]
+    return "\n".join(lines) + "\n"
 
 
 def _front_matter(

@@ -166,23 +166,41 @@ def load_weights(path: str | Path, model: keras.Model) -> None:
     """
     wanted = variables(model)
     with _opened(path) as tensors:
-        names = set(tensors.keys())
-        where = f"{path} does not fit {type(model).__name__}"
-        hint = "the weights belong to another model, size or version of the recipe"
-        if missing := [name for name in wanted if name not in names]:
-            raise BundleError(f"{where}: {_some(missing)} missing", hint)
-        if surplus := sorted(names - set(wanted)):
-            raise BundleError(f"{where}: {_some(surplus)} not in the model", hint)
-        for name, variable in wanted.items():
-            shape = tuple(tensors.get_slice(name).get_shape())
-            if shape != tuple(variable.shape):
-                raise BundleError(
-                    f"{where}: '{name}' is {_shape(shape)} in the file, "
-                    f"{_shape(tuple(variable.shape))} in the model",
-                    hint,
-                )
+        shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+        _check_fit(shapes, wanted, f"{path} does not fit {type(model).__name__}")
         for name, variable in wanted.items():
             variable.assign(_widened(tensors.get_tensor(name)))
+
+
+def copy_weights(source: keras.Model, model: keras.Model) -> None:
+    """Fill a built model with another's weights, converted to its own types.
+
+    Raises:
+        BundleError: the two do not have the same names and shapes.
+    """
+    given, wanted = arrays(source), variables(model)
+    shapes = {name: array.shape for name, array in given.items()}
+    _check_fit(shapes, wanted, f"the weights do not fit the new {type(model).__name__}")
+    for name, variable in wanted.items():
+        variable.assign(_widened(given[name]))
+
+
+def _check_fit(
+    given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, keras.Variable], where: str
+) -> None:
+    """Compare names, then shapes, and name what differs."""
+    hint = "the weights belong to another model, size or version of the recipe"
+    if missing := [name for name in wanted if name not in given]:
+        raise BundleError(f"{where}: {_some(missing)} missing", hint)
+    if surplus := sorted(set(given) - set(wanted)):
+        raise BundleError(f"{where}: {_some(surplus)} not in the model", hint)
+    for name, variable in wanted.items():
+        shape = tuple(variable.shape)
+        if given[name] != shape:
+            raise BundleError(
+                f"{where}: '{name}' is {_shape(given[name])} there, {_shape(shape)} in the model",
+                hint,
+            )
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:

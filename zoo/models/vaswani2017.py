@@ -257,14 +257,19 @@ class Transformer(keras.Model):
         seen = (steps <= position)[None, None, None, :]  # [1, 1, 1, max_length]
         for i, layer in enumerate(self.decoder_layers):
             key, value = layer.self_attention.keys_values(x)  # [batch, heads, 1, head_dim]
-            zero = ops.zeros_like(position)
-            where = (zero, zero, position, zero)
+            where = (0, 0, position, 0)
             state[f"keys_{i}"] = ops.slice_update(state[f"keys_{i}"], where, key)
             state[f"values_{i}"] = ops.slice_update(state[f"values_{i}"], where, value)
             own = (state[f"keys_{i}"], state[f"values_{i}"])
             source = (memory[f"keys_{i}"], memory[f"values_{i}"])
             x, _ = layer.attend(x, own, seen, source, memory["mask"])
         return self.embedding.logits(x[:, 0]), state
+
+    def grow(self, state, max_length: int):
+        """Return the cache with room for max_length steps."""
+        more = max_length - ops.shape(state["keys_0"])[2]
+        widths = [[0, 0], [0, 0], [0, more], [0, 0]]
+        return {name: ops.pad(leaf, widths) for name, leaf in state.items()}
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.arguments}

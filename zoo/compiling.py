@@ -1,0 +1,114 @@
+"""Compile a function of a model once for each shape of its arrays, on whichever backend Keras runs.
+
+Keras has no word for this outside of `fit` and `predict`, so this file, and no other, imports a
+backend's own module. Each backend has its way:
+
+    TensorFlow   `tf.function`: a graph that reads the weights where they are
+    JAX          `jax.jit` with the weights passed in through `keras.StatelessScope`: a jit that
+                 closed over them would go on with the old ones after they change
+    PyTorch      no compiling: the function runs as it is, without gradients
+
+What is compiled belongs to its model and is freed with it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+# A function of (model, options, arrays): nested arrays in, nested arrays out.
+Traced = Callable[[keras.Model, Any, Any], Any]
+
+_compiled: weakref.WeakKeyDictionary[keras.Model, dict[Hashable, Callable]] = (
+    weakref.WeakKeyDictionary()
+)
+_trace_count = 0
+
+
+def traces() -> int:
+    """Return how often a function has been compiled in this process; PyTorch never compiles."""
+    return _trace_count
+
+
+def run(function: Traced, model: keras.Model, options: Hashable, arrays: Mapping[str, Any]) -> Any:
+    """Return function(model, options, arrays), compiled.
+
+    Args:
+        function: a module-level function that uses keras.ops only.
+        model: a built model.
+        options: what is constant in the compiled code; another value compiles anew.
+        arrays: nested dicts of arrays or tensors; other shapes compile anew, other values do not.
+    """
+    backend = keras.backend.backend()
+    if backend == "torch":
+        return _without_gradients(function, model, options, arrays)
+    leaves = tree.flatten(arrays)
+    shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves)
+    key = (function, options, shapes)
+    functions = _compiled.setdefault(model, {})
+    if key not in functions:
+        compile_ = _compile_tensorflow if backend == "tensorflow" else _compile_jax
+        functions[key] = compile_(function, weakref.ref(model), options)
+    if backend == "jax":
+        return functions[key]([variable.value for variable in model.variables], arrays)
+    return functions[key](arrays)
+
+
+def _compile_tensorflow(function: Traced, model: weakref.ref, options: Hashable) -> Callable:
+    import tensorflow
+
+    def traced(arrays):
+        _count_trace()
+        return function(_alive(model), options, arrays)
+
+    return tensorflow.function(traced, autograph=False)
+
+
+def _compile_jax(function: Traced, model: weakref.ref, options: Hashable) -> Callable:
+    import jax
+
+    def traced(values, arrays):
+        _count_trace()
+        alive = _alive(model)
+        with keras.StatelessScope(state_mapping=list(zip(alive.variables, values, strict=True))):
+            return function(alive, options, arrays)
+
+    return jax.jit(traced)
+
+
+def _without_gradients(function: Traced, model: keras.Model, options: Hashable, arrays: Any) -> Any:
+    import torch
+
+    with torch.inference_mode():
+        return function(model, options, tree.map_structure(ops.convert_to_tensor, arrays))
+
+
+def loop(
+    condition: Callable[[Any, Any], Any], body: Callable[[Any, Any], tuple], start: Any, carry: Any
+) -> tuple[Any, Any]:
+    """Run `position, carry = body(position, carry)` from `start` while the condition holds.
+
+    The position is an int32 scalar; on PyTorch, which runs eagerly, a plain int, with which
+    tensors are cut and written much faster.
+    """
+    if keras.backend.backend() == "torch":
+        position = int(start)
+        while bool(condition(position, carry)):
+            position, carry = body(position, carry)
+        return position, carry
+    return ops.while_loop(condition, body, (ops.cast(start, "int32"), carry))
+
+
+def _count_trace() -> None:
+    global _trace_count
+    _trace_count += 1
+
+
+def _alive(model: weakref.ref) -> keras.Model:
+    found = model()
+    assert found is not None, "a compiled function outlived its model"
+    return found

@@ -5,7 +5,7 @@ which stays, and a state, which each `model.step(token, position, memory, state)
 is one function that takes a step's logits and picks what comes next (`_greedy`, `_beam`); another,
 such as sampling, is another such function and a `_begin` for what it carries.
 
-Scores follow vaswani2017 (section 6.1) and GNMT: score = log P / lp with lp = ((5 + |Y|) / 6)^alpha,
+Scores follow vaswani2017 (section 6.1) and GNMT: score = log P / lp, lp = ((5 + |Y|) / 6)^alpha,
 where |Y| counts the end token. Every returned sequence is complete: at the last position that a
 row's limit allows, only the end token may follow, with the probability that the model gives it.
 
@@ -337,7 +337,8 @@ def _top(logits, k: int):
     where = block[:, :, None] * BLOCK + ops.arange(BLOCK)
     candidates, where = (ops.reshape(each, (rows, k * BLOCK)) for each in (candidates, where))
     if blocks * BLOCK < vocabulary:
-        rest = ops.broadcast_to(ops.arange(blocks * BLOCK, vocabulary)[None], (rows, vocabulary % BLOCK))
+        rest = ops.arange(blocks * BLOCK, vocabulary)[None]
+        rest = ops.broadcast_to(rest, (rows, vocabulary % BLOCK))
         candidates = ops.concatenate([candidates, logits[:, blocks * BLOCK :]], axis=1)
         where = ops.concatenate([where, rest], axis=1)
     largest, index = ops.top_k(candidates, k)

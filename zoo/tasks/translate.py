@@ -1,0 +1,362 @@
+"""Translation: sentences in one language in, sentences in another out; scored by BLEU."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo import compiling, decoding
+from zoo.errors import DataError, InputError, NotSupported, OptionError, ZooWarning
+from zoo.recipe import Data, Evaluate
+from zoo.tasks import metrics
+from zoo.tasks.batching import LENGTHS, ROWS, bucket, padded, with_progress
+from zoo.text import SentencePieceTokenizer
+
+# Scoring holds logits for this many target positions at a time.
+SCORED_POSITIONS = 2048
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where the model looked for each piece that it wrote.
+
+    Attributes:
+        matrix: float32 [target, source], the attention of the last decoder layer, mean over heads;
+            each row sums to 1.
+        source: the pieces that were read, the end token last.
+        target: the pieces that were written, the end token last.
+    """
+
+    matrix: np.ndarray
+    source: list[str]
+    target: list[str]
+
+
+class Translate:
+    """A model and its tokenizers as a translator of texts.
+
+    Args:
+        model: a built model with `start` and `step`, which reads {"source", "target"}.
+        source_tokenizer, target_tokenizer: the same one if the languages share it.
+        options: how to decode where a call does not say.
+        data: how sources were given to the model in training.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        source_tokenizer: SentencePieceTokenizer,
+        target_tokenizer: SentencePieceTokenizer,
+        options: Evaluate,
+        data: Data,
+    ) -> None:
+        self.model = model
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.options = options
+        self.data = data
+
+    # Text to arrays --------------------------------------------------------------------------
+
+    def encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each source, the end id last, no longer than the model can read.
+
+        Raises:
+            InputError: an empty text or one of unknown characters only, by its index.
+        """
+        tokenizer = self.source_tokenizer
+        longest = self._longest
+        encoded = []
+        for index, text in enumerate(texts):
+            ids = tokenizer.encode(text)
+            name = "the text" if len(texts) == 1 else f"text {index}"
+            if not ids:
+                raise InputError(f"{name} is empty", "give at least one word")
+            if _is_unknown(tokenizer, ids):
+                raise InputError(
+                    f"{name} has only characters that the model does not know: {_short(text)}",
+                    f"it reads language '{self.data.source}'",
+                )
+            if longest is not None and len(ids) + 1 > longest:
+                kept = ids[: longest - 1]
+                warnings.warn(
+                    f"{name} has {len(ids) + 1} pieces, the model was built for {longest}; "
+                    f"cut after '...{tokenizer.decode(kept)[-30:]}'",
+                    ZooWarning,
+                    stacklevel=3,
+                )
+                ids = kept
+            encoded.append(source_ids(tokenizer, ids, self.data.reverse_source))
+        return encoded
+
+    def _encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each target, the end id last.
+
+        Raises:
+            InputError: a target longer than the model was built for.
+        """
+        tokenizer = self.target_tokenizer
+        longest = self._longest
+        encoded = [[*tokenizer.encode(text), tokenizer.end_id] for text in texts]
+        for index, ids in enumerate(encoded):
+            if longest is not None and len(ids) > longest:
+                raise InputError(
+                    f"target {index} has {len(ids)} pieces, the model was built for {longest}",
+                    "split it into sentences",
+                )
+        return encoded
+
+    # The verbs -------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        max_length: int | None = None,
+        batch_size: int | None = None,
+        num_return: int = 1,
+        progress: bool = False,
+    ) -> list[Any]:
+        """Translate texts; the result is in their order.
+
+        Texts of similar length are decoded together.
+
+        Args:
+            beam_size, length_penalty, batch_size: None takes the recipe's.
+            max_length: most pieces of an output, the end included; None allows the source's length
+                plus the recipe's `max_extra`.
+            num_return: with more than 1 each result is a list of texts, the best first.
+            progress: show a bar while there is more than one batch and stderr is a terminal.
+
+        Raises:
+            InputError: a text that the model cannot take.
+            OptionError: an option out of its range.
+        """
+        encoded = self.encode_sources(texts)
+        found = self._decode(
+            encoded, beam_size, length_penalty, max_length, batch_size, num_return, progress
+        )
+        decode = self.target_tokenizer.decode
+        if num_return == 1:
+            return [decode(ids[0]) for ids in found]
+        return [[decode(each) for each in ids] for ids in found]
+
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
+        """Return the natural log-probability of each target given its source, end included.
+
+        float64 [texts].
+        """
+        pairs = list(zip(self.encode_sources(sources), self._encode_targets(targets), strict=True))
+        lengths = [self._bucket(max(len(source), len(target))) for source, target in pairs]
+        scores = np.zeros(len(pairs), dtype=np.float64)
+        for length in sorted(set(lengths)):
+            chosen = [i for i, each in enumerate(lengths) if each == length]
+            rows = max(1, SCORED_POSITIONS // length)
+            for first in range(0, len(chosen), rows):
+                part = chosen[first : first + rows]
+                count = 1 if len(part) == 1 else rows
+                arrays = self._pair_arrays([pairs[i] for i in part], length, count)
+                found = compiling.run(_log_probability, self.model, self._padding, arrays)
+                scores[part] = ops.convert_to_numpy(found)[: len(part)]
+        return scores
+
+    def align(self, text: str, target: str | None = None) -> Alignment:
+        """Return which source pieces the model looked at for each target piece.
+
+        Args:
+            target: what to align the text with; None is the model's own translation.
+
+        Raises:
+            NotSupported: the model has no attention.
+        """
+        if not hasattr(self.model, "attention"):
+            raise NotSupported(
+                f"{self.model.name} has no attention", "align needs a model that has it"
+            )
+        source = self.encode_sources([text])[0]
+        if target is None:
+            ids = self._decode([source], None, None, None, None, 1, False)[0][0]
+        else:
+            ids = self._encode_targets([target])[0]
+        length = self._bucket(max(len(source), len(ids)))
+        arrays = self._pair_arrays([(source, ids)], length, 1)
+        weights = ops.convert_to_numpy(compiling.run(_attention, self.model, None, arrays))
+        matrix = weights[0, : len(ids), : len(source)].astype(np.float32)
+        return Alignment(
+            matrix, self.source_tokenizer.pieces(source), self.target_tokenizer.pieces(ids)
+        )
+
+    def evaluate(
+        self,
+        examples: Sequence[tuple[str, Sequence[str]]],
+        *,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        batch_size: int | None = None,
+        progress: bool = False,
+        likelihood: bool = False,
+    ) -> dict[str, Any]:
+        """Translate the sources and compare with their references, of which each has one or more.
+
+        Args:
+            likelihood: also measure the first references: "loss", nats per target piece with the
+                end, and "perplexity".
+
+        Returns:
+            "bleu" and "chrf" with their sacreBLEU signatures, "sentences", "beam_size" and
+            "length_penalty".
+
+        Raises:
+            DataError: no example, or one without a reference.
+        """
+        if not examples:
+            raise DataError("there are no rows to evaluate", "give at least one example")
+        sources = [source for source, _ in examples]
+        references = [list(each) for _, each in examples]
+        for index, each in enumerate(references):
+            if not each:
+                raise DataError(f"example {index} has no reference", "give it one or leave it out")
+        outputs = self.predict(
+            sources,
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            batch_size=batch_size,
+            progress=progress,
+        )
+        measured = metrics.translation(outputs, references)
+        measured["sentences"] = len(sources)
+        measured["beam_size"] = self.options.beam_size if beam_size is None else beam_size
+        if length_penalty is None:
+            length_penalty = self.options.length_penalty
+        measured["length_penalty"] = length_penalty
+        if likelihood:
+            firsts = [each[0] for each in references]
+            pieces = sum(len(ids) for ids in self._encode_targets(firsts))
+            measured["loss"] = -float(self.score(sources, firsts).sum()) / pieces
+            measured["perplexity"] = float(np.exp(measured["loss"]))
+        return measured
+
+    # Arrays ----------------------------------------------------------------------------------
+
+    @property
+    def _padding(self) -> int:
+        return self.target_tokenizer.pad_id
+
+    @property
+    def _longest(self) -> int | None:
+        """Most pieces that the model was built for, the end included; None is no limit."""
+        return getattr(self.model, "max_length", None)
+
+    def _bucket(self, length: int) -> int:
+        """Return the padded length of a batch whose longest row has `length` ids."""
+        padded_length = bucket(length, LENGTHS)
+        return padded_length if self._longest is None else min(padded_length, self._longest)
+
+    def _decode(
+        self,
+        encoded: Sequence[Sequence[int]],
+        beam_size: int | None,
+        length_penalty: float | None,
+        max_length: int | None,
+        batch_size: int | None,
+        num_return: int,
+        progress: bool,
+    ) -> list[list[list[int]]]:
+        """Return the ids found for each source, best first, each up to its end token."""
+        options, tokenizer = self.options, self.target_tokenizer
+        size = options.batch_size if batch_size is None else batch_size
+        if size < 1:
+            raise OptionError(f"batch_size is {size}", "batch_size is at least 1")
+        lengths = np.array([len(ids) for ids in encoded])
+        limits = lengths + options.max_extra if max_length is None else lengths * 0 + max_length
+        longest = self._longest
+        limits = limits if longest is None else np.minimum(limits, longest)
+        order = np.argsort(-lengths, kind="stable")  # the longest first
+        batches = [order[first : first + size] for first in range(0, len(order), size)]
+        found: list[list[list[int]]] = [[] for _ in encoded]
+        for part in with_progress(batches, progress):
+            rows = min(bucket(len(part), ROWS), size)
+            # Rows that only fill up repeat the last one and may not go beyond one step.
+            chosen = np.concatenate([part, np.repeat(part[-1:], rows - len(part))])
+            allowed = np.where(np.arange(rows) < len(part), limits[chosen], 1)
+            source = padded(
+                [encoded[i] for i in chosen],
+                self._bucket(int(lengths[part].max())),
+                self.source_tokenizer.pad_id,
+            )
+            decoded = decoding.decode(
+                self.model,
+                {"source": source},
+                start_id=tokenizer.start_id,
+                end_id=tokenizer.end_id,
+                pad_id=tokenizer.pad_id,
+                max_length=int(limits[part].max()),
+                limits=allowed,
+                beam_size=options.beam_size if beam_size is None else beam_size,
+                length_penalty=(
+                    options.length_penalty if length_penalty is None else length_penalty
+                ),
+                num_return=num_return,
+            )
+            for row, index in enumerate(part):
+                complete = np.isfinite(decoded.scores[row])
+                found[index] = [
+                    ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist()
+                    for ids in decoded.ids[row][complete]
+                ]
+        return found
+
+    def _pair_arrays(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], length: int, rows: int
+    ) -> dict[str, np.ndarray]:
+        """Return source, target (the decoder's input) and labels, int32 [rows, length]."""
+        pairs = [*pairs, *[pairs[-1]] * (rows - len(pairs))]
+        start, padding = self.target_tokenizer.start_id, self._padding
+        return {
+            "source": padded([each for each, _ in pairs], length, self.source_tokenizer.pad_id),
+            "target": padded([[start, *each[:-1]] for _, each in pairs], length, padding),
+            "labels": padded([each for _, each in pairs], length, padding),
+        }
+
+
+def source_ids(
+    tokenizer: SentencePieceTokenizer, ids: Sequence[int], reverse: bool = False
+) -> list[int]:
+    """Return a source as a model reads it: its pieces, reversed if asked for, then the end id."""
+    return [*(reversed(ids) if reverse else ids), tokenizer.end_id]
+
+
+def _is_unknown(tokenizer: SentencePieceTokenizer, ids: Sequence[int]) -> bool:
+    """Return whether nothing but unknown pieces and white space is left of a text."""
+    known = [i for i in set(ids) if i != tokenizer.unk_id]
+    return all(piece.strip("\u2581") == "" for piece in tokenizer.pieces(known))
+
+
+def _short(text: str, most: int = 40) -> str:
+    return repr(text if len(text) <= most else text[:most] + "...")
+
+
+# Compiled -----------------------------------------------------------------------------------------
+
+
+def _log_probability(model: keras.Model, padding: int, arrays: dict) -> Any:
+    """Return log P [batch] of the labels, padding left out."""
+    labels = arrays["labels"]
+    logits = model({"source": arrays["source"], "target": arrays["target"]}, training=False)
+    chosen = ops.take_along_axis(logits, labels[:, :, None], axis=-1)[:, :, 0]
+    each = chosen - ops.logsumexp(logits, axis=-1)
+    return ops.sum(ops.where(labels == padding, 0.0, each), axis=1)
+
+
+def _attention(model: keras.Model, options: None, arrays: dict) -> Any:
+    """Return the last cross-attention, mean over heads: [batch, target, source]."""
+    weights = model.attention({"source": arrays["source"], "target": arrays["target"]})
+    return ops.mean(weights, axis=1)

@@ -29,7 +29,7 @@ ALLOWED = {
     "data": FACTS | {"text"},
     "compiling": {"errors"},
     "decoding": FACTS | {"compiling"},
-    "tasks": FACTS | {"decoding", "text", "data"},
+    "tasks": FACTS | {"compiling", "decoding", "text", "data"},
     # What a bundle is made of: its weights, its card; golden outputs come from a written one.
     "weights": {"errors", "layers"},
     "model_card": FACTS,

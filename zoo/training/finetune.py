@@ -18,7 +18,7 @@ from zoo import bundle, catalog
 from zoo import recipe as recipes
 from zoo.data.arrays import Arrays
 from zoo.data.prepare import encode_pairs
-from zoo.errors import DataError, OptionError, ZooWarning, did_you_mean
+from zoo.errors import DataError, OptionError, TrainingError, ZooWarning, did_you_mean
 from zoo.recipe import Recipe
 from zoo.text import SentencePieceTokenizer
 from zoo.training.fit import batches, fit
@@ -163,8 +163,8 @@ def run(
 ) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
     """Train a copy of a model; return it, what was measured, and the training curve.
 
-    Checkpoints go to a temporary folder, beside `out` if that is given. It is removed at the end,
-    but stays if the run fails, because the error names the last good weights in it.
+    Checkpoints go to a temporary folder, beside `out` if that is given. It stays only after a
+    TrainingError, which names the last good weights in it.
     """
     keras.utils.set_random_seed(made.seed)
     model = bundle.empty_model(made, made.train.precision)
@@ -174,7 +174,15 @@ def run(
         parent = Path(out).expanduser().resolve().parent
         parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{made.name}.run-", dir=parent))
-    result = fit(model, made, train, valid, folder, target)
+    try:
+        result = fit(model, made, train, valid, folder, target)
+    except TrainingError:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     # A model without optimizer state and compiled functions, in the original's precision.
     tuned = bundle.empty_model(made, original.dtype_policy.name)

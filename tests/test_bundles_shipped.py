@@ -1,0 +1,82 @@
+"""Every bundle in registry/bundles: whole, small, described, and answering as when it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zoo import bundle, catalog, golden, model_card
+
+FOLDERS = sorted(
+    path for path in (catalog.data_root() / "registry" / "bundles").glob("*") if path.is_dir()
+)
+LARGEST = 16_000_000  # bytes of all files together
+
+shipped = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+@shipped
+def test_a_shipped_bundle_is_whole_and_small(folder: Path):
+    read = bundle.read(folder)
+    files = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert {"README.md", "LICENSE", "metrics.json", "golden.json", "history.csv"} <= set(files)
+    assert sum(files.values()) <= LARGEST
+    stored = {array.dtype for array in _stored(read.weights).values()}
+    assert all(dtype.itemsize == 2 for dtype in stored), stored
+
+
+@shipped
+def test_a_shipped_bundle_is_registered(folder: Path):
+    read = bundle.read(folder)
+    tag, weights = model_card.registered(read.recipe)
+    assert weights is not None
+    assert weights.bundle == folder.name == f"{read.recipe.paper}.{tag}"
+    assert weights.size == read.recipe.model.size
+    assert catalog.find_bundle(f"{read.recipe.paper}.{tag}") == folder
+
+
+@shipped
+def test_a_shipped_bundle_says_what_was_measured(folder: Path):
+    read = bundle.read(folder)
+    metrics = read.metrics
+    for key in ("metric", "value", "data", "split", "signature", "sentences", "backend",
+                "hardware", "keras", "targets_in_training"):  # fmt: skip
+        assert metrics.get(key) not in (None, ""), key
+    assert metrics["metric"] == read.recipe.evaluate.metric
+    assert metrics["value"] >= (read.recipe.evaluate.minimum or 0)
+    assert read.history
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\n")
+    assert catalog.measured(metrics) in card
+    assert str(metrics["targets_in_training"]) in card.replace(",", "")
+
+
+@shipped
+def test_a_shipped_bundle_answers_as_when_it_was_made(folder: Path):
+    from zoo.pretrained import load
+
+    pretrained = load(folder)
+    assert pretrained.golden["inputs"]
+    golden.check(pretrained, pretrained.golden)
+
+
+def test_every_registered_bundle_of_a_checkout_is_there():
+    root = catalog.data_root()
+    if root.name == "_data":
+        pytest.skip("an installed package carries only the default weights")
+    if not FOLDERS:
+        pytest.skip("no bundles yet")
+    named = {
+        weights.bundle
+        for name in catalog.names()
+        for weights in catalog.entry(name).weights.values()
+        if weights.bundle
+    }
+    assert named == {folder.name for folder in FOLDERS}
+
+
+def _stored(path: Path):
+    from safetensors.numpy import load_file
+
+    return load_file(path)

@@ -11,12 +11,15 @@ from zoo.recipe import Recipe
 
 # What metrics.json calls things, and how a reader is told.
 LABELS = {
-    "bleu": "BLEU (sacreBLEU)",
     "signature": "sacreBLEU signature",
     "chrf": "chrF",
     "sentences": "test sentences",
-    "references": "references",
+    "chrf_signature": "chrF signature",
     "loss": "validation loss (nats per piece)",
+    "weights": "weights taken",
+    "training_seconds": "seconds of training",
+    "training_pairs": "pairs trained on",
+    "validation_pairs": "pairs held out to choose the epoch by",
     "perplexity": "perplexity per piece",
     "targets_in_training": "test sentences whose target side also occurs in training",
     "beam_size": "beam size",
@@ -38,10 +41,9 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
     reference = f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}"
     languages = f"{recipe.data.source} to {recipe.data.target}"
     about = (
-        f"{recipe.task.capitalize()} {languages}: a model of *{paper.title}* "
+        f"Task: {recipe.task}, {languages}. A model of *{paper.title}* "
         f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
-        f"(size `{recipe.model.size}`), made with [paperzoo](https://pypi.org/project/paperzoo/). "
-        f"{paper.introduced}"
+        f"(size `{recipe.model.size}`), made with paperzoo. {paper.introduced}"
     )
     code = f'import zoo\n\nmodel = zoo.load({json.dumps(reference)})\nmodel.predict("...")'
     sections = [
@@ -111,7 +113,7 @@ def _front_matter(
 
 
 def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
-    """Return one sentence with the main number and a table of everything else."""
+    """Return one sentence with the main number and a list of everything else."""
     if not metrics:
         return "Nothing has been measured yet."
     lines = []
@@ -119,10 +121,12 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         data = metrics.get("data", recipe.data.corpus)
         split = metrics.get("split", recipe.evaluate.split)
         lines += [f"**{main}** on {data}, split `{split}`.", ""]
-    rows = [(key, value) for key, value in _flat(metrics) if key not in SHOWN_ABOVE]
-    if rows:
-        lines += ["| | |", "|---|---|"]
-        lines += [f"| {LABELS.get(key, key.replace('_', ' '))} | {value} |" for key, value in rows]
+    hidden = (*SHOWN_ABOVE, metrics.get("metric"))
+    lines += [
+        f"- {LABELS.get(key, key.replace('_', ' '))}: {value}"
+        for key, value in _flat(metrics)
+        if key not in hidden
+    ]
     return "\n".join(lines)
 
 
@@ -172,7 +176,10 @@ def _licence(weights: catalog.Weights | None) -> str:
             "Not stated. Whoever shares these weights names a licence that fits the data they "
             "were trained on."
         )
-    return f"Weights: {weights.license}. Training data: {weights.data_license}. {weights.origin}."
+    return (
+        f"Weights: {weights.license}. Training data: {weights.data_license}. "
+        f"Origin: {weights.origin}."
+    )
 
 
 def _authors(names: list[str]) -> str:

@@ -1,0 +1,63 @@
+"""Model cards: made from recipe, metrics and registry, with front matter that parses."""
+
+from __future__ import annotations
+
+import json
+
+from zoo import model_card, recipe
+
+METRICS = {
+    "metric": "bleu", "value": 44.123, "data": "tatoeba-en-fr", "split": "test", "bleu": 44.123,
+    "signature": "nrefs:var|case:mixed", "sentences": 2000, "targets_in_training": 1345,
+    "backend": "jax",
+}  # fmt: skip
+
+
+def front_matter(card: str) -> dict:
+    """Return the front matter; its values are plain words or JSON, which YAML includes."""
+    _, block, _ = card.split("---\n", 2)
+    found = {}
+    for line in block.splitlines():
+        key, value = line.split(": ", 1)
+        found[key] = json.loads(value) if value[:1] in '[{"' else value
+    return found
+
+
+def test_registered_weights_are_described():
+    made = recipe.load("vaswani2017-tatoeba-en-fr").resolved()
+    card = model_card.text(made, METRICS, 1234567)
+    facts = front_matter(card)
+    assert facts["license"] == "apache-2.0"
+    assert facts["language"] == ["en", "fr"]
+    assert facts["pipeline_tag"] == "translation"
+    assert facts["metrics"] == ["bleu"]
+    for part in (
+        "**BLEU 44.1** on tatoeba-en-fr, split `test`",
+        "- sacreBLEU signature: nrefs:var|case:mixed",
+        "- test sentences whose target side also occurs in training: 1,345",
+        "- backend: jax",
+        'zoo.load("vaswani2017.tatoeba-en-fr")',
+        "1,234,567 weights",
+        "Attention Is All You Need",
+        "newstest2014 en-de",
+        f"{made.train.updates:,} updates",
+        "@inproceedings{vaswani2017",
+        "CC BY 2.0 FR",
+    ):
+        assert part in card, part
+    assert "CC BY 2.0 FR" in model_card.license_text(made)
+
+
+def test_research_use_is_not_a_licence_of_the_hub():
+    made = recipe.load("vaswani2017-multi30k-de-en").resolved()
+    facts = front_matter(model_card.text(made, {}, 1))
+    assert (facts["license"], facts["license_name"]) == ("other", "research use")
+    assert "research use" in model_card.license_text(made)
+
+
+def test_a_users_own_weights_name_no_licence(tiny_recipe):
+    card = model_card.text(tiny_recipe, {}, 1)
+    assert front_matter(card)["license"] == "other"
+    assert 'zoo.load("./tiny")' in card
+    assert "Nothing has been measured yet." in card
+    assert "Not stated" in model_card.license_text(tiny_recipe)

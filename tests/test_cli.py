@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def run(capsys):
 
     def call(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as done:
+        # `main` is made for a process of its own and sets how that shows warnings.
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as done:
             cli.main([str(each) for each in arguments])
         code = done.value.code
         return int(code or 0), *capsys.readouterr()
@@ -32,11 +34,8 @@ def run(capsys):
 
 
 @pytest.fixture(autouse=True)
-def _restore_warnings(monkeypatch):
-    """`main` is made for a process of its own: undo what it changes in this one."""
-    import warnings
-
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+def _restore_environment(monkeypatch):
+    """Undo what `main` sets for the libraries that it starts."""
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

@@ -339,6 +339,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(0)
     # TensorFlow greets every user with lines on stderr unless told before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("always", ZooWarning)
     warnings.showwarning = _show_warning
     code = 0
     try:

@@ -70,7 +70,10 @@ class MultiHeadAttention(keras.layers.Layer):
         scores = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         # Softmax in float32 also under mixed precision; -1e9 leaves no weight on masked positions.
         scores = ops.where(mask, ops.cast(scores, "float32"), -1e9)
-        weights = ops.softmax(scores, axis=-1)
+        if scores.shape[-1] == 1:  # one position gets all; Keras would warn of such a softmax
+            weights = ops.ones_like(scores)
+        else:
+            weights = ops.softmax(scores, axis=-1)
         kept = ops.cast(weights, self.compute_dtype)
         if self.dropout is not None:
             kept = self.dropout(kept, training=training)

@@ -74,6 +74,16 @@ def test_two_tokenizers_are_two_files(tmp_path, tiny_bundle, tiny_recipe, tiny_t
     bundle.verify(folder)
 
 
+def test_a_tokenizer_that_is_too_large_is_refused(tmp_path, tiny_recipe, tiny_tokenizer):
+    with pytest.raises(BundleError, match="the tokenizer has 96 pieces, the model only 95"):
+        bundle.write(
+            tmp_path / "b",
+            model={},
+            recipe=tiny_recipe.changed({"model.arguments.vocabulary": 95}),
+            tokenizers=(tiny_tokenizer, tiny_tokenizer),
+        )
+
+
 def test_a_built_model_computes_what_was_saved(tiny_bundle):
     read = bundle.read(tiny_bundle)
     stored = bundle.read_weights(read.weights)

@@ -111,6 +111,13 @@ def write(
     from zoo.text import save_tokenizers
 
     resolved = recipe.resolved()
+    vocabulary = resolved.model.arguments.get("vocabulary")
+    largest = max(tokenizer.size for tokenizer in tokenizers)
+    if vocabulary is not None and largest > vocabulary:
+        raise BundleError(
+            f"the tokenizer has {largest:,} pieces, the model only {vocabulary:,}",
+            "write the tokenizer that the model was trained with",
+        )
     weights = model if isinstance(model, Mapping) else arrays(model)
     texts = {"recipe.toml": recipes.dumps(resolved)}
     if metrics is not None:

@@ -1,0 +1,1 @@
+"""Corpora and batches: from the hub, from files, from memory."""

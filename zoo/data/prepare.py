@@ -1,0 +1,138 @@
+"""From text to arrays: learn the tokenizer, cut the pairs into ids, write both to a folder."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo import recipe as recipes
+from zoo.data import corpora
+from zoo.data.arrays import Arrays, Ragged
+from zoo.errors import DataError
+from zoo.recipe import Recipe
+from zoo.text import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+
+Example = tuple[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a training run reads: arrays for training and validation, text for the measurement."""
+
+    folder: Path
+    recipe: Recipe
+    train: Arrays
+    valid: Arrays
+    source_tokenizer: SentencePieceTokenizer
+    target_tokenizer: SentencePieceTokenizer
+    test: list[Example]
+    seen: int  # test sources with a reference that occurs among the training targets too
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Prepared:
+        """Read what `prepare` wrote; the arrays are memory-mapped.
+
+        Raises:
+            DataError: if the folder is not one that `prepare` wrote.
+        """
+        folder = Path(folder)
+        facts = folder / "prepared.json"
+        if not facts.exists():
+            raise DataError(
+                f"{folder} holds no prepared data (prepared.json is missing)",
+                "write it with: zoo prepare RECIPE --out DIR",
+            )
+        content = json.loads(facts.read_text(encoding="utf-8"))
+        return cls(
+            folder,
+            recipes.load(folder / "recipe.toml"),
+            Arrays.load(folder, "train"),
+            Arrays.load(folder, "valid"),
+            *load_tokenizers(folder),
+            [(source, targets) for source, targets in content["test"]],
+            content["seen"],
+        )
+
+
+def prepare(recipe: Recipe, out: Path | str) -> Prepared:
+    """Write the recipe's data to a folder: tokenizers, token ids, test sentences.
+
+    The folder is written aside and renamed, so it is whole or not there.
+
+    Raises:
+        DataError: if the folder holds something else, or the corpus cannot be read.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()) and not (out / "recipe.toml").exists():
+        raise DataError(f"{out} is not empty and holds no prepared data", "choose another --out")
+    pairs = {split: corpora.load(recipe.data, split) for split in ("train", "valid")}
+    test = corpora.references(corpora.load(recipe.data, recipe.evaluate.split))
+    targets = {target for _, target in pairs["train"]}
+    seen = sum(any(target in targets for target in each) for _, each in test)
+    tokenizers = train_tokenizers(recipe, pairs["train"])
+
+    aside = out.with_name(out.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    save_tokenizers(aside, *tokenizers)
+    for split, rows in pairs.items():
+        encode_pairs(rows, *tokenizers, recipe.data.max_length).save(aside, split)
+    (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
+    facts = json.dumps({"seen": seen, "test": test}, ensure_ascii=False)
+    (aside / "prepared.json").write_text(facts, encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    aside.rename(out)
+    return Prepared.read(out)
+
+
+def train_tokenizers(
+    recipe: Recipe, pairs: Sequence[tuple[str, str]]
+) -> tuple[SentencePieceTokenizer, SentencePieceTokenizer]:
+    """Learn the recipe's tokenizers from training pairs: one shared, or one for each side."""
+    settings = recipe.tokenizer
+    if settings.sample and settings.sample < len(pairs):
+        pairs = random.Random(recipe.seed).sample(pairs, settings.sample)
+
+    def learn(lines: Iterable[str]) -> SentencePieceTokenizer:
+        return SentencePieceTokenizer.train(
+            lines,
+            vocabulary=settings.vocabulary,
+            algorithm=settings.algorithm,
+            normalization=settings.normalization,
+            seed=recipe.seed,
+        )
+
+    if settings.shared:
+        both = learn(text for pair in pairs for text in pair)
+        return both, both
+    return learn(source for source, _ in pairs), learn(target for _, target in pairs)
+
+
+def encode_pairs(
+    pairs: Iterable[tuple[str, str]],
+    source_tokenizer: SentencePieceTokenizer,
+    target_tokenizer: SentencePieceTokenizer,
+    max_length: int,
+) -> Arrays:
+    """Cut pairs into ids, each side closed by the end id; drop pairs over max_length ids.
+
+    Raises:
+        DataError: if no pair is short enough.
+    """
+    sources, targets = [], []
+    for source, target in pairs:
+        left = [*source_tokenizer.encode(source), source_tokenizer.end_id]
+        right = [*target_tokenizer.encode(target), target_tokenizer.end_id]
+        if len(left) <= max_length and len(right) <= max_length:
+            sources.append(left)
+            targets.append(right)
+    if not sources:
+        raise DataError(
+            f"no rows: no pair has at most {max_length} pieces on both sides",
+            "raise data.max_length",
+        )
+    return Arrays(Ragged.of(sources), Ragged.of(targets))

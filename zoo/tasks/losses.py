@@ -1,0 +1,48 @@
+"""Losses of the papers."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("paperzoo")
+class LabelSmoothedCrossEntropy(keras.losses.Loss):
+    """Cross-entropy per target token, in nats, with label smoothing; padding is left out.
+
+    The target distribution gives 1 - smoothing to the label and spreads the rest over the other
+    V - 1 classes, as tensor2tensor and fairseq do (Keras' own spreads it over all V).
+
+    Args:
+        smoothing: epsilon_ls of vaswani2017, section 5.4.
+        padding_id: label that marks padding.
+    """
+
+    def __init__(
+        self, smoothing: float = 0.0, padding_id: int = 0, name: str = "cross_entropy"
+    ) -> None:
+        super().__init__(name=name, reduction=None)
+        self.smoothing = smoothing
+        self.padding_id = padding_id
+
+    def call(self, labels, logits):
+        """Return the scalar mean over real tokens of labels [batch, time].
+
+        Args:
+            labels: integers [batch, time].
+            logits: float32 [batch, time, vocabulary].
+        """
+        labels = ops.cast(labels, "int32")
+        real = ops.cast(ops.not_equal(labels, self.padding_id), logits.dtype)
+        loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        if self.smoothing:
+            vocabulary = ops.shape(logits)[-1]
+            other = self.smoothing / (vocabulary - 1)
+            # sum over other classes of -log p, with -log p = normaliser - logit
+            chosen = ops.squeeze(ops.take_along_axis(logits, labels[..., None], axis=-1), axis=-1)
+            others = vocabulary * (loss + chosen) - ops.sum(logits, axis=-1) - loss
+            loss = (1.0 - self.smoothing) * loss + other * others
+        return ops.sum(loss * real) / ops.maximum(ops.sum(real), 1.0)
+
+    def get_config(self) -> dict:
+        return {"smoothing": self.smoothing, "padding_id": self.padding_id, "name": self.name}

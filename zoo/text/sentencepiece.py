@@ -1,0 +1,114 @@
+"""SentencePiece: pieces learned from raw text, one file.
+
+Normalisation is part of that file. With "nmt_nfkc", the default, text is brought to Unicode NFKC
+(full-width forms, ligatures and the like become plain ones), control characters go, and every run
+of white space becomes one space; case and accents stay. White space is written as U+2581 inside
+the pieces, and a text begins with one, so that `decode(encode(text))` is the normalised text.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from zoo.errors import BundleError, DataError
+
+PAD_ID, UNK_ID, START_ID, END_ID = 0, 1, 2, 3
+
+
+class SentencePieceTokenizer:
+    """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end."""
+
+    pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        self._processor.LoadFromSerializedProto(model)
+        found = tuple(
+            getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos")
+        )
+        if found != (PAD_ID, UNK_ID, START_ID, END_ID):
+            raise BundleError(
+                f"the SentencePiece model has pad, unk, start, end at {found}, not at (0, 1, 2, 3)",
+                "train it with `zoo prepare`",
+            )
+
+    @classmethod
+    def load(cls, path: Path | str) -> SentencePieceTokenizer:
+        """Read a .model file.
+
+        Raises:
+            BundleError: if the file is no SentencePiece model.
+        """
+        try:
+            return cls(Path(path).read_bytes())
+        except RuntimeError as error:
+            raise BundleError(
+                f"{path} is not a SentencePiece model", "fetch the bundle again"
+            ) from error
+
+    @classmethod
+    def train(
+        cls,
+        lines: Iterable[str],
+        *,
+        vocabulary: int,
+        algorithm: str = "unigram",
+        normalization: str = "nmt_nfkc",
+        seed: int = 0,
+    ) -> SentencePieceTokenizer:
+        """Learn `vocabulary` pieces (the four special ones included) from lines of text.
+
+        Raises:
+            DataError: if the lines are too few for so many pieces.
+        """
+        sentencepiece.set_random_generator_seed(seed)
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines),
+                model_writer=model,
+                vocab_size=vocabulary,
+                model_type=algorithm,
+                normalization_rule_name=normalization,
+                character_coverage=1.0,
+                pad_id=PAD_ID,
+                unk_id=UNK_ID,
+                bos_id=START_ID,
+                eos_id=END_ID,
+                num_threads=2,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            reason = str(error).split(") ", 1)[-1].strip()
+            raise DataError(
+                f"no SentencePiece model of {vocabulary} pieces can be learned: {reason}",
+                "lower tokenizer.vocabulary or give more text",
+            ) from error
+        return cls(model.getvalue())
+
+    def save(self, path: Path | str) -> None:
+        """Write the .model file."""
+        Path(path).write_bytes(self.model)
+
+    @property
+    def size(self) -> int:
+        """Number of pieces, the special ones included."""
+        return self._processor.GetPieceSize()
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's pieces, without start and end."""
+        return self._processor.EncodeAsIds(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids; padding, start and end are left out."""
+        special = (PAD_ID, START_ID, END_ID)
+        return self._processor.DecodeIds([int(i) for i in ids if int(i) not in special])
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the piece of each id, as it stands in the vocabulary."""
+        return [self._processor.IdToPiece(int(i)) for i in ids]

@@ -1,0 +1,117 @@
+"""What happens between two fit-epochs: checkpoint, history, progress, stopping."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import keras
+
+from zoo.data.batches import Batches
+from zoo.errors import TrainingError
+from zoo.recipe import Recipe
+from zoo.training import checkpoints
+
+
+class Keeper(keras.callbacks.Callback):
+    """Writes a checkpoint and a row of history at the end of each fit-epoch.
+
+    Args:
+        folder: where checkpoints go.
+        state: {"history": rows, "best": step or None, "best_loss": float}; changed in place.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, state: dict[str, Any]) -> None:
+        super().__init__()
+        self.folder = folder
+        self.recipe = recipe
+        self.state = state
+        self.started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            last = checkpoints.latest(self.folder)
+            raise TrainingError(
+                f"the loss became {loss} in the epoch after step "
+                f"{int(last.name.removeprefix(checkpoints.PREFIX)) if last else 0}",
+                f"the last good weights are in {last}; lower optimizer.learning_rate and resume"
+                if last
+                else "nothing was saved yet; lower optimizer.learning_rate",
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        logs = logs or {}
+        step = (epoch + 1) * self.recipe.train.updates_per_epoch
+        row = {
+            "step": step,
+            "loss": float(logs["loss"]),
+            "val_loss": float(logs["val_loss"]),
+            "seconds": round(time.monotonic() - self.started, 1),
+        }
+        if not math.isfinite(row["val_loss"]):
+            raise TrainingError(
+                f"the validation loss became {row['val_loss']} at step {step}",
+                f"the last good weights are in {checkpoints.latest(self.folder)}",
+            )
+        self.state["history"].append(row)
+        if self.state["best"] is None or row["val_loss"] < self.state["best_loss"]:
+            self.state["best"], self.state["best_loss"] = step, row["val_loss"]
+        checkpoints.save(self.folder, step, self.model, self.state)
+        checkpoints.prune(self.folder, self.recipe.train.average, self.state["best"])
+        patience = self.recipe.train.patience
+        behind = (step - self.state["best"]) // self.recipe.train.updates_per_epoch
+        if patience and behind >= patience:
+            self.model.stop_training = True
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints loss, target tokens a second and the time left.
+
+    On a terminal one line is redrawn; elsewhere a line is printed for each fit-epoch.
+    """
+
+    def __init__(self, batches: Batches, recipe: Recipe, stream: TextIO | None = None) -> None:
+        super().__init__()
+        self.batches = batches
+        self.recipe = recipe
+        self.stream = stream or sys.stderr
+        self.first = 0
+        self.step = 0
+        self.tokens = 0
+        self.started = 0.0
+        self.drawn = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.step = epoch * self.recipe.train.updates_per_epoch
+        if not self.started:
+            self.started, self.first = time.monotonic(), self.step
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.tokens += self.batches.tokens(self.step)
+        self.step += 1
+        now = time.monotonic()
+        if self.stream.isatty() and now - self.drawn > 0.5:
+            self.drawn = now
+            self.stream.write("\r" + self.line(logs or {}) + "\033[K")
+            self.stream.flush()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        start = "\r" if self.stream.isatty() else ""
+        self.stream.write(start + self.line(logs or {}) + "\n")
+        self.stream.flush()
+
+    def line(self, logs: dict) -> str:
+        """Return "step 500/4000  loss 4.812  val_loss 4.6  2,105 tokens/s  0:31:20 left"."""
+        took = max(time.monotonic() - self.started, 1e-9)
+        updates = self.recipe.train.updates
+        left = int(took / max(self.step - self.first, 1) * (updates - self.step))
+        values = "  ".join(f"{key} {logs[key]:.3f}" for key in ("loss", "val_loss") if key in logs)
+        clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
+        return f"step {self.step}/{updates}  {values}  {self.tokens / took:,.0f} tokens/s  {clock} left"

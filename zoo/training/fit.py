@@ -1,0 +1,167 @@
+"""Fit a model to arrays: Keras fit underneath, resumable, with checkpoints at epoch boundaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.data.arrays import Arrays
+from zoo.data.batches import Batch, Batches
+from zoo.errors import CheckpointError
+from zoo.recipe import Recipe
+from zoo.tasks.losses import LabelSmoothedCrossEntropy
+from zoo.text import SentencePieceTokenizer
+from zoo.training import checkpoints
+from zoo.training.callbacks import Keeper, Progress
+from zoo.training.optimizers import optimizer
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit measured; the final weights are in the model.
+
+    Attributes:
+        history: a row for each fit-epoch: step, loss, val_loss, seconds.
+        chosen: which weights were taken: "average of the last N" or "step N".
+        val_loss: smoothed cross-entropy of these weights on the validation set, nats per token.
+    """
+
+    history: list[dict[str, float]]
+    chosen: str
+    val_loss: float
+
+
+class _Window(keras.utils.PyDataset):
+    """`length` consecutive batches from a step on, in the form that Keras fit reads.
+
+    On TensorFlow, Keras infers which dimensions vary from the first two batches alone. If these
+    two are of one bucket, the second trades places with the next one of another bucket.
+    """
+
+    def __init__(self, batches: Batches, first: int, length: int) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)
+        self.batches = batches
+        self.steps = list(range(first, first + length))
+        buckets = [batches.members_of(step)[0] for step in self.steps]
+        other = next((i for i, bucket in enumerate(buckets) if bucket != buckets[0]), 1)
+        if other > 1:
+            self.steps[1], self.steps[other] = self.steps[other], self.steps[1]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches.batch(self.steps[index])
+
+
+def batches(
+    arrays: Arrays, recipe: Recipe, tokenizer: SentencePieceTokenizer, training: bool = True
+) -> Batches:
+    """Return the recipe's batches of some arrays: shuffled by its seed, or in one fixed order."""
+    return Batches(
+        arrays,
+        batch_tokens=recipe.train.batch_tokens,
+        buckets=recipe.train.buckets,
+        seed=recipe.seed if training else None,
+        start_id=tokenizer.start_id,
+        pad_id=tokenizer.pad_id,
+    )
+
+
+def fit(
+    model: keras.Model,
+    recipe: Recipe,
+    train: Arrays,
+    valid: Arrays,
+    run_folder: Path,
+    tokenizer: SentencePieceTokenizer,
+    resume: bool = False,
+) -> FitResult:
+    """Train a built model by its recipe; afterwards it holds the best weights found.
+
+    The loss is the mean over target tokens. Checkpoints go to `run_folder`; with `resume` the run
+    goes on from the newest of them, and ends with the very weights of a run that never stopped.
+
+    Args:
+        tokenizer: the target's, for its start and padding ids.
+
+    Raises:
+        TrainingError: the loss is no longer a number; names the last good weights.
+        CheckpointError: a checkpoint cannot be written or resumed from.
+    """
+    settings = recipe.train
+    data = batches(train, recipe, tokenizer)
+    held_out = batches(valid, recipe, tokenizer, training=False)
+    validation = _Window(held_out, 0, held_out.per_pass)
+    model.compile(
+        optimizer=optimizer(recipe),
+        loss=LabelSmoothedCrossEntropy(settings.label_smoothing, tokenizer.pad_id),
+        jit_compile=_jit(settings.jit),
+    )
+    model.optimizer.build(model.trainable_variables)
+    state: dict[str, Any] = {"history": [], "best": None, "best_loss": None}
+    first = _begin(run_folder, model, state, resume)
+    per_epoch = settings.updates_per_epoch
+    epochs = -(-settings.updates // per_epoch)
+    keeper = Keeper(run_folder, recipe, state)
+    progress = Progress(data, recipe)
+    # One fit call for each epoch: its batches are a window on the endless stream of steps, and
+    # nothing but the checkpointed state is carried from one to the next.
+    model.stop_training = False
+    for epoch in range(first // per_epoch, epochs):
+        model.fit(
+            _Window(data, epoch * per_epoch, per_epoch),
+            validation_data=validation,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[keeper, progress],
+        )
+        if model.stop_training:
+            break
+    return _choose(model, run_folder, state, settings.average, validation)
+
+
+def _begin(folder: Path, model: keras.Model, state: dict[str, Any], resume: bool) -> int:
+    """Return the step to begin at; with `resume`, restore the newest checkpoint."""
+    last = checkpoints.latest(folder)
+    if last is None:
+        return 0
+    if not resume:
+        raise CheckpointError(
+            f"{folder} already holds a run, up to {last.name}",
+            "go on with --resume, choose another --out, or delete that folder",
+        )
+    restored = checkpoints.restore(last, model)
+    state.update({key: restored[key] for key in state})
+    return restored["step"]
+
+
+def _jit(wanted: bool | None) -> bool | str:
+    """XLA or not. On TensorFlow's CPU it is off: compiling is slow and bfloat16 has no fast path."""
+    if wanted is not None:
+        return wanted
+    return False if keras.backend.backend() == "tensorflow" else "auto"
+
+
+def _choose(
+    model: keras.Model, folder: Path, state: dict[str, Any], count: int, validation: _Window
+) -> FitResult:
+    """Load the better of the average of the last checkpoints and the best single one."""
+    paths = checkpoints.found(folder)
+    best = folder / f"{checkpoints.PREFIX}{state['best']:08d}"
+    checkpoints.restore_weights(best, model)
+    result = FitResult(state["history"], f"step {state['best']}", state["best_loss"])
+    if count > 1 and len(paths) > 1:
+        last = paths[-count:]
+        checkpoints.average(last, model)
+        loss = float(np.asarray(model.evaluate(validation, verbose=0)))
+        if loss <= result.val_loss:
+            return FitResult(state["history"], f"average of the last {len(last)}", loss)
+        checkpoints.restore_weights(best, model)
+    return result

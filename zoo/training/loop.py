@@ -1,0 +1,151 @@
+"""A training run from recipe to bundle."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from zoo import bundle, catalog, golden, tasks
+from zoo.data.prepare import Prepared, prepare
+from zoo.errors import ZooError
+from zoo.recipe import Recipe
+from zoo.training.fit import FitResult, fit
+
+
+def train(
+    recipe: Recipe,
+    out: Path | str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    prepared: Path | str | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train the recipe's model, measure it, write its bundle to `out` and return that folder.
+
+    While it runs, data and checkpoints are in the folder beside it, `out` + ".run"; it stays, so
+    that the run can be resumed or trained further, and may be deleted once the bundle is there.
+
+    Args:
+        changes: dotted keys to change in the recipe.
+        prepared: a folder that `zoo prepare` wrote; None prepares the data now.
+        resume: go on with the run in `out` + ".run".
+
+    Raises:
+        DataError: the corpus or the prepared folder cannot be read.
+        TrainingError: the loss is no longer a number; names the last good weights.
+        CheckpointError: a checkpoint cannot be written, or one is there and `resume` is not set.
+    """
+    recipe = recipe.changed(changes or {})
+    run = Path(out).with_name(Path(out).name + ".run")
+    run.mkdir(parents=True, exist_ok=True)
+    data = _prepared(recipe, prepared, run / "data")
+    started = time.monotonic()
+    keras.utils.set_random_seed(recipe.seed)
+    model = build(recipe)
+    tokenizers = data.source_tokenizer, data.target_tokenizer
+    result = fit(
+        model, recipe, data.train, data.valid, run / "checkpoints", tokenizers[1], resume=resume
+    )
+    seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
+    return finish(recipe, model, data, result, seconds, Path(out))
+
+
+def build(recipe: Recipe) -> keras.Model:
+    """Return the recipe's model, built, in its precision; the weights are float32 in any case."""
+    arguments = recipe.resolved().model.arguments
+    builder = catalog.builder(catalog.entry(recipe.paper))
+    model = builder(**arguments, dtype=keras.DTypePolicy(recipe.train.precision))
+    model.build()
+    return model
+
+
+def finish(
+    recipe: Recipe,
+    model: keras.Model,
+    data: Prepared,
+    result: FitResult,
+    seconds: float,
+    out: Path,
+) -> Path:
+    """Write the bundle of a trained model, then measure it as it was written."""
+    tokenizers = data.source_tokenizer, data.target_tokenizer
+    bundle.write(
+        out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history
+    )
+    # The measurement is of the weights as stored, rounded to 16 bits, in float32 arithmetic.
+    stored = bundle.build_model(bundle.read(out))
+    task = tasks.task(recipe.task)(
+        stored, *tokenizers, options=recipe.evaluate, data=recipe.data
+    )
+    measured = task.evaluate(data.test, progress=sys.stderr.isatty())
+    metrics = {
+        "metric": recipe.evaluate.metric,
+        "value": measured[recipe.evaluate.metric],
+        "data": recipe.data.corpus,
+        "split": recipe.evaluate.split,
+        **measured,
+        "targets_in_training": data.seen,
+        "parameters": sum(math.prod(each.shape) for each in model.trainable_variables),
+        "weights": result.chosen,
+        "loss": result.val_loss,
+        "training_seconds": round(seconds),
+        "precision": recipe.train.precision,
+        **environment(),
+    }
+    texts = [source for source, _ in data.test[:4]]
+    bundle.write(
+        out,
+        model=bundle.arrays(stored),
+        recipe=recipe,
+        tokenizers=tokenizers,
+        history=result.history,
+        metrics=metrics,
+        golden=golden.record(task, texts),
+    )
+    return out
+
+
+def environment() -> dict[str, str]:
+    """Return what a measurement depends on: backend, versions, hardware, date."""
+    from zoo import __version__
+
+    backend = keras.backend.backend()
+    return {
+        "backend": backend,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+        "hardware": hardware(),
+        "paperzoo": __version__,
+        "date": date.today().isoformat(),
+    }
+
+
+def hardware() -> str:
+    """Return the number of processors and the machine's kind, such as "2 x x86_64"."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{count} CPU cores, {platform.machine()}"
+
+
+def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prepared:
+    """Return the data of a run: from `prepared`, from an earlier start of this run, or anew."""
+    if prepared is None:
+        if not (folder / "prepared.json").exists():
+            return prepare(recipe, folder)
+        prepared = folder
+    data = Prepared.read(prepared)
+    for table in ("data", "tokenizer"):
+        if getattr(data.recipe, table) != getattr(recipe, table):
+            raise ZooError(
+                f"{prepared} was prepared with another [{table}] than this run's",
+                "prepare it again with the same recipe and changes",
+            )
+    return data

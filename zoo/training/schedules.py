@@ -1,0 +1,87 @@
+"""Learning rates by update, as the papers give them. A recipe names one of these functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from zoo.errors import RecipeError, did_you_mean
+from zoo.recipe import Recipe
+
+
+@keras.saving.register_keras_serializable("paperzoo")
+class Rate(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate computed by `rate(step)`, where step is a float32 that counts from 1."""
+
+    def __init__(self, rate: Callable) -> None:
+        self.rate = rate
+
+    def __call__(self, step):
+        return self.rate(ops.cast(step, "float32") + 1.0)
+
+
+def noam(recipe: Recipe) -> Rate:
+    """width^-0.5 * min(step^-0.5, step * warmup^-1.5), scaled (vaswani2017, equation 3)."""
+    width = recipe.resolved().model.arguments["width"]
+    warmup = float(max(recipe.schedule.warmup, 1))
+    scale = recipe.optimizer.learning_rate * width**-0.5
+    return Rate(lambda step: scale * ops.minimum(step**-0.5, step * warmup**-1.5))
+
+
+def inverse_sqrt(recipe: Recipe) -> Rate:
+    """Linear to `peak` in `warmup` updates, then peak * sqrt(warmup / step) (fairseq's name)."""
+    warmup = float(max(recipe.schedule.warmup, 1))
+    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    return Rate(lambda step: peak * ops.minimum(step / warmup, (warmup / step) ** 0.5))
+
+
+def linear(recipe: Recipe) -> Rate:
+    """Linear to `peak` in `warmup` updates, then linear to zero at the last update."""
+    warmup = float(max(recipe.schedule.warmup, 1))
+    rest = float(max(recipe.train.updates - warmup, 1))
+    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    return Rate(
+        lambda step: peak * ops.maximum(
+            ops.minimum(step / warmup, (warmup + rest - step + 1.0) / rest), 0.0
+        )
+    )  # fmt: skip
+
+
+def constant(recipe: Recipe) -> Rate:
+    """`peak` from the first update; with `warmup`, linear up to it."""
+    warmup = float(max(recipe.schedule.warmup, 1))
+    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    return Rate(lambda step: peak * ops.minimum(step / warmup, 1.0))
+
+
+def _peak(recipe: Recipe) -> float:
+    if recipe.schedule.peak is None:
+        raise RecipeError(
+            f"recipe {recipe.name}: schedule '{recipe.schedule.name}' needs a peak rate",
+            "set schedule.peak",
+        )
+    return recipe.schedule.peak
+
+
+SCHEDULES = {
+    "constant": constant,
+    "inverse_sqrt": inverse_sqrt,
+    "linear": linear,
+    "noam": noam,
+}
+
+
+def schedule(recipe: Recipe) -> Rate:
+    """Return the recipe's schedule.
+
+    Raises:
+        RecipeError: there is none of that name, or a number that it needs is missing.
+    """
+    name = recipe.schedule.name
+    if name not in SCHEDULES:
+        raise RecipeError(
+            f"recipe {recipe.name}: there is no schedule '{name}'", did_you_mean(name, SCHEDULES)
+        )
+    return SCHEDULES[name](recipe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -190,6 +191,35 @@ def test_standard_input_that_is_not_text(run, monkeypatch, tiny_bundle):
     code, _, err = run("predict", tiny_bundle)
     assert code == 1
     assert "standard input:2 is not UTF-8" in err
+
+
+def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "zoo.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_process_of_its_own_says_nothing_but_the_output(tiny_bundle):
+    done = call("predict", tiny_bundle, "I am cold.", "--max-length", 4)
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("backend", "text"),
+    [("tensorflw", "did you mean 'tensorflow'"), ("numpy", "valid choices: jax, tensorflow")],
+)
+def test_a_wrong_backend(tiny_bundle, backend, text):
+    done = call("predict", tiny_bundle, "I am cold.", KERAS_BACKEND=backend)
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # With a tiny model

@@ -7,13 +7,14 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from zoo import __version__, catalog
 from zoo import recipe as recipes
-from zoo.errors import DataError, OptionError, UnknownName, ZooError, ZooWarning, did_you_mean
+from zoo.errors import DataError, OptionError, ZooWarning
+from zoo.shell import explain, import_keras, show_warning
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
@@ -25,9 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-# typer has no public name for the parent of all usage errors, but for one of its children.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG or the folder of a bundle.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name or its file.", metavar="RECIPE")]
@@ -180,6 +178,7 @@ def train(
     chosen = _recipe(recipe, changes, smoke)
     if prepared is not None and not prepared.is_dir():
         raise DataError(f"there is no folder {prepared}", "`zoo prepare` writes one")
+    import_keras()
 
     from zoo.training import loop
 
@@ -240,6 +239,7 @@ def docs(
 def _load(name: str, dtype: str | None = None) -> Pretrained:
     """Load a model; a wrong name is told before Keras is imported, which takes seconds."""
     catalog.find_bundle(name)
+    import_keras()
 
     from zoo import pretrained
 
@@ -285,49 +285,6 @@ def _recipe(name: str, assignments: list[str] | None, smoke: bool) -> Recipe:
     return recipe.changed(_changes(assignments))
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    if issubclass(category, ZooWarning):
-        print(f"warning: {message}", file=sys.stderr)
-    # Other libraries' warnings are for developers, and a shell's user cannot act on them.
-
-
-def _suggest(failure: Exception) -> ZooError:
-    """Return typer's usage error as one of ours, with what was probably meant."""
-    message = str(failure.format_message())  # type: ignore[attr-defined]
-    context = getattr(failure, "ctx", None)
-    command = context.command_path if context is not None else "zoo"
-    option = getattr(failure, "option_name", None)
-    if option and context is not None:
-        known = [flag for each in context.command.params for flag in each.opts if flag[:1] == "-"]
-        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, known))
-    if message.startswith("No such command") and context is not None:
-        name = message.split("'")[1]
-        known = context.command.list_commands(context)
-        return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, known))
-    return OptionError(message, f"`{command} --help` shows how to write it")
-
-
-def _explain(failure: Exception) -> str:
-    if isinstance(failure, ZooError):
-        return str(failure)
-    if isinstance(failure, _UsageError):
-        return str(_suggest(failure))
-    if isinstance(failure, OSError):
-        place = f"{failure.filename}: " if failure.filename else ""
-        return f"{place}{failure.strerror or failure}"
-    return (
-        f"{type(failure).__name__}: {failure}\n"
-        "  this is not expected; the same command with --debug shows where it happened"
-    )
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error is one message on stderr and exit code 1."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -340,7 +297,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # TensorFlow greets every user with lines on stderr unless told before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("always", ZooWarning)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
     code = 0
     try:
         code = app(given or ["--help"], prog_name="zoo", standalone_mode=False) or 0
@@ -354,7 +311,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as failure:
         if debug:
             traceback.print_exc()
-        print(f"error: {_explain(failure)}", file=sys.stderr)
+        print(f"error: {explain(failure)}", file=sys.stderr)
         code = 1
     sys.exit(code)
 

@@ -1,0 +1,101 @@
+"""What a shell's user sees beside the output: one message for an error, warnings, a quiet start."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from typing import TextIO
+
+import typer
+
+from zoo.errors import (
+    NotSupported,
+    OptionError,
+    UnknownName,
+    ZooError,
+    ZooWarning,
+    did_you_mean,
+)
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+# typer has no public name for the parent of all usage errors, but for one of its children.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def import_keras() -> None:
+    """Import Keras and its backend without the lines that TensorFlow's libraries write meanwhile.
+
+    They write to the file descriptor itself, before any setting of theirs is read. If the import
+    fails, what they wrote is shown after all.
+    """
+    if "keras" in sys.modules:
+        return
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend not in BACKENDS:
+        raise OptionError(
+            f"KERAS_BACKEND names no backend: '{backend}'", did_you_mean(backend, BACKENDS)
+        )
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        except ModuleNotFoundError as failure:
+            hint = f"pip install {failure.name}, or choose another KERAS_BACKEND"
+            raise NotSupported(f"{failure.name} is not installed", hint) from failure
+        except BaseException:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Take the place of `warnings.showwarning`: our own warnings become one message each."""
+    if issubclass(category, ZooWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    # Other libraries' warnings are for developers, and a shell's user cannot act on them.
+
+
+def _suggest(failure: Exception) -> ZooError:
+    """Return typer's usage error as one of ours, with what was probably meant."""
+    message = str(failure.format_message())  # type: ignore[attr-defined]
+    context = getattr(failure, "ctx", None)
+    command = context.command_path if context is not None else "zoo"
+    option = getattr(failure, "option_name", None)
+    if option and context is not None:
+        known = [flag for each in context.command.params for flag in each.opts if flag[:1] == "-"]
+        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, known))
+    if message.startswith("No such command") and context is not None:
+        name = message.split("'")[1]
+        known = context.command.list_commands(context)
+        return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, known))
+    return OptionError(message, f"`{command} --help` shows how to write it")
+
+
+def explain(failure: Exception) -> str:
+    """Return the one message that a shell's user gets for an exception."""
+    if isinstance(failure, ZooError):
+        return str(failure)
+    if isinstance(failure, _UsageError):
+        return str(_suggest(failure))
+    if isinstance(failure, OSError):
+        place = f"{failure.filename}: " if failure.filename else ""
+        return f"{place}{failure.strerror or failure}"
+    return (
+        f"{type(failure).__name__}: {failure}\n"
+        "  this is not expected; the same command with --debug shows where it happened"
+    )

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bundle", "arrays", "build_model", "check_dtype", "check_writable", "copy_weights",
-    "empty_model", "load_weights", "read", "read_weights", "recover", "rewrite", "save_weights",
-    "variables", "verify", "write",
+    "empty_model", "flush", "load_weights", "read", "read_weights", "recover", "rewrite",
+    "save_weights", "variables", "verify", "write",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -290,12 +290,12 @@ def _replacing(folder: Path) -> Iterator[Path]:
         staged.mkdir(parents=True)
         yield staged
         for path in staged.iterdir():
-            _flush(path)
-        _flush(staged)
+            flush(path)
+        flush(staged)
         if folder.exists():
             folder.rename(previous)
         staged.rename(folder)
-        _flush(parent)
+        flush(parent)
         _finish(previous, folder)
     except BaseException as error:
         recover(folder)
@@ -323,7 +323,7 @@ def _previous(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.previous"
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file or the entries of a folder are on the disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows cannot open folders

@@ -6,14 +6,15 @@ language (`train.de`, `train.en`) or one tab-separated file (`train.tsv`); each 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zoo.data.readers import read_lines
 from zoo.errors import DataError, UnknownName, did_you_mean
 from zoo.recipe import Data
 
@@ -58,7 +59,7 @@ def load(data: Data, split: str, folder: Path | None = None) -> list[Pair]:
     if folder is not None and folder.is_dir():
         pairs = _from_folder(folder, CORPORA[data.corpus], data, split)
     elif data.hub:
-        pairs = _from_hub(data, split)
+        pairs = _from_hub(CORPORA[data.corpus], data, split)
     else:
         raise DataError(
             f"the corpus {data.corpus} is not here",
@@ -118,47 +119,66 @@ def _from_folder(folder: Path, corpus: Corpus, data: Data, split: str) -> list[P
                 "the two files must have a line for each other's lines",
             )
         return list(zip(source, target, strict=True))
-    table, raw = _find(folder, f"{name}.tsv"), folder / corpus.raw
+    table, raw = _find(folder, f"{name}.tsv"), corpus.raw and _find(folder, corpus.raw)
     if table:
-        rows = list(_rows(table))
-    elif corpus.raw and raw.exists():
-        rows = split_tatoeba(_rows(raw), split)
-    else:
-        raise DataError(
-            f"{folder} has no split '{split}'",
-            f"expected {name}.{data.source} and {name}.{data.target}, or {name}.tsv",
-        )
-    columns = corpus.columns
-    if (data.source, data.target) == columns[::-1]:
+        return _oriented(list(_rows(table)), corpus, data)
+    if raw:
+        return _oriented(split_tatoeba(_rows(raw), split), corpus, data)
+    raise DataError(
+        f"{folder} has no split '{split}'",
+        f"expected {name}.{data.source} and {name}.{data.target}, or {name}.tsv",
+    )
+
+
+def _oriented(rows: list[Pair], corpus: Corpus, data: Data) -> list[Pair]:
+    """Return rows in the corpus' order of columns as (source, target)."""
+    columns = corpus.columns or (data.source, data.target)
+    if (data.source, data.target) == columns:
+        return rows
+    if (data.target, data.source) == columns:
         return [(second, first) for first, second in rows]
-    if (data.source, data.target) != columns:
-        raise DataError(
-            f"{data.corpus} has {' and '.join(columns)}, not {data.source} and {data.target}",
-            "change data.source and data.target",
-        )
-    return rows
+    raise DataError(
+        f"{data.corpus} has {' and '.join(columns)}, not {data.source} and {data.target}",
+        "change data.source and data.target",
+    )
 
 
-def _from_hub(data: Data, split: str) -> list[Pair]:
+def _from_hub(corpus: Corpus, data: Data, split: str) -> list[Pair]:
     import datasets
 
-    name = {"valid": "validation"}.get(split, split)
+    # A corpus with a rule of its own is one split on the hub.
+    name = "train" if corpus.raw else {"valid": "validation"}.get(split, split)
+    streaming = bool(data.limit)
     try:
-        rows = datasets.load_dataset(
-            data.hub, data.hub_config, split=name, revision=data.revision, streaming=bool(data.limit)
+        rows = _hub_rows(
+            datasets.load_dataset(
+                data.hub, data.hub_config, split=name, revision=data.revision, streaming=streaming
+            ),
+            corpus.columns or (data.source, data.target),
+            data,
         )
+        if corpus.raw:
+            return _oriented(split_tatoeba(rows, split), corpus, data)
+        pairs = list(itertools.islice(rows, data.limit if split == "train" else None))
+        return _oriented(pairs, corpus, data)
+    except DataError:
+        raise
     except Exception as error:  # the library raises many kinds; each means the same here
         raise DataError(
             f"{data.corpus} could not be fetched from the hub ({data.hub}): {error}",
             "set ZOO_DATA to a folder that holds it, or check the network",
         ) from error
-    pairs = []
+
+
+def _hub_rows(rows: Iterable[dict], columns: tuple[str, ...], data: Data) -> Iterator[Pair]:
     for row in rows:
         row = row.get("translation", row)
-        pairs.append((row[data.source], row[data.target]))
-        if data.limit and split == "train" and len(pairs) == data.limit:
-            break
-    return pairs
+        if not {*columns} <= {*row}:
+            raise DataError(
+                f"{data.hub} has {', '.join(row)}, not {' and '.join(columns)}",
+                "change data.source and data.target, or data.hub",
+            )
+        yield row[columns[0]], row[columns[1]]
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -166,24 +186,6 @@ def _find(folder: Path, name: str) -> Path | None:
         if path.exists():
             return path
     return None
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file, gzipped or not, without their ends.
-
-    Raises:
-        DataError: a line is not UTF-8; names file and line.
-    """
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield line.decode("utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path.name}:{number}: not UTF-8 (byte {error.object[error.start]:#04x})",
-                    f"convert it, for example: iconv -f latin1 -t utf-8 {path.name}",
-                ) from error
 
 
 def _rows(path: Path) -> Iterator[Pair]:

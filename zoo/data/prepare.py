@@ -67,8 +67,10 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         DataError: if the folder holds something else, or the corpus cannot be read.
     """
     out = Path(out)
-    if out.exists() and any(out.iterdir()) and not (out / "recipe.toml").exists():
-        raise DataError(f"{out} is not empty and holds no prepared data", "choose another --out")
+    if out.is_file() or (
+        out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
+    ):
+        raise DataError(f"{out} exists and holds no prepared data", "choose another --out")
     pairs = {split: corpora.load(recipe.data, split) for split in ("train", "valid")}
     test = corpora.references(corpora.load(recipe.data, recipe.evaluate.split))
     targets = {target for _, target in pairs["train"]}
@@ -78,12 +80,19 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
     aside = out.with_name(out.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    save_tokenizers(aside, *tokenizers)
-    for split, rows in pairs.items():
-        encode_pairs(rows, *tokenizers, recipe.data.max_length).save(aside, split)
-    (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
-    facts = json.dumps({"seen": seen, "test": test}, ensure_ascii=False)
-    (aside / "prepared.json").write_text(facts, encoding="utf-8")
+    try:
+        save_tokenizers(aside, *tokenizers)
+        for split, rows in pairs.items():
+            arrays = encode_pairs(
+                rows, *tokenizers, recipe.data.max_length, recipe.data.reverse_source
+            )
+            arrays.save(aside, split)
+        (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
+        facts = json.dumps({"seen": seen, "test": test}, ensure_ascii=False)
+        (aside / "prepared.json").write_text(facts, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     shutil.rmtree(out, ignore_errors=True)
     aside.rename(out)
     return Prepared.read(out)
@@ -117,15 +126,19 @@ def encode_pairs(
     source_tokenizer: SentencePieceTokenizer,
     target_tokenizer: SentencePieceTokenizer,
     max_length: int,
+    reverse_source: bool = False,
 ) -> Arrays:
     """Cut pairs into ids, each side closed by the end id; drop pairs over max_length ids.
+
+    With `reverse_source` a source is turned round, all but its end id.
 
     Raises:
         DataError: if no pair is short enough.
     """
     sources, targets = [], []
     for source, target in pairs:
-        left = [*source_tokenizer.encode(source), source_tokenizer.end_id]
+        left = source_tokenizer.encode(source)
+        left = [*(left[::-1] if reverse_source else left), source_tokenizer.end_id]
         right = [*target_tokenizer.encode(target), target_tokenizer.end_id]
         if len(left) <= max_length and len(right) <= max_length:
             sources.append(left)

@@ -55,7 +55,7 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.transpose(x, (0, 2, 1, 3))
 
     def keys_values(self, x):
-        """Return keys and values, each [batch, heads, time, head_dim], of x [batch, time, width]."""
+        """Return keys and values [batch, heads, time, head_dim] of x [batch, time, width]."""
         return self.split_heads(self.key(x)), self.split_heads(self.value(x))
 
     def attend(self, x, keys, values, mask, training=False):
@@ -70,10 +70,9 @@ class MultiHeadAttention(keras.layers.Layer):
         scores = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         # Softmax in float32 also under mixed precision; -1e9 leaves no weight on masked positions.
         scores = ops.where(mask, ops.cast(scores, "float32"), -1e9)
-        if scores.shape[-1] == 1:  # one position gets all; Keras would warn of such a softmax
-            weights = ops.ones_like(scores)
-        else:
-            weights = ops.softmax(scores, axis=-1)
+        # A single position gets all; Keras would warn of such a softmax.
+        alone = scores.shape[-1] == 1
+        weights = ops.ones_like(scores) if alone else ops.softmax(scores, axis=-1)
         kept = ops.cast(weights, self.compute_dtype)
         if self.dropout is not None:
             kept = self.dropout(kept, training=training)

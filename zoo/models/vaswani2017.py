@@ -110,9 +110,11 @@ class DecoderLayer(_Block):
             own: keys and values of the target so far, each [batch, heads, target, head_dim].
             memory: keys and values of the source, each [batch, heads, source, head_dim].
         """
-        attended, _ = self.self_attention.attend(x, *own, own_mask, training)
+        attended, _ = self.self_attention.attend(x, own[0], own[1], own_mask, training)
         x = self.residual(x, attended, self.self_attention_norm, training)
-        attended, weights = self.cross_attention.attend(x, *memory, memory_mask, training)
+        attended, weights = self.cross_attention.attend(
+            x, memory[0], memory[1], memory_mask, training
+        )
         x = self.residual(x, attended, self.cross_attention_norm, training)
         return self.feed(x, training), weights
 
@@ -185,14 +187,15 @@ class Transformer(keras.Model):
         self._positions = sinusoid(max_length, width, positions)
 
     def build(self, input_shape=None) -> None:
-        for layer in (self.embedding, *self.encoder_layers, *self.decoder_layers):
+        self.embedding.build()
+        for layer in [*self.encoder_layers, *self.decoder_layers]:
             layer.build()
         self.built = True
 
     # Teacher forcing ---------------------------------------------------------------------------
 
     def embed(self, ids, training=False):
-        """Embeddings plus positions, with dropout (sections 3.4, 3.5, 5.4): [batch, time, width]."""
+        """Return embeddings plus positions, with dropout (5.4): [batch, time, width]."""
         length = ops.shape(ids)[1]
         if isinstance(length, int) and length > self.max_length:
             raise ValueError(f"{length} pieces, but max_length is {self.max_length}")
@@ -228,7 +231,7 @@ class Transformer(keras.Model):
         return self.embedding.logits(hidden)
 
     def attention(self, inputs):
-        """Return the last decoder layer's weights over the source [batch, heads, target, source]."""
+        """Return the last layer's weights over the source [batch, heads, target, source]."""
         source, mask = self.encode(inputs["source"])
         return self.decode(inputs["target"], source, mask)[1]
 
@@ -249,7 +252,7 @@ class Transformer(keras.Model):
         return memory, state
 
     def step(self, token, position, memory, state):
-        """Return float32 logits [batch, vocabulary] after token [batch] at position, and the state."""
+        """Return float32 logits [batch, vocabulary] after token [batch], and the state."""
         here = ops.take(ops.convert_to_tensor(self._positions), position, axis=0)
         x = self.embedding(token)[:, None, :] + ops.cast(here, self.compute_dtype)
         state = dict(state)

@@ -19,6 +19,8 @@ from zoo.training import checkpoints
 class Keeper(keras.callbacks.Callback):
     """Writes a checkpoint and a row of history at the end of each fit-epoch.
 
+    Keras' number of an epoch is the step that it begins at.
+
     Args:
         folder: where checkpoints go.
         state: {"history": rows, "best": step or None, "best_loss": float}; changed in place.
@@ -30,6 +32,13 @@ class Keeper(keras.callbacks.Callback):
         self.recipe = recipe
         self.state = state
         self.started = 0.0
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the validation loss has not fallen for as many epochs as the recipe waits."""
+        patience, history = self.recipe.train.patience, self.state["history"]
+        since = [row for row in history if row["step"] > (self.state["best"] or 0)]
+        return patience is not None and len(since) >= patience
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.started = time.monotonic()
@@ -48,7 +57,7 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = logs or {}
-        step = (epoch + 1) * self.recipe.train.updates_per_epoch
+        step = min(epoch + self.recipe.train.updates_per_epoch, self.recipe.train.updates)
         row = {
             "step": step,
             "loss": float(logs["loss"]),
@@ -65,10 +74,6 @@ class Keeper(keras.callbacks.Callback):
             self.state["best"], self.state["best_loss"] = step, row["val_loss"]
         checkpoints.save(self.folder, step, self.model, self.state)
         checkpoints.prune(self.folder, self.recipe.train.average, self.state["best"])
-        patience = self.recipe.train.patience
-        behind = (step - self.state["best"]) // self.recipe.train.updates_per_epoch
-        if patience and behind >= patience:
-            self.model.stop_training = True
 
 
 class Progress(keras.callbacks.Callback):
@@ -89,7 +94,7 @@ class Progress(keras.callbacks.Callback):
         self.drawn = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.step = epoch * self.recipe.train.updates_per_epoch
+        self.step = epoch
         if not self.started:
             self.started, self.first = time.monotonic(), self.step
 
@@ -114,4 +119,5 @@ class Progress(keras.callbacks.Callback):
         left = int(took / max(self.step - self.first, 1) * (updates - self.step))
         values = "  ".join(f"{key} {logs[key]:.3f}" for key in ("loss", "val_loss") if key in logs)
         clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
-        return f"step {self.step}/{updates}  {values}  {self.tokens / took:,.0f} tokens/s  {clock} left"
+        speed = f"{self.tokens / took:,.0f} tokens/s"
+        return f"step {self.step}/{updates}  {values}  {speed}  {clock} left"

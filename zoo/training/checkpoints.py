@@ -7,17 +7,20 @@ full disk leaves the one before it whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
 
+from zoo.bundle import flush
 from zoo.errors import CheckpointError
 
 PREFIX = "step-"
@@ -35,15 +38,17 @@ def save(folder: Path, step: int, model: keras.Model, state: dict[str, Any]) -> 
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        save_file(_values(model.variables), aside / WEIGHTS)
-        save_file(_values(model.optimizer.variables), aside / OPTIMIZER)
+        # `save_file` is not used: it gives its files mode 0600.
+        (aside / WEIGHTS).write_bytes(to_bytes(_values(model.variables)))
+        (aside / OPTIMIZER).write_bytes(to_bytes(_values(model.optimizer.variables)))
         (aside / STATE).write_text(json.dumps({"step": step, **state}), encoding="utf-8")
         for file in aside.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+            flush(file)
+        flush(aside)
         if path.exists():
             shutil.rmtree(path)
         aside.rename(path)
+        flush(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         last = latest(folder)
@@ -62,20 +67,20 @@ def restore(path: Path, model: keras.Model) -> dict[str, Any]:
     Raises:
         CheckpointError: if the checkpoint is damaged or of another model.
     """
-    try:
-        for name, variables in ((WEIGHTS, model.variables), (OPTIMIZER, model.optimizer.variables)):
-            _assign(path / name, variables)
+    with _whole(path):
+        _assign(path / WEIGHTS, model.variables)
+        _assign(path / OPTIMIZER, model.optimizer.variables)
         return json.loads((path / STATE).read_text(encoding="utf-8"))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} cannot be resumed from: {error}",
-            "remove that folder to resume from the one before it",
-        ) from error
 
 
 def restore_weights(path: Path, model: keras.Model) -> None:
-    """Set the model's variables only."""
-    _assign(path / WEIGHTS, model.variables)
+    """Set the model's variables only.
+
+    Raises:
+        CheckpointError: if the checkpoint is damaged or of another model.
+    """
+    with _whole(path):
+        _assign(path / WEIGHTS, model.variables)
 
 
 def average(paths: list[Path], model: keras.Model) -> None:
@@ -84,8 +89,11 @@ def average(paths: list[Path], model: keras.Model) -> None:
     trainable = {id(variable) for variable in model.trainable_variables}
     for i, variable in enumerate(model.variables):
         if id(variable) in trainable:
-            values = [load_file(path / WEIGHTS)[f"{i:05d}"] for path in paths]
-            variable.assign(np.mean(values, axis=0, dtype=np.float64).astype(np.float32))
+            total = np.zeros(variable.shape, dtype=np.float64)
+            for path in paths:
+                with _whole(path), safe_open(path / WEIGHTS, framework="np") as tensors:
+                    total += tensors.get_tensor(f"{i:05d}")
+            variable.assign((total / len(paths)).astype(np.float32))
 
 
 def found(folder: Path) -> list[Path]:
@@ -101,7 +109,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def prune(folder: Path, keep: int, best: int | None) -> None:
-    """Delete all but the last `keep` checkpoints and the best one; optimizers but the last two's."""
+    """Delete all but the last `keep` checkpoints and the best; optimizers but the last two's."""
     paths = found(folder)
     for path in paths[:-2]:
         (path / OPTIMIZER).unlink(missing_ok=True)
@@ -110,7 +118,20 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
             shutil.rmtree(path)
 
 
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a checkpoint is read into a CheckpointError that names it."""
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be resumed from: {error}",
+            "remove that folder to resume from the one before it",
+        ) from error
+
+
 def _values(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
+    # safetensors reads the buffer as it lies: a transposed view would be stored wrongly.
     return {
         f"{i:05d}": np.array(keras.ops.convert_to_numpy(variable.value), copy=True, order="C")
         for i, variable in enumerate(variables)

@@ -142,7 +142,7 @@ def encoded(
 ) -> Arrays:
     """Return pairs as ids; warns of those that are too long and left out."""
     longest = min(made.data.max_length, made.train.buckets[-1])
-    arrays = encode_pairs(pairs, *tokenizers, longest)
+    arrays = encode_pairs(pairs, *tokenizers, longest, made.data.reverse_source)
     if len(arrays) < len(pairs):
         warnings.warn(
             f"{len(pairs) - len(arrays)} of {len(pairs)} pairs are longer than {longest} pieces "

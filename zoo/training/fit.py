@@ -105,25 +105,24 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     state: dict[str, Any] = {"history": [], "best": None, "best_loss": None}
     first = _begin(run_folder, model, state, resume)
-    per_epoch = settings.updates_per_epoch
-    epochs = -(-settings.updates // per_epoch)
     keeper = Keeper(run_folder, recipe, state)
     progress = Progress(data, recipe)
     # One fit call for each epoch: its batches are a window on the endless stream of steps, and
-    # nothing but the checkpointed state is carried from one to the next.
-    model.stop_training = False
-    for epoch in range(first // per_epoch, epochs):
+    # nothing but the checkpointed state is carried from one to the next. Keras' number of the epoch
+    # is the step that it begins at; the last one may be shorter.
+    for step in range(first, settings.updates, settings.updates_per_epoch):
+        if keeper.out_of_patience:
+            break
+        length = min(settings.updates_per_epoch, settings.updates - step)
         model.fit(
-            _Window(data, epoch * per_epoch, per_epoch),
+            _Window(data, step, length),
             validation_data=validation,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
+            initial_epoch=step,
+            epochs=step + 1,
             shuffle=False,
             verbose=0,
             callbacks=[keeper, progress],
         )
-        if model.stop_training:
-            break
     return _choose(model, run_folder, state, settings.average, validation)
 
 
@@ -143,7 +142,7 @@ def _begin(folder: Path, model: keras.Model, state: dict[str, Any], resume: bool
 
 
 def _jit(wanted: bool | None) -> bool | str:
-    """XLA or not. On TensorFlow's CPU it is off: compiling is slow and bfloat16 has no fast path."""
+    """XLA or not; off on TensorFlow: compiling is slow and bfloat16 has no fast path on CPUs."""
     if wanted is not None:
         return wanted
     return False if keras.backend.backend() == "tensorflow" else "auto"

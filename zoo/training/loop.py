@@ -40,12 +40,15 @@ def train(
         resume: go on with the run in `out` + ".run".
 
     Raises:
+        BundleError: `out` holds something else than a bundle.
         DataError: the corpus or the prepared folder cannot be read.
         TrainingError: the loss is no longer a number; names the last good weights.
         CheckpointError: a checkpoint cannot be written, or one is there and `resume` is not set.
     """
     recipe = recipe.changed(changes or {})
-    run = Path(out).with_name(Path(out).name + ".run")
+    bundle.check_writable(out)
+    out = Path(out).expanduser().resolve()
+    run = out.with_name(out.name + ".run")
     run.mkdir(parents=True, exist_ok=True)
     data = _prepared(recipe, prepared, run / "data")
     started = time.monotonic()
@@ -56,7 +59,7 @@ def train(
         model, recipe, data.train, data.valid, run / "checkpoints", tokenizers[1], resume=resume
     )
     seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
-    return finish(recipe, model, data, result, seconds, Path(out))
+    return finish(recipe, model, data, result, seconds, out)
 
 
 def build(recipe: Recipe) -> keras.Model:

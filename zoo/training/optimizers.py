@@ -1,4 +1,4 @@
-"""The optimizer of a recipe. Clipping is by the norm of all gradients together, as the papers do."""
+"""The optimizer of a recipe. Clipping is by the global norm, that of all gradients together."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ class Ragged:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, sequences: Sequence[Sequence[int]]) -> Ragged:
+    def of(cls, sequences: Sequence[Sequence[int] | np.ndarray]) -> Ragged:
         offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
         np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
-        flat = [i for sequence in sequences for i in sequence]
-        return cls(np.asarray(flat, dtype=np.int32), offsets)
+        ids = [np.asarray(sequence, dtype=np.int32) for sequence in sequences]
+        return cls(np.concatenate([np.zeros(0, dtype=np.int32), *ids]), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from zoo import recipe as recipes
 from zoo.data import corpora
 from zoo.data.arrays import Arrays, Ragged
@@ -141,8 +143,9 @@ def encode_pairs(
         left = [*(left[::-1] if reverse_source else left), source_tokenizer.end_id]
         right = [*target_tokenizer.encode(target), target_tokenizer.end_id]
         if len(left) <= max_length and len(right) <= max_length:
-            sources.append(left)
-            targets.append(right)
+            # As arrays: a corpus of millions of pairs would not fit into memory as lists.
+            sources.append(np.array(left, dtype=np.int32))
+            targets.append(np.array(right, dtype=np.int32))
     if not sources:
         raise DataError(
             f"no rows: no pair has at most {max_length} pieces on both sides",

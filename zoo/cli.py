@@ -223,6 +223,20 @@ def figure_attention(
     print(out)
 
 
+@figure_app.command("curve")
+def figure_curve(
+    name: Name,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture.")] = Path("curve.png"),
+) -> None:
+    """Draw how the training of a model went, from its history.csv."""
+    model = _load(name)
+
+    from zoo import figures
+
+    figures.curve(model.history, out, model.recipe.name)
+    print(out)
+
+
 @app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say whether it is stale.")] = False,

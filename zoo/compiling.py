@@ -13,6 +13,7 @@ What is compiled belongs to its model and is freed with it.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
@@ -61,11 +62,13 @@ def run(function: Traced, model: keras.Model, options: Hashable, arrays: Mapping
 def _compile_tensorflow(function: Traced, model: weakref.ref, options: Hashable) -> Callable:
     import tensorflow
 
-    def traced(arrays):
+    def traced(function, arrays):
         _count_trace()
         return function(_alive(model), options, arrays)
 
-    return tensorflow.function(traced, autograph=False)
+    # A partial, because TensorFlow counts traces by a function's code and would warn of too many:
+    # one function for each shape is what is wanted here.
+    return tensorflow.function(functools.partial(traced, function), autograph=False)
 
 
 def _compile_jax(function: Traced, model: weakref.ref, options: Hashable) -> Callable:

@@ -121,6 +121,29 @@ def decode(
     return _decoded(carry, int(position), max_length, search)
 
 
+def greedy(
+    model: keras.Model, source: Any, *, start_id: int, end_id: int, pad_id: int, limits: Any
+) -> Any:
+    """Return what `decode` with beam_size 1 finds, as ids [batch, longest limit], inside a graph.
+
+    Compiles nothing by itself: it is for graphs that hold more than the search, such as an
+    exported one, and takes tensors whose batch and length are known only when that graph runs.
+
+    Args:
+        source: int32 [batch, source].
+        limits: int32 [batch], each at least 1; the cache is as long as the longest.
+    """
+    batch = ops.shape(source)[0]
+    longest = ops.max(limits, initial=1)
+    search = Search(longest, end_id, pad_id, beam_size=1, num_return=1, early_stop=True)
+    arrays = {
+        "inputs": {"source": source},
+        "first": ops.full((batch,), start_id, dtype="int32"),
+        "given": {"limits": limits, "length_penalty": ops.zeros((), dtype="float32")},
+    }
+    return _start(model, search, arrays)[2]["ids"][:, 0]
+
+
 def _check(max_length: int, beam_size: int, num_return: int) -> None:
     for name, value in (("max_length", max_length), ("beam_size", beam_size)):
         if value < 1:
@@ -200,7 +223,7 @@ def _run(model, search: Search, start, memory, carry: dict, given: dict) -> tupl
 
 
 def _begin_greedy(search: Search, first) -> dict:
-    batch = first.shape[0]
+    batch = ops.shape(first)[0]
     return {
         "token": first,
         "ids": ops.full((batch, 1, search.length), search.pad_id, dtype="int32"),
@@ -318,7 +341,7 @@ def _length_factor(length, given: dict):
 
 def _write(ids, piece, position):
     """Set position of ids [batch, n, length] to piece [batch, n]."""
-    return ops.where(ops.arange(ids.shape[2]) == position, piece[:, :, None], ids)
+    return ops.where(ops.arange(ops.shape(ids)[2]) == position, piece[:, :, None], ids)
 
 
 def _top(logits, k: int):
@@ -327,7 +350,7 @@ def _top(logits, k: int):
     The k largest lie in the k blocks with the largest maxima. Finding those first is several times
     faster than a search of all pieces, which would cost as much as the model's own layers.
     """
-    rows, vocabulary = logits.shape
+    rows, vocabulary = ops.shape(logits)
     blocks = vocabulary // BLOCK
     if blocks <= 4 * k:
         return ops.top_k(logits, k)

@@ -1,0 +1,187 @@
+"""A TensorFlow SavedModel with text in and text out, which needs neither Keras nor this package.
+
+One graph holds everything: tensorflow_text's SentencePiece tokenizer with the bundle's own model,
+greedy decoding, and the way back to text. TensorFlow and tensorflow_text are all that runs it:
+
+    import tensorflow, tensorflow_text
+
+    loaded = tensorflow.saved_model.load("DIR")
+    loaded.translate(["I am going to work today."])
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from zoo import decoding
+from zoo.errors import BundleError, NotSupported, OptionError
+
+if TYPE_CHECKING:
+    from zoo.pretrained import Pretrained
+    from zoo.text import SentencePieceTokenizer
+
+# Beside TensorFlow's own files: says what was exported, and that `export` may replace the folder.
+ABOUT = "paperzoo.json"
+
+
+def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
+    """Write a SavedModel that takes texts and gives texts, and return its folder.
+
+    It has the function `translate`, and the signature "serving_default" with the input "texts" and
+    the output "outputs": string [batch] each. An output is what `predict(..., beam_size=1)` gives.
+    A graph cannot refuse a text: where `predict` would, the output is empty; one that is too long
+    is cut where `predict` cuts it.
+
+    The folder is written aside and renamed, so it is whole or not there.
+
+    Args:
+        folder: a new or empty folder, or an earlier export, which is replaced.
+
+    Raises:
+        NotSupported: Keras does not run on TensorFlow, or tensorflow_text is not installed.
+        OptionError: the folder holds something else.
+        BundleError: the disk refuses.
+    """
+    _check_backend()
+    folder = Path(folder).expanduser().resolve()
+    _check_folder(folder)
+    import tensorflow
+
+    module = _module(pretrained)
+    aside = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        signature = module.translate.get_concrete_function()
+        tensorflow.saved_model.save(module, str(aside), signatures=_named(signature))
+        (aside / ABOUT).write_text(_about(pretrained), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.rename(folder)
+    except (OSError, tensorflow.errors.OpError) as failure:
+        raise BundleError(
+            f"cannot write {folder}: {failure}", "free some space or choose another folder"
+        ) from failure
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _check_backend() -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise NotSupported(
+            f"a SavedModel is TensorFlow's, and Keras runs on {keras.backend.backend()} here",
+            "set KERAS_BACKEND=tensorflow for this command; the bundle is the same",
+        )
+    try:
+        import tensorflow_text  # noqa: F401
+    except ImportError as failure:
+        raise NotSupported(
+            f"tensorflow_text cannot be imported: {failure}",
+            "pip install tensorflow-text of TensorFlow's own version; Windows has none",
+        ) from failure
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(f"{folder} is a file", "name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / ABOUT).is_file():
+        raise OptionError(
+            f"{folder} is not empty and holds no export: {ABOUT} is missing",
+            "name a new folder, or remove this one",
+        )
+
+
+def _module(pretrained: Pretrained) -> Any:
+    """Return a tensorflow.Module with the function `translate`, string [batch] to the same."""
+    import tensorflow as tf
+    import tensorflow_text
+
+    model, recipe = pretrained.model, pretrained.recipe
+    source, target = pretrained.source_tokenizer, pretrained.target_tokenizer
+    longest = getattr(model, "max_length", None)
+
+    def in_graph(tokenizer: SentencePieceTokenizer, name: str) -> Any:
+        # Two tokenizers of one name in one SavedModel would be the same one after loading.
+        return tensorflow_text.SentencepieceTokenizer(tokenizer.model, tf.int32, name=name)
+
+    class Translator(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.reader = in_graph(source, "source")
+            self.writer = self.reader if source is target else in_graph(target, "target")
+            self.known = tf.constant(_known(source))
+            # TensorFlow's own variables: a Keras model would bring Keras into the file.
+            self.weights = [weight.value for weight in model.weights]
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")], autograph=False)
+        def translate(self, texts: Any) -> Any:
+            ids = self.reader.tokenize(texts)  # ragged [batch, pieces]
+            readable = tf.reduce_any(tf.gather(self.known, ids), axis=1)
+            if longest is not None:
+                ids = ids[:, : longest - 1]
+            if recipe.data.reverse_source:
+                ids = tf.reverse(ids, axis=[1])
+            ids = tf.concat([ids, tf.fill([tf.shape(texts)[0], 1], source.end_id)], axis=1)
+            limits = tf.cast(ids.row_lengths(), tf.int32) + recipe.evaluate.max_extra
+            if longest is not None:
+                limits = tf.minimum(limits, longest)
+            found = decoding.greedy(
+                model,
+                ids.to_tensor(source.pad_id),
+                start_id=target.start_id,
+                end_id=target.end_id,
+                pad_id=target.pad_id,
+                # A text that cannot be read may not go beyond one step.
+                limits=tf.where(readable, limits, 1),
+            )
+            special = (target.pad_id, target.start_id, target.end_id)
+            text = tf.reduce_all([found != each for each in special], axis=0)
+            outputs = self.writer.detokenize(tf.ragged.boolean_mask(found, text))
+            return tf.where(readable, outputs, "")
+
+    return Translator()
+
+
+def _named(function: Any) -> Any:
+    """Return the function as a signature, whose output has a name."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")], autograph=False)
+    def serve(texts: Any) -> dict[str, Any]:
+        return {"outputs": function(texts)}
+
+    return serve
+
+
+def _known(tokenizer: SentencePieceTokenizer) -> np.ndarray:
+    """Return bool [vocabulary]: which pieces say something, neither unknown nor white space."""
+    pieces = tokenizer.pieces(range(tokenizer.size))
+    known = np.array([piece.strip("\u2581") != "" for piece in pieces])
+    known[[tokenizer.pad_id, tokenizer.unk_id, tokenizer.start_id, tokenizer.end_id]] = False
+    return known
+
+
+def _about(pretrained: Pretrained) -> str:
+    """Return what paperzoo.json says: which model this is and what made it."""
+    import tensorflow
+
+    from zoo import __version__
+
+    recipe = pretrained.recipe
+    facts = {
+        "paper": recipe.paper,
+        "recipe": recipe.name,
+        "task": recipe.task,
+        "languages": [recipe.data.source, recipe.data.target],
+        "decoding": "greedy",
+        "paperzoo": __version__,
+        "tensorflow": tensorflow.__version__,
+    }
+    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"

@@ -66,8 +66,7 @@ class Batches:
             if generator is not None:
                 members = generator.permutation(members)
             batches += [
-                (i, members[at : at + self.rows[i]])
-                for at in range(0, len(members), self.rows[i])
+                (i, members[at : at + self.rows[i]]) for at in range(0, len(members), self.rows[i])
             ]
         if generator is not None:
             batches = [batches[i] for i in generator.permutation(len(batches))]

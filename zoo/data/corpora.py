@@ -50,9 +50,7 @@ def load(data: Data, split: str, folder: Path | None = None) -> list[Pair]:
             has no rows.
     """
     if data.corpus not in CORPORA:
-        raise UnknownName(
-            f"there is no corpus '{data.corpus}'", did_you_mean(data.corpus, CORPORA)
-        )
+        raise UnknownName(f"there is no corpus '{data.corpus}'", did_you_mean(data.corpus, CORPORA))
     root = os.environ.get("ZOO_DATA")
     if folder is None and root:
         folder = Path(root) / data.corpus
@@ -98,9 +96,10 @@ def tatoeba_split(english: str) -> str:
 def split_tatoeba(rows: Iterable[Pair], split: str) -> list[Pair]:
     """Return one split of the public English-French file's rows, duplicates removed.
 
-    No-break spaces become plain ones, as in the corpus that the shipped weights learned from.
+    No-break spaces, which French puts before its marks, become plain ones there, as in the corpus
+    that the shipped weights learned from.
     """
-    clean = ((_plain_spaces(english), _plain_spaces(french)) for english, french in rows)
+    clean = ((english.strip(), _plain_spaces(french)) for english, french in rows)
     return [pair for pair in dict.fromkeys(clean) if tatoeba_split(pair[0]) == split]
 
 

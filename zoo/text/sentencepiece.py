@@ -84,7 +84,7 @@ class SentencePieceTokenizer:
                 minloglevel=2,
             )
         except RuntimeError as error:
-            reason = str(error).split(") ", 1)[-1].strip()
+            reason = str(error).rsplit("] ", 1)[-1].strip()  # without the place in its source code
             raise DataError(
                 f"no SentencePiece model of {vocabulary} pieces can be learned: {reason}",
                 "lower tokenizer.vocabulary or give more text",

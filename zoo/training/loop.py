@@ -81,14 +81,10 @@ def finish(
 ) -> Path:
     """Write the bundle of a trained model, then measure it as it was written."""
     tokenizers = data.source_tokenizer, data.target_tokenizer
-    bundle.write(
-        out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history
-    )
+    bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
     # The measurement is of the weights as stored, rounded to 16 bits, in float32 arithmetic.
     stored = bundle.build_model(bundle.read(out))
-    task = tasks.task(recipe.task)(
-        stored, *tokenizers, options=recipe.evaluate, data=recipe.data
-    )
+    task = tasks.task(recipe.task)(stored, *tokenizers, options=recipe.evaluate, data=recipe.data)
     measured = task.evaluate(data.test, progress=sys.stderr.isatty())
     metrics = {
         "metric": recipe.evaluate.metric,

@@ -1,0 +1,152 @@
+"""Preparing: whole or not there, nothing else touched, read back as written."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from zoo import recipe as recipes
+from zoo.data import corpora, prepare
+from zoo.data.prepare import Prepared, encode_pairs
+from zoo.errors import DataError
+
+SMOKE = {"tokenizer.vocabulary": 80}
+
+
+@pytest.fixture
+def smoke(tmp_path, monkeypatch, pairs) -> recipes.Recipe:
+    """The Tatoeba recipe's smoke version, with a few lines in ZOO_DATA."""
+    folder = tmp_path / "zoo-data" / "tatoeba-en-fr"
+    folder.mkdir(parents=True)
+    splits = {"train": pairs, "valid": pairs[:4], "test": [*pairs[:3], ("Go.", "Vas-y !")]}
+    for split, rows in splits.items():
+        text = "".join(f"{source}\t{target}\n" for source, target in rows)
+        (folder / f"{split}.tsv").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("ZOO_DATA", str(folder.parent))
+    return recipes.load("vaswani2017-tatoeba-en-fr").smoke().changed(SMOKE)
+
+
+def test_what_is_written_is_read(smoke, tmp_path, pairs):
+    made = prepare.prepare(smoke, tmp_path / "out")
+    read = Prepared.read(tmp_path / "out")
+    assert read.recipe == made.recipe == smoke
+    assert (len(read.train), len(read.valid)) == (20, 4)
+    assert isinstance(read.train.source.ids, np.memmap)
+    assert read.source_tokenizer is read.target_tokenizer
+    tokenizer = read.target_tokenizer
+    for i, (source, target) in enumerate(pairs):
+        assert read.train.source[i].tolist() == [*tokenizer.encode(source), tokenizer.end_id]
+        assert read.train.target[i].tolist() == [*tokenizer.encode(target), tokenizer.end_id]
+    assert read.test == [("Go.", ["Va !", "Vas-y !"]), *[(s, [t]) for s, t in pairs[1:3]]]
+    assert read.seen == 3  # every test source has a reference among the training targets
+    assert [path.name for path in tmp_path.iterdir() if path.name != "zoo-data"] == ["out"]
+
+
+def test_equal_recipes_give_equal_files(smoke, tmp_path):
+    contents = []
+    for name in ("a", "b"):
+        prepare.prepare(smoke, tmp_path / name)
+        contents.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert contents[0] == contents[1]
+
+
+def test_two_tokenizers(smoke, tmp_path):
+    changed = smoke.changed({"tokenizer.shared": False, "tokenizer.vocabulary": 60})
+    read = prepare.prepare(changed, tmp_path / "out")
+    assert read.source_tokenizer is not read.target_tokenizer
+    assert {"source.model", "target.model"} <= {path.name for path in read.folder.iterdir()}
+
+
+def test_the_tokenizer_may_learn_from_a_sample(smoke, tmp_path, monkeypatch):
+    seen = []
+
+    class Recorder:
+        @staticmethod
+        def train(lines, **options):
+            seen.append(list(lines))
+            raise DataError("enough")
+
+    monkeypatch.setattr(prepare, "SentencePieceTokenizer", Recorder)
+    for _ in range(2):
+        with pytest.raises(DataError, match="enough"):
+            prepare.prepare(smoke.changed({"tokenizer.sample": 5}), tmp_path / "out")
+    assert len(seen[0]) == 10
+    assert seen[0] == seen[1]
+
+
+def test_a_failure_leaves_nothing(smoke, tmp_path, monkeypatch):
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(DataError, match="no pair has at most 2 pieces"):
+        prepare.prepare(smoke.changed({"data.max_length": 2}), tmp_path / "out")
+    assert sorted(tmp_path.iterdir()) == before
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(prepare.Arrays, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        prepare.prepare(smoke, tmp_path / "out")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_failure_leaves_what_was_there(smoke, tmp_path, monkeypatch):
+    prepare.prepare(smoke, tmp_path / "out")
+    with pytest.raises(DataError):
+        prepare.prepare(smoke.changed({"data.max_length": 2}), tmp_path / "out")
+    assert len(Prepared.read(tmp_path / "out").train) == 20
+
+
+def test_it_replaces_its_own_and_a_partial_one_only(smoke, tmp_path):
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "prepared.json").write_text("{")
+    prepare.prepare(smoke, tmp_path / "out")
+    again = prepare.prepare(smoke.changed({"data.limit": 18}), tmp_path / "out")
+    assert len(again.train) == 18
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_other_folders_are_refused(smoke, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "load", lambda *_: pytest.fail("it read the corpus first"))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("x")
+    (tmp_path / "file").write_text("x")
+    a_bundle = tmp_path / "bundle"  # which has a recipe too
+    a_bundle.mkdir()
+    for name in ("recipe.toml", "bundle.json", "model.safetensors"):
+        (a_bundle / name).write_text("x")
+    for out in (mine, tmp_path / "file", a_bundle):
+        before = sorted(out.iterdir()) if out.is_dir() else None
+        with pytest.raises(DataError, match="holds no prepared data"):
+            prepare.prepare(smoke, out)
+        assert (sorted(out.iterdir()) if out.is_dir() else None) == before
+
+
+def test_a_folder_that_prepare_did_not_write(tmp_path):
+    with pytest.raises(DataError, match=r"prepared\.json is missing") as caught:
+        Prepared.read(tmp_path)
+    assert "zoo prepare" in caught.value.hint
+
+
+def test_pairs_are_cut_into_ids(tiny_tokenizer):
+    end = tiny_tokenizer.end_id
+    given = [("I am cold.", "Va !"), ("cat " * 30, "Va !"), ("Go.", "chat " * 30)]
+    arrays = encode_pairs(given, tiny_tokenizer, tiny_tokenizer, 20)
+    assert len(arrays) == 1
+    ids = tiny_tokenizer.encode("I am cold.")
+    assert arrays.source[0].tolist() == [*ids, end]
+    turned = encode_pairs(given, tiny_tokenizer, tiny_tokenizer, 20, reverse_source=True)
+    assert turned.source[0].tolist() == [*ids[::-1], end]
+    assert turned.target[0].tolist() == arrays.target[0].tolist()
+    exact = encode_pairs(given[:1], tiny_tokenizer, tiny_tokenizer, len(ids) + 1)
+    assert len(exact) == 1
+    with pytest.raises(DataError, match="no rows"):
+        encode_pairs(given[:1], tiny_tokenizer, tiny_tokenizer, len(ids))
+
+
+def test_the_facts_are_plain_json(smoke, tmp_path):
+    prepare.prepare(smoke, tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "prepared.json").read_text("utf-8"))
+    assert set(facts) == {"seen", "test"}

@@ -1,0 +1,186 @@
+"""README and docs/ tell the truth: snippets run, commands parse, links and files are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from zoo import catalog, docs, recipe
+from zoo.errors import BundleError
+
+ROOT = catalog.data_root()
+README = ROOT / "README.md"
+if not README.is_file():
+    pytest.skip("an installed package has no README", allow_module_level=True)
+
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def blocks(page: Path, language: str) -> list[tuple[int, str]]:
+    """Return the fenced blocks of one language: the line before the first, and the code."""
+    text = page.read_text("utf-8")
+    found = re.finditer(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [(text[: each.start(1)].count("\n"), each.group(1)) for each in found]
+
+
+# Python
+
+
+PYTHON = [page for page in PAGES if blocks(page, "python")]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
+def test_snippets_run(page, tmp_path, monkeypatch):
+    code = blocks(page, "python")
+    for name in re.findall(r'zoo\.load\("(\w[^"]*)"', "".join(each for _, each in code)):
+        try:
+            catalog.find_bundle(name)
+        except BundleError:
+            pytest.skip(f"the weights {name} do not come with this installation")
+
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the pages are for the default backend")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ZOO_DATA", raising=False)
+    monkeypatch.setenv("ZOO_DATA", "")  # so that what a snippet sets is undone
+    names: dict[str, object] = {"__name__": "__main__"}
+    for line, each in code:
+        exec(compile("\n" * line + each, str(page), "exec"), names)
+
+
+def test_the_readme_shows_five_lines_of_python():
+    ((_, code),) = blocks(README, "python")
+    assert len([line for line in code.splitlines() if line.strip()]) == 5
+
+
+# The shell
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the words of each command of the shell blocks of a page, with its environment."""
+    found = []
+    for _, block in blocks(page, "sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            while words:
+                end = next((i for i, word in enumerate(words) if word in ("&&", "|", ">")), None)
+                found.append(words[:end])
+                words = [] if end is None else words[end + 1 :]
+    return [words for words in found if words]
+
+
+def parse(words: list[str]):
+    """Return what typer understands of a command line; it raises when there is something wrong."""
+    import typer
+
+    from zoo.cli import app
+
+    command, name = typer.main.get_command(app), "zoo"
+    while hasattr(command, "commands"):
+        name, *words = words
+        assert name in command.commands, f"there is no command {name}"
+        command = command.commands[name]
+    return command.make_context(name, words)
+
+
+@each_page
+def test_commands_of_a_page_exist(page):
+    for words in commands(page):
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+            assert words[0].split("=")[0] in (
+                "KERAS_BACKEND", "XLA_PYTHON_CLIENT_PREALLOCATE", "TF_FORCE_GPU_ALLOW_GROWTH",
+            )  # fmt: skip
+            words = words[1:]
+        if words[0] != "zoo":
+            continue
+        given = parse(words[1:]).params
+        if "name" in given and not given["name"].startswith("."):
+            catalog.split_reference(given["name"])
+        if "recipe" in given and not given["recipe"].startswith("."):
+            chosen = recipe.load(given["recipe"])
+            chosen.changed(dict(map(recipe.assignment, given.get("changes") or [])))
+
+
+def test_installing_names_extras_that_exist():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    used = set()
+    for page in PAGES:
+        for words in commands(page):
+            if words[:2] == ["pip", "install"]:
+                used |= set(re.findall(r"^\.\[(.*)\]$", "\n".join(words), re.MULTILINE))
+    assert used <= set(extras)
+    assert {"gpu", "jax", "test", "torch"} <= used
+
+
+def test_every_command_is_on_some_page():
+    import typer
+
+    from zoo.cli import app
+
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        for full in [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]:
+            assert f"zoo {full}" in text, f"no page tells of `zoo {full}`"
+
+
+# What pages point at
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", found.read_text("utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w]+", "-", each.lower()).strip("-") for each in headings]
+
+
+@each_page
+def test_files_that_a_page_names_are_there(page):
+    text = page.read_text("utf-8")
+    for name in re.findall(r"\b((?:zoo|tests|recipes|registry)/[\w./-]*\w\.(?:py|toml))", text):
+        if "NAME" not in name:
+            assert (ROOT / name).is_file(), f"{page.name} names {name}"
+
+
+def test_the_architecture_names_every_module():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    package = Path(docs.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.parent == package or path.name != "__init__.py":
+            name = f"zoo/{path.relative_to(package).as_posix()}"
+            assert name in text, f"docs/architecture.md does not tell of {name}"
+
+
+def test_every_recipe_and_corpus_is_on_its_page():
+    from zoo.data.corpora import CORPORA
+
+    for names, page in ((recipe.names(), "training.md"), (CORPORA, "data.md")):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        for name in names:
+            assert f"`{name}`" in text
+
+
+@each_page
+def test_no_measured_number_is_typed(page):
+    text = page.read_text("utf-8")
+    begin, end = text.find(docs.BEGIN), text.find(docs.END)
+    text = text[:begin] + text[end:] if begin >= 0 else text
+    typed = re.findall(
+        r"BLEU (?:of )?\d|\d[\d.,]* (?:tokens|sentences|pieces)/s|\d[\d.]*x faster", text
+    )
+    assert not typed, "measured numbers come from metrics.json and benchmarks/"

@@ -120,7 +120,9 @@ class TorchTransformer(nn.Module):
     def forward(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return logits [batch, target, vocabulary]."""
         padding = source == self.padding_id
-        causal = nn.Transformer.generate_square_subsequent_mask(target.shape[1])
+        # Booleans as the padding mask is; true where a position may not look.
+        time = target.shape[1]
+        causal = torch.ones(time, time, dtype=torch.bool, device=target.device).triu(1)
         memory = self.encoder(self.embed(source), src_key_padding_mask=padding)
         hidden = self.decoder(
             self.embed(target), memory, tgt_mask=causal, tgt_is_causal=True,

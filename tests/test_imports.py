@@ -42,11 +42,12 @@ ALLOWED = {
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
     "figures": FACTS | {"tasks"},
     "pretrained": FACTS
-    | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export", "figures",
-       "decoding", "hub", "layers"},
+    | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export",
+       "figures", "decoding", "hub", "layers"},
     "experiments": FACTS | {"pretrained", "training", "data", "figures", "bundle"},
     "cli": FACTS
-    | {"pretrained", "training", "data", "export", "figures", "docs", "shell", "experiments", "hub"},
+    | {"pretrained", "training", "data", "export", "figures", "docs", "shell", "experiments",
+       "hub"},
     "__init__": FACTS | {"pretrained", "training", "models"},
 }  # fmt: skip
 

@@ -1,0 +1,202 @@
+"""Target tokens a second in training: our backends against a plain PyTorch loop.
+
+    python -m benchmarks.training
+
+Each contestant makes whole updates (forward, loss with label smoothing, backward, clipping, Adam)
+on the very same batches: the shapes that the recipe's buckets give for sentences as long as
+Tatoeba's. Ours run through Keras fit, as `zoo train` does. The peer is torch's nn.Transformer
+layers in the loop that anybody would write, with one tied matrix and the same loss. Compiling is
+outside the measurement; tokens are real ones, padding is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks import common
+from zoo import recipe as recipes
+from zoo.data.arrays import Arrays, Ragged
+from zoo.data.batches import Batches
+from zoo.recipe import Recipe
+
+START, END, PAD = 2, 3, 0
+PEER = "PyTorch"
+# Name -> Keras backend (the peer has none) and precision.
+CONTESTANTS = {
+    "TensorFlow": ("tensorflow", "float32"),
+    "TensorFlow, bfloat16": ("tensorflow", "mixed_bfloat16"),
+    "JAX": ("jax", "float32"),
+    "Keras on PyTorch": ("torch", "float32"),
+    PEER: ("", "float32"),
+    f"{PEER}, bfloat16": ("", "mixed_bfloat16"),
+}
+SMOKE = {
+    "model.arguments": {"width": 16, "heads": 2, "feed_forward": 32, "encoder_layers": 1,
+                        "decoder_layers": 1},
+    "tokenizer.vocabulary": 100, "train.batch_tokens": 64, "train.buckets": [8, 16],
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", default="vaswani2017-tatoeba-en-fr")
+    parser.add_argument("--size", help="another size of the model")
+    parser.add_argument("--updates", type=int, default=60, help="in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--smoke", action="store_true", help="seconds long; writes nothing")
+    parser.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    made = _recipe(asked)
+    if asked.worker:
+        common.serve(lambda: _prepare(asked.worker, made, asked.updates))
+        return
+    passed = ["--recipe", asked.recipe, "--updates", str(asked.updates)]
+    passed += ["--size", asked.size] if asked.size else []
+    passed += ["--smoke"] if asked.smoke else []
+    workers = [
+        common.Worker("benchmarks.training", name, passed, CONTESTANTS[name][0] or "torch")
+        for name in asked.only
+    ]
+    measured = common.compete(workers, asked.rounds)
+    text = _report(made, measured, asked)
+    if asked.smoke:
+        print(text)
+    else:
+        common.write_section("training", text)
+
+
+def _recipe(asked: argparse.Namespace) -> Recipe:
+    made = recipes.load(asked.recipe)
+    if asked.size:
+        made = made.changed({"model.size": asked.size})
+    return made.changed(SMOKE) if asked.smoke else made
+
+
+def _report(made: Recipe, measured: dict, asked: argparse.Namespace) -> str:
+    speeds = {name: common.median(rounds, "tokens") for name, rounds in measured.items()}
+    peer = speeds.get(PEER)
+    rows = [
+        [name, f"{speed:,.0f}", f"{speed / peer:.2f}" if peer else ""]
+        for name, speed in speeds.items()
+    ]
+    arguments = made.resolved().model.arguments
+    text = (
+        f"## Training\n\nSize {made.model.size} (width {arguments['width']}, "
+        f"{arguments['encoder_layers']} + {arguments['decoder_layers']} layers, vocabulary "
+        f"{arguments['vocabulary']:,}), batches of {made.train.batch_tokens:,} padded tokens; the "
+        f"median of {asked.rounds} rounds of {asked.updates} updates.\n\n"
+    )
+    return text + common.table(["", "target tokens/s", f"against {PEER}"], rows)
+
+
+def _data(made: Recipe) -> Batches:
+    """Return batches of random ids in sentences as long as everyday ones: 5 to 10 pieces, mostly."""
+    random = np.random.default_rng(0)
+    longest = made.train.buckets[-1]
+    lengths = np.clip(random.lognormal(2.1, 0.4, size=20_000).astype(int) + 2, 3, longest)
+    stretch = random.normal(1.1, 0.15, size=len(lengths))
+    others = np.clip((lengths * stretch).astype(int), 3, longest)
+
+    def side(counts: np.ndarray) -> Ragged:
+        drawn = random.integers(4, made.tokenizer.vocabulary, size=(len(counts), longest))
+        return Ragged.of(
+            [[*row[: n - 1], END] for row, n in zip(drawn.tolist(), counts, strict=True)]
+        )
+
+    return Batches(
+        Arrays(side(lengths), side(others)),
+        batch_tokens=made.train.batch_tokens,
+        buckets=made.train.buckets,
+        seed=made.seed,
+        start_id=START,
+        pad_id=PAD,
+    )
+
+
+def _prepare(name: str, made: Recipe, updates: int) -> Callable[[], common.Measured]:
+    """Return what runs one round; every shape has been run once."""
+    backend, precision = CONTESTANTS[name]
+    made = made.changed({"train.precision": precision})
+    data = _data(made)
+    run = _ours(made, data) if backend else _peer(made, data)
+    wanted, seen, warm = set(range(len(data.buckets))), set(), 0
+    wanted = {i for i in wanted if len(data.members[i])}
+    while seen != wanted or warm < 4:
+        seen.add(data.members_of(warm)[0])
+        warm += 1
+    run(0, warm)
+    position = warm
+
+    def measure() -> common.Measured:
+        nonlocal position
+        began = time.perf_counter()
+        run(position, updates)
+        seconds = time.perf_counter() - began
+        tokens = sum(data.tokens(step) for step in range(position, position + updates))
+        position += updates
+        return {"tokens": tokens, "seconds": round(seconds, 3)}
+
+    return measure
+
+
+def _ours(made: Recipe, data: Batches) -> Callable[[int, int], None]:
+    import keras
+
+    from zoo.training import fit, loop
+
+    keras.utils.set_random_seed(made.seed)
+    model = loop.build(made)
+    fit.compile_for(model, made, PAD)
+
+    def run(first: int, updates: int) -> None:
+        model.fit(fit.Window(data, first, updates), shuffle=False, verbose=0)
+
+    return run
+
+
+def _peer(made: Recipe, data: Batches) -> Callable[[int, int], None]:
+    import contextlib
+
+    import torch
+
+    from benchmarks.peers import TorchTransformer, smoothed_loss
+    from zoo.layers.positions import sinusoid
+
+    torch.manual_seed(made.seed)
+    arguments = {"padding_id": PAD, **made.resolved().model.arguments}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    positions = sinusoid(arguments["max_length"], arguments["width"])
+    model = TorchTransformer(arguments, positions).to(device).train()
+    settings = made.optimizer
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=1e-4, betas=(settings.beta_1, settings.beta_2), eps=settings.epsilon
+    )
+    low = made.train.precision != "float32"
+
+    def run(first: int, updates: int) -> None:
+        for step in range(first, first + updates):
+            inputs, labels = data.batch(step)
+            source, target, labels = (
+                torch.from_numpy(each).long().to(device)
+                for each in (inputs["source"], inputs["target"], labels)
+            )
+            with torch.autocast(device, torch.bfloat16) if low else contextlib.nullcontext():
+                logits = model(source, target)
+            loss = smoothed_loss(logits, labels, made.train.label_smoothing, PAD)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if settings.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+            optimizer.step()
+        float(loss.detach())  # waits for a GPU
+
+    return run
+
+
+if __name__ == "__main__":
+    main()

@@ -198,12 +198,12 @@ def test_the_search_goes_on_in_larger_sizes(monkeypatch):
 
 def test_early_stop_saves_steps_and_changes_nothing():
     saved, model = 0, Toy(7)
-    for seed in range(5):
+    for seed, alpha in itertools.product(range(4), (0.0, 0.6, 2.0)):
         model.draw(seed)
         for beams, wanted in ((2, 1), (4, 4)):
-            options = {"max_length": 24, "beam_size": beams, "num_return": wanted}
-            early = search(model, SOURCES, **options)
-            late = search(model, SOURCES, **options, early_stop=False)
+            options = {"beam_size": beams, "num_return": wanted, "length_penalty": alpha}
+            early = search(model, SOURCES, max_length=24, **options)
+            late = search(model, SOURCES, max_length=24, **options, early_stop=False)
             np.testing.assert_array_equal(early.ids, late.ids)
             np.testing.assert_allclose(early.scores, late.scores, rtol=1e-6)
             assert late.steps == 24

@@ -95,7 +95,7 @@ def _report(made: Recipe, measured: dict, asked: argparse.Namespace) -> str:
 
 
 def _data(made: Recipe) -> Batches:
-    """Return batches of random ids in sentences as long as everyday ones: 5 to 10 pieces, mostly."""
+    """Return batches of random ids in sentences as long as everyday ones, mostly 6 to 15."""
     random = np.random.default_rng(0)
     longest = made.train.buckets[-1]
     lengths = np.clip(random.lognormal(2.1, 0.4, size=20_000).astype(int) + 2, 3, longest)

@@ -43,6 +43,24 @@ def pairs() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
+def corpora_folder(tmp_path_factory, pairs) -> Path:
+    """A ZOO_DATA folder with a few lines for every corpus that a recipe names."""
+    root = tmp_path_factory.mktemp("corpora")
+    for name in recipes.names():
+        data = recipes.load(name).data
+        folder = root / data.corpus
+        folder.mkdir(exist_ok=True)
+        for split in ("train", "valid", "val", "test", "test_2016_flickr"):
+            for column, language in enumerate((data.source, data.target)):
+                lines = [pair[column] for pair in pairs]
+                (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", "utf-8")
+            if data.corpus == "tatoeba-en-fr":
+                rows = "".join("\t".join(pair) + "\n" for pair in pairs)
+                (folder / f"{split}.tsv").write_text(rows, "utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
 def tiny_tokenizer():
     """A SentencePiece tokenizer of 96 pieces that knows every letter of `pairs`."""
     from zoo.text import SentencePieceTokenizer

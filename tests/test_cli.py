@@ -40,24 +40,6 @@ def _restore_environment(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-@pytest.fixture(scope="module")
-def corpora_folder(tmp_path_factory, pairs) -> Path:
-    """A ZOO_DATA folder with a few lines for every corpus that a recipe names."""
-    root = tmp_path_factory.mktemp("corpora")
-    for name in RECIPES:
-        data = recipe.load(name).data
-        folder = root / data.corpus
-        folder.mkdir(exist_ok=True)
-        for split in ("train", "valid", "val", "test", "test_2016_flickr"):
-            for column, language in enumerate((data.source, data.target)):
-                lines = [pair[column] for pair in pairs]
-                (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", "utf-8")
-            if data.corpus == "tatoeba-en-fr":
-                rows = "".join("\t".join(pair) + "\n" for pair in pairs)
-                (folder / f"{split}.tsv").write_text(rows, "utf-8")
-    return root
-
-
 # Without Keras
 
 

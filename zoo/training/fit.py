@@ -35,7 +35,7 @@ class FitResult:
     val_loss: float
 
 
-class _Window(keras.utils.PyDataset):
+class Window(keras.utils.PyDataset):
     """`length` consecutive batches from a step on, in the form that Keras fit reads.
 
     On TensorFlow, Keras infers which dimensions vary from the first two batches alone. If these
@@ -96,13 +96,8 @@ def fit(
     settings = recipe.train
     data = batches(train, recipe, tokenizer)
     held_out = batches(valid, recipe, tokenizer, training=False)
-    validation = _Window(held_out, 0, held_out.per_pass)
-    model.compile(
-        optimizer=optimizer(recipe),
-        loss=LabelSmoothedCrossEntropy(settings.label_smoothing, tokenizer.pad_id),
-        jit_compile=_jit(settings.jit),
-    )
-    model.optimizer.build(model.trainable_variables)
+    validation = Window(held_out, 0, held_out.per_pass)
+    compile_for(model, recipe, tokenizer.pad_id)
     state: dict[str, Any] = {"history": [], "best": None, "best_loss": None}
     first = _begin(run_folder, model, state, resume)
     keeper = Keeper(run_folder, recipe, state)
@@ -115,7 +110,7 @@ def fit(
             break
         length = min(settings.updates_per_epoch, settings.updates - step)
         model.fit(
-            _Window(data, step, length),
+            Window(data, step, length),
             validation_data=validation,
             initial_epoch=step,
             epochs=step + 1,
@@ -124,6 +119,16 @@ def fit(
             callbacks=[keeper, progress],
         )
     return _choose(model, run_folder, state, settings.average, validation)
+
+
+def compile_for(model: keras.Model, recipe: Recipe, padding_id: int) -> None:
+    """Give a built model the recipe's optimizer and loss, as Keras fit needs them."""
+    model.compile(
+        optimizer=optimizer(recipe),
+        loss=LabelSmoothedCrossEntropy(recipe.train.label_smoothing, padding_id),
+        jit_compile=_jit(recipe.train.jit),
+    )
+    model.optimizer.build(model.trainable_variables)
 
 
 def _begin(folder: Path, model: keras.Model, state: dict[str, Any], resume: bool) -> int:
@@ -149,7 +154,7 @@ def _jit(wanted: bool | None) -> bool | str:
 
 
 def _choose(
-    model: keras.Model, folder: Path, state: dict[str, Any], count: int, validation: _Window
+    model: keras.Model, folder: Path, state: dict[str, Any], count: int, validation: Window
 ) -> FitResult:
     """Load the better of the average of the last checkpoints and the best single one."""
     paths = checkpoints.found(folder)

@@ -1,0 +1,132 @@
+"""From recipe to bundle. That every recipe runs its smoke version is tested with the command."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import bundle, golden, recipe
+from zoo.errors import BundleError, CheckpointError, RecipeError, TrainingError, ZooError
+from zoo.training import loop
+
+NAME = "vaswani2017-multi30k-de-en"
+
+
+@pytest.fixture(autouse=True)
+def corpora(monkeypatch, corpora_folder):
+    monkeypatch.setenv("ZOO_DATA", str(corpora_folder))
+
+
+@pytest.fixture(scope="module")
+def smoke() -> recipe.Recipe:
+    return recipe.load(NAME).smoke()
+
+
+@pytest.fixture(scope="module")
+def trained(smoke, tmp_path_factory, corpora_folder):
+    """The folder of one whole run: its bundle, and the run's own folder beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_DATA", str(corpora_folder))
+        return loop.train(smoke, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def test_a_run_makes_a_bundle_that_loads_and_translates(trained, smoke):
+    bundle.verify(trained)
+    loaded = zoo.load(trained)
+    assert loaded.recipe == smoke.resolved()
+    assert isinstance(loaded.predict("Le chat dort."), str)
+    golden.check(loaded, loaded.golden)
+    names = {path.name for path in trained.iterdir()}
+    assert {"recipe.toml", "model.safetensors", "tokenizer.model", "metrics.json", "golden.json",
+            "history.csv", "README.md", "LICENSE", "bundle.json"} == names  # fmt: skip
+    assert [row["step"] for row in loaded.history] == ["2", "4"]
+
+
+def test_metrics_say_what_was_measured_where_and_with_what(trained):
+    metrics = json.loads((trained / "metrics.json").read_text("utf-8"))
+    loaded = zoo.load(trained)
+    assert metrics["metric"] == "bleu"
+    assert metrics["value"] == metrics["bleu"]
+    assert "version" in metrics["signature"] or "|" in metrics["signature"]
+    assert (metrics["data"], metrics["split"]) == ("multi30k", "test")
+    assert metrics["parameters"] == loaded.model.count_params()
+    assert metrics["backend"] == keras.backend.backend()
+    assert metrics["keras"] == keras.__version__
+    assert metrics["targets_in_training"] == metrics["sentences"]
+    assert "CPU cores" in metrics["hardware"]
+    assert metrics["precision"] == "mixed_bfloat16"
+    # It is of the weights as they are stored, so anyone measures the same again.
+    again = loaded.evaluate(split="test", progress=False)
+    assert again["value"] == metrics["value"]
+
+
+def test_what_a_run_needs_to_go_on_lies_beside_the_bundle(trained):
+    run = trained.with_name("tiny.run")
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "data"]
+    assert sorted(path.name for path in trained.parent.iterdir()) == ["tiny", "tiny.run"]
+
+
+def test_a_finished_run_resumed_gives_the_same_bundle(trained, smoke):
+    before = (trained / "model.safetensors").read_bytes()
+    assert loop.train(smoke, trained, resume=True) == trained
+    assert (trained / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_that_is_there_is_not_overwritten(trained, smoke):
+    with pytest.raises(CheckpointError, match="already holds a run"):
+        loop.train(smoke, trained)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(smoke):
+    first, second, other = (
+        bundle.arrays(_built(smoke.changed({"seed": seed}))) for seed in (5, 5, 6)
+    )
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert not np.array_equal(first["embedding.table"], other["embedding.table"])
+
+
+def _built(made: recipe.Recipe) -> keras.Model:
+    keras.utils.set_random_seed(made.seed)
+    return loop.build(made)
+
+
+def test_prepared_data_must_be_this_recipes(trained, smoke, tmp_path):
+    data = trained.with_name("tiny.run") / "data"
+    for change in ({"tokenizer.vocabulary": 90}, {"data.source": "fr"}):
+        with pytest.raises(ZooError, match="was prepared with another"):
+            loop.train(smoke, tmp_path / "out", changes=change, prepared=data)
+    assert not (tmp_path / "out").exists()
+
+
+def test_prepared_data_needs_no_corpus(trained, smoke, tmp_path, monkeypatch):
+    monkeypatch.delenv("ZOO_DATA")
+    data = trained.with_name("tiny.run") / "data"
+    made = loop.train(smoke, tmp_path / "out", prepared=data)
+    weights = [(each / "model.safetensors").read_bytes() for each in (trained, made)]
+    assert weights[0] == weights[1]
+
+
+def test_the_folder_is_checked_before_anything_is_done(smoke, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(BundleError, match="exists and is no bundle"):
+        loop.train(smoke, tmp_path / "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_wrong_change_is_refused_before_anything_is_done(smoke, tmp_path):
+    with pytest.raises(RecipeError, match=r"did you mean 'train\.updates'"):
+        loop.train(smoke, tmp_path / "out", changes={"train.update": 3})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_diverged_run_makes_no_bundle(smoke, tmp_path, trained):
+    changes = {"schedule.peak": 1e30, "schedule.warmup": 0}
+    data = trained.with_name("tiny.run") / "data"
+    with pytest.raises(TrainingError, match="the loss became"):
+        loop.train(smoke, tmp_path / "out", changes=changes, prepared=data)
+    assert not (tmp_path / "out").exists()

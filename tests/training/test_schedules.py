@@ -1,0 +1,75 @@
+"""Learning rates against the papers' formulas, update by update, counted from 1."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from keras import ops
+
+from zoo import recipe as recipes
+from zoo.errors import RecipeError
+from zoo.training.schedules import schedule
+
+
+def rate(made: recipes.Recipe, update: int) -> float:
+    """Return the rate of an update; Keras counts the updates made before it."""
+    return float(ops.convert_to_numpy(schedule(made)(update - 1)))
+
+
+@pytest.fixture
+def small() -> recipes.Recipe:
+    changes = {"schedule.warmup": 100, "schedule.peak": 2e-3, "train.updates": 500}
+    return recipes.load("vaswani2017-tatoeba-en-fr").changed(changes)
+
+
+@pytest.mark.parametrize(("size", "width", "peak"), [("base", 512, 7.0e-4), ("big", 1024, 4.9e-4)])
+def test_noam_is_equation_3(size, width, peak):
+    paper = recipes.load("vaswani2017-wmt14-en-de").changed({"model.size": size})
+    for update in (1, 2, 100, 3999, 4000, 4001, 25_000, 100_000):
+        expected = width**-0.5 * min(update**-0.5, update * 4000**-1.5)
+        assert rate(paper, update) == pytest.approx(expected, rel=1e-5)
+    rates = [rate(paper, update) for update in range(3900, 4101, 10)]
+    assert max(rates) == rate(paper, 4000) == pytest.approx(peak, rel=0.01)
+
+
+def test_the_learning_rate_scales_the_schedule(small):
+    twice = small.changed({"optimizer.learning_rate": 2.0})
+    for name in ("constant", "inverse_sqrt", "linear", "noam"):
+        change = {"schedule.name": name}
+        first, second = rate(small.changed(change), 30), rate(twice.changed(change), 30)
+        assert second == pytest.approx(2 * first)
+
+
+@pytest.mark.parametrize("update", [1, 50, 99, 100, 101, 300, 499, 500, 501, 900])
+def test_the_others(small, update):
+    warm = min(update / 100, 1)
+    expected = {
+        "constant": 2e-3 * warm,
+        "inverse_sqrt": 2e-3 * (warm if update <= 100 else math.sqrt(100 / update)),
+        "linear": 2e-3 * (warm if update <= 100 else max(0, (501 - update) / 400)),
+    }
+    for name, value in expected.items():
+        found = rate(small.changed({"schedule.name": name}), update)
+        assert found == pytest.approx(value, rel=1e-5, abs=1e-12), name
+
+
+def test_linear_still_learns_at_the_last_update_and_not_after(small):
+    linear = small.changed({"schedule.name": "linear"})
+    assert rate(linear, 500) > 0
+    assert rate(linear, 501) == 0
+
+
+@pytest.mark.parametrize("name", ["constant", "inverse_sqrt", "linear", "noam"])
+def test_no_warm_up_is_finite(small, name):
+    made = small.changed({"schedule.name": name, "schedule.warmup": 0})
+    assert all(np.isfinite(rate(made, update)) for update in (1, 2, 500))
+
+
+def test_what_is_missing_is_named(small):
+    with pytest.raises(RecipeError, match="'linear' needs a peak rate"):
+        schedule(small.changed({"schedule.name": "linear", "schedule.peak": None}))
+    with pytest.raises(RecipeError, match="no schedule 'nom'") as caught:
+        schedule(small.changed({"schedule.name": "nom"}))
+    assert "did you mean 'noam'" in caught.value.hint

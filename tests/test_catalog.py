@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,8 @@ def test_split_reference():
         (lambda: catalog.split_reference("vaswani2017.tatoba"), UnknownName, "tatoeba-en-fr"),
         (lambda: catalog.size(catalog.entry("vaswani2017"), "bigg"), UnknownName, "'big'"),
         (lambda: catalog.find_bundle("./nowhere"), BundleError, "there is no folder nowhere"),
+        (lambda: catalog.card("./mine"), UnknownName, "zoo.load(FOLDER).card"),
+        (lambda: catalog.card(Path("mine")), UnknownName, "zoo.load(FOLDER).card"),
         (lambda: catalog.find_bundle("vaswani2017.x"), UnknownName, "no weights 'x'"),
         (
             lambda: catalog.arguments(catalog.entry("vaswani2017"), "base", {"drop_out": 0.2}),
@@ -133,6 +136,13 @@ def test_a_path_is_found_and_a_name_wins_over_a_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(catalog, "split_reference", lambda name: pytest.fail("asked by name"))
     with pytest.raises(pytest.fail.Exception):
         catalog.find_bundle("vaswani2017")
+
+
+def test_a_folder_written_as_a_name_says_how_to_write_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UnknownName, match=r"there is no model 'mine'\n.*\./mine"):
+        catalog.find_bundle("mine")
 
 
 def test_weights_that_did_not_come_along_say_how_to_get_them(tmp_path, monkeypatch):

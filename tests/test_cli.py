@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -67,6 +68,21 @@ def test_info_tells_how_to_cite(run):
     assert "@inproceedings{vaswani2017," in out
 
 
+def test_info_of_a_folder_is_its_model_card(run, tmp_path, tiny_bundle):
+    code, out, _ = run("info", tiny_bundle)
+    assert code == 0
+    assert out.startswith("# ")
+    assert "@inproceedings{vaswani2017," in out
+    plain = tmp_path / "plain"
+    shutil.copytree(tiny_bundle, plain)
+    (plain / "README.md").unlink()
+    assert "63,045,632" in run("info", plain)[1]
+    (plain / "recipe.toml").unlink()
+    code, _, err = run("info", plain)
+    assert code == 1
+    assert "plain is no bundle: recipe.toml is missing" in err
+
+
 def test_help_and_version(run):
     assert "predict" in run()[1]
     assert "--beam-size" in run("predict", "--help")[1]
@@ -79,6 +95,7 @@ def test_help_and_version(run):
         (["predict", "vaswani", "x"], ["no model 'vaswani'", "did you mean 'vaswani2017'"]),
         (["predict", "vaswani2017.tatoba-en-fr", "x"], ["did you mean 'tatoeba-en-fr'"]),
         (["predict", "./nowhere", "x"], ["there is no folder nowhere"]),
+        (["info", "./nowhere"], ["there is no folder nowhere"]),
         (["info", "vaswani2018"], ["did you mean 'vaswani2017'"]),
         (["predict", "vaswani2017", "x", "--bean-size", "3"], ["did you mean '--beam-size'"]),
         (["predict", "vaswani2017", "x", "--beam-size", "two"], ["--beam-size", "--help"]),
@@ -127,6 +144,7 @@ def test_debug_shows_the_traceback(run):
     ("failure", "expected"),
     [
         (OSError(28, "No space left on device", "run/x"), "run/x: No space left on device"),
+        (OSError(2, "No such file or directory", "a/b.png"), "look at the path"),
         (ZeroDivisionError("division by zero"), "--debug shows where"),
     ],
 )
@@ -158,7 +176,11 @@ def test_a_reader_that_leaves_is_no_error():
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [(b"good\nd\xe9j\xe0 vu\n", "latin.txt:2"), (b"", "no rows")],
+    [
+        (b"good\nd\xe9j\xe0 vu\n", "latin.txt:2"),
+        (b"", "latin.txt: no rows"),
+        (b"good\n\nmorning\n", "latin.txt:2 is empty"),
+    ],
 )
 def test_a_file_of_texts_that_cannot_be_read(run, tmp_path, tiny_bundle, content, text):
     path = tmp_path / "latin.txt"

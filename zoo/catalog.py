@@ -167,7 +167,8 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
         UnknownName: there is no such paper or weights.
         BundleError: the folder is not there.
     """
-    if not _is_path(reference):
+    if not is_path(reference):
+        _check_for_folder(str(reference))
         found, tag = split_reference(str(reference))
         weights = found.weights[tag]
         folder = data_root() / "registry" / "bundles" / str(weights.bundle)
@@ -259,7 +260,16 @@ class Card:
 
 
 def card(reference: str) -> Card:
-    """Return the card of "name" or "name.tag"."""
+    """Return the card of "name" or "name.tag".
+
+    Raises:
+        UnknownName: there is no such paper or weights, or it is a folder.
+    """
+    if is_path(reference):
+        raise UnknownName(
+            f"{reference} is a folder, and cards are found by name",
+            "zoo.load(FOLDER).card is the card of a folder",
+        )
     if "." in reference:
         found, tag = split_reference(reference)
     else:
@@ -305,7 +315,16 @@ def _result(result: Result) -> str:
     return f"{result.data}{size_name}: {result.metric} {result.value}"
 
 
-def _is_path(reference: str | os.PathLike[str]) -> bool:
+def _check_for_folder(name: str) -> None:
+    """Say how to write a folder that is meant by a text that is no model's name."""
+    if name and Path(name).is_dir() and name.partition(".")[0] not in _files():
+        raise UnknownName(
+            f"there is no model '{name}'", f"for the folder of that name write ./{name}"
+        )
+
+
+def is_path(reference: str | os.PathLike[str]) -> bool:
+    """Return whether a reference is a folder's path rather than a name."""
     if not isinstance(reference, str):
         return True
     return reference.startswith((".", "~")) or "/" in reference or os.sep in reference

@@ -13,7 +13,7 @@ import typer
 
 from zoo import __version__, catalog
 from zoo import recipe as recipes
-from zoo.errors import DataError, OptionError, ZooWarning
+from zoo.errors import BundleError, DataError, OptionError, ZooWarning
 from zoo.shell import explain, import_keras, show_warning
 
 if TYPE_CHECKING:
@@ -71,7 +71,23 @@ def list_models() -> None:
 @app.command()
 def info(name: Name) -> None:
     """Show a paper's facts: sizes, weights, licences, metrics, how to cite."""
-    print(catalog.card(name))
+    if not catalog.is_path(name):
+        print(catalog.card(name))
+        return
+    folder = catalog.find_bundle(name)
+    if not (folder / "recipe.toml").is_file():
+        raise BundleError(
+            f"{folder} is no bundle: recipe.toml is missing", "`zoo list` shows the models by name"
+        )
+    paper = recipes.load(str(folder.resolve())).paper
+    written = folder / "README.md"
+    if not written.is_file():
+        print(catalog.card(paper))
+        return
+    text = written.read_text(encoding="utf-8")
+    if text.startswith("---\n"):  # front matter is for the hub
+        text = text.partition("\n---\n")[2]
+    print(text.strip())
 
 
 @app.command()
@@ -273,8 +289,12 @@ def _texts(given: list[str], file: Path | None) -> list[str]:
     if file is not None and not file.is_file():
         raise DataError(f"there is no file {file}", "look at the path after --file")
     texts = list(read_lines(file)) if file is not None else _standard_input()
+    place = file.name if file is not None else "standard input"
     if not texts:
-        raise DataError(f"{file or 'standard input'}: no rows", "give one text a line")
+        raise DataError(f"{place}: no rows", "give one text a line")
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise DataError(f"{place}:{number} is empty", "take the empty lines out")
     return texts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -70,6 +71,14 @@ def show_warning(
     # Other libraries' warnings are for developers, and a shell's user cannot act on them.
 
 
+_NEXT = {
+    errno.ENOENT: "look at the path; a folder that is to hold it must exist",
+    errno.EACCES: "choose another place, or change who may write there",
+    errno.EROFS: "choose another place",
+    errno.ENOSPC: "free some space or choose another disk",
+}
+
+
 def _suggest(failure: Exception) -> ZooError:
     """Return typer's usage error as one of ours, with what was probably meant."""
     message = str(failure.format_message())  # type: ignore[attr-defined]
@@ -94,7 +103,8 @@ def explain(failure: Exception) -> str:
         return str(_suggest(failure))
     if isinstance(failure, OSError):
         place = f"{failure.filename}: " if failure.filename else ""
-        return f"{place}{failure.strerror or failure}"
+        hint = _NEXT.get(failure.errno or 0, "")
+        return f"{place}{failure.strerror or failure}" + (f"\n  {hint}" if hint else "")
     return (
         f"{type(failure).__name__}: {failure}\n"
         "  this is not expected; the same command with --debug shows where it happened"

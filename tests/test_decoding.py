@@ -187,11 +187,11 @@ def test_greedy_takes_the_most_probable_piece_of_each_step():
 def test_the_search_goes_on_in_larger_sizes(monkeypatch):
     model = Toy(9, seed=5)
     whole = [search(model, SOURCES, max_length=30, beam_size=beams) for beams in (1, 3)]
-    monkeypatch.setattr(decoding, "FIRST_LENGTH", 4)
+    monkeypatch.setattr(decoding, "FIRST_LENGTH", 2)
     monkeypatch.setattr(Toy, "grow", lambda self, state, max_length: state, raising=False)
     for wanted, beams in zip(whole, (1, 3), strict=True):
         found = search(model, SOURCES, max_length=30, beam_size=beams)
-        assert wanted.steps == found.steps > 4
+        assert wanted.steps == found.steps > 8
         np.testing.assert_array_equal(found.ids, wanted.ids)
         np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-6)
 
@@ -317,6 +317,15 @@ def test_options_out_of_range_are_named():
         search(model, SOURCES, max_length=0)
     with pytest.raises(OptionError, match="num_return is 3 and beam_size is 2"):
         search(model, SOURCES, beam_size=2, num_return=3)
+    with pytest.raises(OptionError, match="length_penalty is -1"):
+        search(model, SOURCES, length_penalty=-1)
+
+
+def test_caches_come_in_few_sizes():
+    assert decoding._sizes(30, 32, True) == [32]
+    assert decoding._sizes(100, 32, True) == [32, 64, 128]
+    assert decoding._sizes(100, 32, False) == [128]
+    assert decoding._sizes(30, 4, True) == [64]
 
 
 def test_a_model_without_steps_cannot_decode():
@@ -367,7 +376,7 @@ def test_cached_steps_equal_the_full_pass(transformer, sources):
 
 
 @pytest.mark.parametrize("beams", [1, 4])
-@pytest.mark.parametrize("first_length", [4, 32])
+@pytest.mark.parametrize("first_length", [2, 32])
 def test_the_transformers_log_probabilities_are_those_of_its_full_pass(
     transformer, sources, beams, first_length, monkeypatch
 ):

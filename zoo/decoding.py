@@ -27,6 +27,8 @@ from zoo.errors import NotSupported, OptionError
 
 # The smallest size of a cache; each next one is twice as large, compiled when an output reaches it.
 FIRST_LENGTH = 32
+# The cache of so few sequences is small anyway: it begins with the second size.
+FEW = 16
 # Logits are searched in blocks of about this many pieces; see `_top`.
 BLOCK = 64
 
@@ -100,7 +102,7 @@ def decode(
     """
     if not (hasattr(model, "start") and hasattr(model, "step")):
         raise NotSupported(f"{model.name} cannot decode: it has no `start` and `step`")
-    _check(max_length, beam_size, num_return)
+    _check(max_length, beam_size, num_return, length_penalty)
     batch = len(next(iter(tree.flatten(inputs))))
     most = np.full(batch, max_length) if limits is None else np.clip(limits, 1, max_length)
     given: dict[str, Any] = {
@@ -108,7 +110,7 @@ def decode(
         "length_penalty": np.asarray(length_penalty, np.float32),
     }
     first = np.broadcast_to(np.asarray(start_id, np.int32), (batch,)).copy()
-    sizes = _sizes(int(most.max()), hasattr(model, "grow"))
+    sizes = _sizes(int(most.max()), batch * beam_size, hasattr(model, "grow"))
     search = Search(sizes[0], end_id, pad_id, beam_size, num_return, early_stop)
     arrays = {"inputs": dict(inputs), "first": first, "given": given}
     position, memory, carry = compiling.run(_start, model, search, arrays)
@@ -144,7 +146,7 @@ def greedy(
     return _start(model, search, arrays)[2]["ids"][:, 0]
 
 
-def _check(max_length: int, beam_size: int, num_return: int) -> None:
+def _check(max_length: int, beam_size: int, num_return: int, length_penalty: float) -> None:
     for name, value in (("max_length", max_length), ("beam_size", beam_size)):
         if value < 1:
             raise OptionError(f"{name} is {value}", f"{name} is at least 1")
@@ -153,11 +155,13 @@ def _check(max_length: int, beam_size: int, num_return: int) -> None:
             f"num_return is {num_return} and beam_size is {beam_size}",
             "num_return is at least 1 and at most beam_size",
         )
+    if not 0 <= length_penalty < np.inf:
+        raise OptionError(f"length_penalty is {length_penalty}", "length_penalty is at least 0")
 
 
-def _sizes(longest: int, grows: bool) -> list[int]:
+def _sizes(longest: int, sequences: int, grows: bool) -> list[int]:
     """Return the cache sizes to run in, one after another, until `longest` fits."""
-    sizes = [FIRST_LENGTH]
+    sizes = [FIRST_LENGTH if sequences > FEW else 2 * FIRST_LENGTH]
     while sizes[-1] < longest:
         sizes.append(2 * sizes[-1])
     return sizes if grows else sizes[-1:]
@@ -314,11 +318,9 @@ def _beam(search: Search, given: dict, logits, position, carry: dict) -> dict:
 
     done = ops.logical_or(carry["done"], last[:, 0])
     if search.early_stop:
-        # log P only falls, so an alive sequence scores best with its present log P and the most
-        # favourable length that it can still reach.
-        shortest = _length_factor(position + 2, given)
-        longest = _length_factor(given["limits"], given)
-        bound = alive[:, 0] / ops.maximum(shortest, longest)
+        # log P only falls, so that an alive sequence can score no better than with its present
+        # log P and the greatest length that it may reach.
+        bound = alive[:, 0] / _length_factor(given["limits"], given)
         done = ops.logical_or(done, bound <= scores[:, search.num_return - 1])
     rows = ops.reshape(ops.arange(batch)[:, None] * beams + parent, (-1,))
     return {

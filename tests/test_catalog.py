@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import zoo
 from zoo import catalog, recipe
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName
 from zoo.tables import parse
@@ -192,3 +193,9 @@ def test_a_wrong_entry_names_the_key(data, text):
 def test_measured_is_one_short_text():
     assert catalog.measured({"metric": "bleu", "value": 45.123}) == "BLEU 45.1"
     assert catalog.measured({}) == ""
+
+
+@pytest.mark.parametrize("wrong", [{"width": 255}, {"activation": "rleu"}, {"encoder_layers": -1}])
+def test_arguments_that_make_no_sense_are_one_clear_error(wrong):
+    with pytest.raises(OptionError, match=next(iter(wrong)) + "|rleu|heads"):
+        zoo.build("vaswani2017", size="starter", **wrong)

@@ -317,6 +317,11 @@ def test_options_out_of_range_are_named():
         search(model, SOURCES, max_length=0)
     with pytest.raises(OptionError, match="num_return is 3 and beam_size is 2"):
         search(model, SOURCES, beam_size=2, num_return=3)
+    for wrong in ("4", 2.0, 100_000):
+        with pytest.raises(OptionError, match=f"beam_size is '?{wrong}"):
+            search(model, SOURCES, beam_size=wrong)
+    with pytest.raises(OptionError, match="length_penalty is nan"):
+        search(model, SOURCES, length_penalty=float("nan"))
     with pytest.raises(OptionError, match="length_penalty is -1"):
         search(model, SOURCES, length_penalty=-1)
 

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import zoo.models as _models_package
-from zoo.errors import ZooError, ZooWarning
+from zoo.errors import OptionError, ZooError, ZooWarning
 
 if TYPE_CHECKING:
     import keras
@@ -69,13 +69,19 @@ def build(name: str, size: str | None = None, **arguments: Any) -> keras.Model:
 
     Raises:
         UnknownName: there is no such paper or size.
-        OptionError: the builder has no such argument.
+        OptionError: the builder has no such argument, or it makes no sense.
     """
     from zoo import catalog
 
     entry = catalog.entry(name)
-    model = catalog.builder(entry)(**catalog.arguments(entry, size, arguments))
-    model.build()
+    chosen = catalog.arguments(entry, size, arguments)
+    try:
+        model = catalog.builder(entry)(**chosen)
+        model.build()
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"{name} cannot be built so: {error}", f"arguments: {chosen}; see `zoo info {name}`"
+        ) from error
     return model
 
 

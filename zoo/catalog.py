@@ -205,6 +205,8 @@ def arguments(found: Entry, size_name: str | None, changes: dict[str, Any]) -> d
     for name in changes:
         if name not in known:
             raise OptionError(f"{found.name} has no argument '{name}'", did_you_mean(name, known))
+        if isinstance(changes[name], int) and changes[name] < 0:
+            raise OptionError(f"{name} is {changes[name]}", f"{name} is at least 0")
     return chosen | changes
 
 

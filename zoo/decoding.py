@@ -29,6 +29,8 @@ from zoo.errors import NotSupported, OptionError
 FIRST_LENGTH = 32
 # The cache of so few sequences is small anyway: it begins with the second size.
 FEW = 16
+# More beams than this are a slip of the pen, and would fill the memory.
+MOST_BEAMS = 256
 # Logits are searched in blocks of about this many pieces; see `_top`.
 BLOCK = 64
 
@@ -147,9 +149,15 @@ def greedy(
 
 
 def _check(max_length: int, beam_size: int, num_return: int, length_penalty: float) -> None:
+    given = {"max_length": max_length, "beam_size": beam_size, "num_return": num_return}
+    for name, value in given.items():
+        if not isinstance(value, (int, np.integer)):
+            raise OptionError(f"{name} is {value!r}", f"{name} is a whole number")
     for name, value in (("max_length", max_length), ("beam_size", beam_size)):
         if value < 1:
             raise OptionError(f"{name} is {value}", f"{name} is at least 1")
+    if beam_size > MOST_BEAMS:
+        raise OptionError(f"beam_size is {beam_size}", f"beam_size is at most {MOST_BEAMS}")
     if not 1 <= num_return <= beam_size:
         raise OptionError(
             f"num_return is {num_return} and beam_size is {beam_size}",

@@ -130,3 +130,9 @@ def test_a_diverged_run_makes_no_bundle(smoke, tmp_path, trained):
     with pytest.raises(TrainingError, match="the loss became"):
         loop.train(smoke, tmp_path / "out", changes=changes, prepared=data)
     assert not (tmp_path / "out").exists()
+
+
+def test_resuming_a_run_that_is_not_there_is_an_error(smoke, tmp_path):
+    with pytest.raises(CheckpointError, match="there is no run to resume"):
+        loop.train(smoke, tmp_path / "none", resume=True)
+    assert not list(tmp_path.iterdir())

@@ -42,6 +42,8 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.started = time.monotonic()
+        # PyTorch's dropout draws from a generator that no variable holds, so no checkpoint does.
+        keras.utils.set_random_seed((self.recipe.seed + epoch) % 2**32)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)

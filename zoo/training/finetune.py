@@ -80,6 +80,7 @@ def recipe(
         "schedule.peak": PEAK,
         "optimizer.learning_rate": 1.0,
         "train.average": 1,
+        "train.precision": "float32",
     }
     return recipes.loads(tables, where=f"recipe {name}").changed(defaults | dict(changes or {}))
 

@@ -109,8 +109,6 @@ def fit(
         if keeper.out_of_patience:
             break
         length = min(settings.updates_per_epoch, settings.updates - step)
-        # PyTorch's dropout draws from a generator that no variable holds, so no checkpoint either.
-        keras.utils.set_random_seed((recipe.seed + step) % 2**32)
         model.fit(
             Window(data, step, length),
             validation_data=validation,

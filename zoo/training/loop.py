@@ -16,7 +16,7 @@ import keras
 
 from zoo import bundle, catalog, golden, tasks
 from zoo.data.prepare import Prepared, prepare
-from zoo.errors import ZooError
+from zoo.errors import CheckpointError, ZooError
 from zoo.recipe import Recipe
 from zoo.training.fit import FitResult, fit
 
@@ -43,12 +43,15 @@ def train(
         BundleError: `out` holds something else than a bundle.
         DataError: the corpus or the prepared folder cannot be read.
         TrainingError: the loss is no longer a number; names the last good weights.
-        CheckpointError: a checkpoint cannot be written, or one is there and `resume` is not set.
+        CheckpointError: a checkpoint cannot be written; one is there and `resume` is not set; or it
+            is set and there is none.
     """
     recipe = recipe.changed(changes or {})
     bundle.check_writable(out)
     out = Path(out).expanduser().resolve()
     run = out.with_name(out.name + ".run")
+    if resume and not run.is_dir():
+        raise CheckpointError(f"there is no run to resume in {run}", "start it without --resume")
     run.mkdir(parents=True, exist_ok=True)
     data = _prepared(recipe, prepared, run / "data")
     started = time.monotonic()

@@ -16,7 +16,7 @@ import tiny_run
 
 from zoo.training import checkpoints
 
-UPDATES = 80
+UPDATES = 32
 LONGEST = 200  # seconds until the process has written it, on a very busy machine
 
 

@@ -108,7 +108,9 @@ class TorchTransformer(nn.Module):
             "layer_norm_eps": arguments["epsilon"],
         }  # fmt: skip
         self.encoder = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(**layer), arguments["encoder_layers"]
+            nn.TransformerEncoderLayer(**layer),
+            arguments["encoder_layers"],
+            enable_nested_tensor=False,  # of use without gradients only
         )
         self.decoder = nn.TransformerDecoder(
             nn.TransformerDecoderLayer(**layer), arguments["decoder_layers"]

@@ -1,6 +1,6 @@
 """Target tokens a second in training: our backends against a plain PyTorch loop.
 
-    python -m benchmarks.training
+    python -m benchmarks.training [--size base] [--smoke]
 
 Each contestant makes whole updates (forward, loss with label smoothing, backward, clipping, Adam)
 on the very same batches: the shapes that the recipe's buckets give for sentences as long as
@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks import common
+from benchmarks import common, results
 from zoo import recipe as recipes
 from zoo.data.arrays import Arrays, Ragged
 from zoo.data.batches import Batches
@@ -63,11 +63,11 @@ def main() -> None:
         for name in asked.only
     ]
     measured = common.compete(workers, asked.rounds)
-    text = _report(made, measured, asked)
+    rows, note = _report(made, measured, asked)
     if asked.smoke:
-        print(text)
+        print(*rows, note, sep="\n")
     else:
-        common.write_section("training", text)
+        results.write("Training", rows, note)
 
 
 def _recipe(asked: argparse.Namespace) -> Recipe:
@@ -77,21 +77,31 @@ def _recipe(asked: argparse.Namespace) -> Recipe:
     return made.changed(SMOKE) if asked.smoke else made
 
 
-def _report(made: Recipe, measured: dict, asked: argparse.Namespace) -> str:
+def _report(made: Recipe, measured: dict, asked: argparse.Namespace) -> tuple[list[dict], str]:
+    """Return the rows of the table and what they are of."""
     speeds = {name: common.median(rounds, "tokens") for name, rounds in measured.items()}
-    peer = speeds.get(PEER)
     rows = [
-        [name, f"{speed:,.0f}", f"{speed / peer:.2f}" if peer else ""]
+        {
+            "size": made.model.size,
+            "training": name,
+            "target tokens/s": f"{speed:,.0f}",
+            f"against {PEER}": _ratio(speed, speeds.get(PEER)),
+            f"against {PEER}, bfloat16": _ratio(speed, speeds.get(f"{PEER}, bfloat16")),
+        }
         for name, speed in speeds.items()
     ]
     arguments = made.resolved().model.arguments
-    text = (
-        f"## Training\n\nSize {made.model.size} (width {arguments['width']}, "
-        f"{arguments['encoder_layers']} + {arguments['decoder_layers']} layers, vocabulary "
-        f"{arguments['vocabulary']:,}), batches of {made.train.batch_tokens:,} padded tokens; the "
-        f"median of {asked.rounds} rounds of {asked.updates} updates.\n\n"
+    note = (
+        f"Width {arguments['width']}, {arguments['encoder_layers']} + "
+        f"{arguments['decoder_layers']} layers, vocabulary {arguments['vocabulary']:,}, batches of "
+        f"{made.train.batch_tokens:,} padded tokens in {len(made.train.buckets)} lengths; median "
+        f"of {asked.rounds} rounds of {asked.updates} updates, in which all took turns."
     )
-    return text + common.table(["", "target tokens/s", f"against {PEER}"], rows)
+    return rows, note
+
+
+def _ratio(speed: float, peer: float | None) -> str:
+    return f"{speed / peer:.2f}" if peer else ""
 
 
 def _data(made: Recipe) -> Batches:

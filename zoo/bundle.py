@@ -111,13 +111,7 @@ def write(
     from zoo.text import save_tokenizers
 
     resolved = recipe.resolved()
-    vocabulary = resolved.model.arguments.get("vocabulary")
-    largest = max(tokenizer.size for tokenizer in tokenizers)
-    if vocabulary is not None and largest > vocabulary:
-        raise BundleError(
-            f"the tokenizer has {largest:,} pieces, the model only {vocabulary:,}",
-            "write the tokenizer that the model was trained with",
-        )
+    _check_vocabularies(resolved.model.arguments, tokenizers)
     weights = model if isinstance(model, Mapping) else arrays(model)
     texts = {"recipe.toml": recipes.dumps(resolved)}
     if metrics is not None:
@@ -139,6 +133,18 @@ def write(
             (staged / name).write_text(content, encoding="utf-8", newline="\n")
         _write_manifest(staged)
     return Path(folder)
+
+
+def _check_vocabularies(
+    arguments: Mapping[str, Any], tokenizers: tuple[SentencePieceTokenizer, SentencePieceTokenizer]
+) -> None:
+    for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
+        rows = arguments.get("vocabulary", arguments.get(f"{side}_vocabulary"))
+        if rows is not None and tokenizer.size > rows:
+            raise BundleError(
+                f"the {side}'s tokenizer has {tokenizer.size:,} pieces, the model only {rows:,}",
+                "write the tokenizer that the model was trained with",
+            )
 
 
 def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[str, Any]]) -> Path:

@@ -45,14 +45,29 @@ class Data(Table):
 
 
 class Tokenizer(Table):
-    """How text is cut into pieces; `sample` is how many lines the tokenizer learns from."""
+    """How text is cut into pieces; `sample` is how many lines the tokenizer learns from.
+
+    `vocabulary` is the number of pieces; `source_vocabulary` is the source's, where it differs.
+    """
 
     kind: Literal["sentencepiece"] = "sentencepiece"
     algorithm: Literal["unigram", "bpe"]
     vocabulary: Positive
+    source_vocabulary: Positive | None = None
     shared: bool = True
     normalization: str = "nmt_nfkc"
     sample: Positive | None = None
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of pieces of the source's tokenizer and of the target's."""
+        return self.source_vocabulary or self.vocabulary, self.vocabulary
+
+    @model_validator(mode="after")
+    def _check_shared(self) -> Tokenizer:
+        if self.shared and self.source_vocabulary not in (None, self.vocabulary):
+            raise ValueError("a shared tokenizer has one vocabulary: leave source_vocabulary out")
+        return self
 
 
 class Optimizer(Table):
@@ -169,12 +184,13 @@ class Recipe(Table):
     def resolved(self) -> Recipe:
         """Return the recipe with every argument of the builder spelled out and [smoke] dropped.
 
-        The size's arguments come first, then the tokenizer's vocabulary, then the recipe's own.
+        The size's arguments come first, then the tokenizers' vocabularies, then the recipe's own.
         """
         entry = catalog.entry(self.paper)
         arguments = dict(catalog.size(entry, self.model.size).arguments)
-        if "vocabulary" in arguments:
-            arguments["vocabulary"] = self.tokenizer.vocabulary
+        source, target = self.tokenizer.sizes
+        sizes = {"vocabulary": target, "source_vocabulary": source, "target_vocabulary": target}
+        arguments |= {name: size for name, size in sizes.items() if name in arguments}
         tables = self.tables()
         tables["model"]["arguments"] = arguments | self.model.arguments
         del tables["smoke"]

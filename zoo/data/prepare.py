@@ -108,19 +108,21 @@ def train_tokenizers(
     if settings.sample and settings.sample < len(pairs):
         pairs = random.Random(recipe.seed).sample(pairs, settings.sample)
 
-    def learn(lines: Iterable[str]) -> SentencePieceTokenizer:
+    def learn(lines: Iterable[str], vocabulary: int) -> SentencePieceTokenizer:
         return SentencePieceTokenizer.train(
             lines,
-            vocabulary=settings.vocabulary,
+            vocabulary=vocabulary,
             algorithm=settings.algorithm,
             normalization=settings.normalization,
             seed=recipe.seed,
         )
 
     if settings.shared:
-        both = learn(text for pair in pairs for text in pair)
+        both = learn((text for pair in pairs for text in pair), settings.vocabulary)
         return both, both
-    return learn(source for source, _ in pairs), learn(target for _, target in pairs)
+    sides = zip(*pairs, strict=True)
+    source, target = (learn(*each) for each in zip(sides, settings.sizes, strict=True))
+    return source, target
 
 
 def encode_pairs(

@@ -1,0 +1,167 @@
+"""Sequence to Sequence Learning with Neural Networks (Sutskever, Vinyals, Le, NIPS 2014,
+https://arxiv.org/abs/1409.3215).
+
+New in this paper: a sentence is translated by two deep LSTMs alone. The first reads the source
+and is left with a vector of fixed size, its final state; the second starts from that state and
+writes the target. The words of the source come in reversed order, which puts the first words of
+both sentences near each other and makes the long memory easy to learn (section 3.3).
+
+This file is the paper's model. Reversal is a matter of the data: `reverse_source = true` in a
+recipe turns round the words of each source, not its end id and not its padding.
+
+Where the paper is silent or this file departs from it:
+  the LSTM       The paper cites Graves (2013), who has peepholes, and does not say whether they
+                 were kept. Here are none, and one bias for each gate.
+  biases         The paper's 384 million parameters are the weights without biases; these come on
+                 top.
+  initialisation "All of the LSTM's parameters" are uniform in +-0.08 (section 3.4); embeddings
+                 and the softmax, of which the paper says nothing, are drawn likewise.
+  end of source  The source's end id is read before the decoder's start id; in the paper's figure
+                 1 one <EOS> does both.
+  dropout        On embeddings and on the output of each layer; off unless asked for, as in the
+                 paper.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("paperzoo")
+class SequenceToSequence(keras.Model):
+    """p(y_1 ... y_T' | x_1 ... x_T) = prod_t p(y_t | v, y_1 ... y_t-1) (equation 1), v the state of
+    the encoder after its last word.
+
+    With x_t the input of a layer at time t, s the logistic function and * the product of elements:
+
+        i, f, o = s(W x_t + U h_t-1 + b), each with its own W, U, b
+        c_t     = f * c_t-1 + i * tanh(W_c x_t + U_c h_t-1 + b_c)
+        h_t     = o * tanh(c_t)
+
+    Args:
+        source_vocabulary, target_vocabulary: words of each language, special ids included.
+        embedding: width of the word embeddings.
+        width: cells of each LSTM layer.
+        layers: LSTM layers of the encoder and of the decoder.
+        dropout: see the module's docstring.
+        initial_range: weights begin uniform between minus and plus this.
+        padding_id: id that marks padding in the source.
+
+    Sources end with the end-of-sentence id and are padded on the right; targets are the decoder's
+    input, so they begin with the start id.
+    """
+
+    def __init__(
+        self,
+        *,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        embedding: int = 1000,
+        width: int = 1000,
+        layers: int = 4,
+        dropout: float = 0.0,
+        initial_range: float = 0.08,
+        padding_id: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.arguments = {
+            "source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary,
+            "embedding": embedding, "width": width, "layers": layers, "dropout": dropout,
+            "initial_range": initial_range, "padding_id": padding_id,
+        }  # fmt: skip
+        self.padding_id = padding_id
+        self.embedding_width = embedding
+        self.width = width
+        common = {"dtype": self.dtype_policy}
+
+        def uniform():
+            return keras.initializers.RandomUniform(-initial_range, initial_range)
+
+        def table(words):
+            return keras.layers.Embedding(words, embedding, uniform(), **common)
+
+        def lstm():
+            return keras.layers.LSTM(
+                width,
+                kernel_initializer=uniform(),
+                recurrent_initializer=uniform(),
+                bias_initializer=uniform(),
+                unit_forget_bias=False,
+                return_sequences=True,
+                return_state=True,
+                **common,
+            )
+
+        self.source_embedding = table(source_vocabulary)
+        self.target_embedding = table(target_vocabulary)
+        self.encoder_layers = [lstm() for _ in range(layers)]
+        self.decoder_layers = [lstm() for _ in range(layers)]
+        self.softmax = keras.layers.Dense(
+            target_vocabulary,
+            kernel_initializer=uniform(),
+            bias_initializer=uniform(),
+            name="softmax",
+            **common,
+        )
+        self.dropout = keras.layers.Dropout(dropout, **common)
+
+    def build(self, input_shape=None) -> None:
+        for embedding in (self.source_embedding, self.target_embedding):
+            embedding.build()
+        for layers in (self.encoder_layers, self.decoder_layers):
+            for i, layer in enumerate(layers):
+                layer.build((None, None, self.width if i else self.embedding_width))
+        self.softmax.build((None, self.width))
+        self.built = True
+
+    # Teacher forcing ---------------------------------------------------------------------------
+
+    def encode(self, source, training=False):
+        """Return (h, c) of every layer after the last word, each [batch, width].
+
+        Padding is not read: the state passes by it.
+        """
+        mask = ops.not_equal(source, self.padding_id)
+        x = self.dropout(self.source_embedding(source), training=training)
+        states = []
+        for layer in self.encoder_layers:
+            x, h, c = layer(x, mask=mask, training=training)
+            x = self.dropout(x, training=training)
+            states.append((h, c))
+        return states
+
+    def call(self, inputs, training=False):
+        """Return float32 logits [batch, target, target_vocabulary].
+
+        Args:
+            inputs: {"source": int32 [batch, source], "target": int32 [batch, target]}.
+        """
+        states = self.encode(inputs["source"], training)
+        x = self.dropout(self.target_embedding(inputs["target"]), training=training)
+        for layer, state in zip(self.decoder_layers, states, strict=True):
+            x, _, _ = layer(x, initial_state=list(state), training=training)
+            x = self.dropout(x, training=training)
+        return ops.cast(self.softmax(x), "float32")
+
+    # One step at a time ------------------------------------------------------------------------
+
+    def start(self, inputs, max_length: int):
+        """Read the source; its final state, layer by layer, is where the decoder begins."""
+        state = {}
+        for i, (h, c) in enumerate(self.encode(inputs["source"])):
+            state[f"h_{i}"], state[f"c_{i}"] = h, c
+        return {}, state
+
+    def step(self, token, position, memory, state):
+        """Return float32 logits [batch, target_vocabulary] after token [batch], and the state."""
+        x, state = self.target_embedding(token), dict(state)
+        for i, layer in enumerate(self.decoder_layers):
+            x, (state[f"h_{i}"], state[f"c_{i}"]) = layer.cell(
+                x, [state[f"h_{i}"], state[f"c_{i}"]]
+            )
+        return ops.cast(self.softmax(x), "float32"), state
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **self.arguments}

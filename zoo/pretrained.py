@@ -12,7 +12,7 @@ import numpy as np
 from zoo import bundle, catalog, golden, model_card, tasks
 from zoo.data import corpora, prepare
 from zoo.data.readers import COLUMNS, Pair, read_pairs
-from zoo.errors import InputError
+from zoo.errors import DataError, InputError
 from zoo.recipe import Recipe
 from zoo.text import SentencePieceTokenizer, load_tokenizers
 
@@ -184,6 +184,7 @@ class Pretrained:
         length_penalty: float | None = None,
         batch_size: int | None = None,
         progress: bool = True,
+        likelihood: bool = False,
     ) -> dict[str, Any]:
         """Measure the model on examples; those with one source count as its several references.
 
@@ -193,27 +194,33 @@ class Pretrained:
                 corpus by itself.
             split: of a corpus, the recipe's `evaluate.split` if None.
             limit: measure only so many sources, the first.
+            likelihood: also measure the first reference of each source: "loss", nats per target
+                piece with the end, and "perplexity".
 
         Returns:
             The task's metrics (for translation "bleu", its sacreBLEU "signature", "chrf"), with
             "metric", "value", "data" and "split".
         """
-        about, examples = self._examples(data, targets, split or self.recipe.evaluate.split)
+        about, examples = self.examples(data, targets, split=split)
         found = self._task.evaluate(
             examples[:limit],
             beam_size=beam_size,
             length_penalty=length_penalty,
             batch_size=batch_size,
             progress=progress,
+            likelihood=likelihood,
         )
         metric = self.recipe.evaluate.metric
         return {"metric": metric, "value": found[metric], **about, **found}
 
-    def _examples(
-        self, data: Any, targets: Iterable[str] | None, split: str
+    def examples(
+        self, data: Any = None, targets: Iterable[str] | None = None, *, split: str | None = None
     ) -> tuple[dict[str, str], list[tuple[str, list[str]]]]:
-        """Return what the examples are, and each source with its references."""
-        wanted = self.recipe.data
+        """Return what the examples are, and each source with its references.
+
+        The arguments are those of `evaluate`, which measures on what this returns.
+        """
+        wanted, split = self.recipe.data, split or self.recipe.evaluate.split
         named = {"data": wanted.corpus, "split": split}
         path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
         if data is None:
@@ -225,7 +232,15 @@ class Pretrained:
             return named, corpora.references(corpora.load(wanted, split))
         if path is not None and path.is_dir():
             if (path / "prepared.json").exists():
-                return named, prepare.Prepared.read(path).test
+                held = prepare.Prepared.read(path)
+                languages = [(each.source, each.target) for each in (held.recipe.data, wanted)]
+                if languages[0] != languages[1]:
+                    found, needed = (" to ".join(each) for each in languages)
+                    raise DataError(
+                        f"{path} was prepared for {found}, {self.recipe.name} is {needed}",
+                        "give a folder or a file in the model's languages",
+                    )
+                return named, held.test
             inner = path / wanted.corpus
             folder = inner if inner.is_dir() else path
             return named, corpora.references(corpora.load(wanted, split, folder))

@@ -10,6 +10,11 @@ from zoo import catalog, recipe
 from zoo.errors import RecipeError, UnknownName
 
 NAMES = recipe.names()
+# What makes a recipe of pieces one of words.
+WORDS = {
+    "tokenizer.kind": "words", "tokenizer.shared": False,
+    "tokenizer.algorithm": None, "tokenizer.normalization": None,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def test_recipe_parses_and_is_named_like_its_file(name):
     assert loaded.model.size in catalog.entry(loaded.paper).sizes
     assert loaded.data.max_length <= loaded.train.buckets[-1]
     arguments = loaded.resolved().model.arguments
-    assert loaded.data.max_length <= arguments["max_length"]
+    assert loaded.data.max_length <= arguments.get("max_length", loaded.data.max_length)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,7 +48,7 @@ def test_smoke_is_small(name):
     smoke = recipe.load(name).smoke().resolved()
     arguments = smoke.model.arguments
     assert arguments["width"] <= 16
-    assert arguments["encoder_layers"] == arguments["decoder_layers"] == 1
+    assert all(value <= 2 for name, value in arguments.items() if name.endswith("layers"))
     assert len(smoke.train.buckets) == 1
     assert smoke.train.updates <= 10
     assert smoke.train.jit is False
@@ -85,6 +90,27 @@ def test_resolved_takes_the_tokenizers_vocabulary_unless_told(small):
     assert told.resolved().model.arguments["vocabulary"] == 501
 
 
+def test_batches_of_sentences_in_place_of_tokens(small):
+    changed = small.changed({"train.batch_tokens": None, "train.batch_sentences": 80})
+    assert (changed.train.batch_tokens, changed.train.batch_sentences) == (None, 80)
+    assert recipe.loads(recipe.dumps(changed)) == changed
+    assert changed.smoke().train.batch_tokens == small.smoke().train.batch_tokens
+    assert changed.smoke().train.batch_sentences is None
+    assert "batch_tokens" not in recipe.dumps(changed.resolved())
+
+
+def test_words_in_place_of_pieces(small):
+    changed = small.changed(WORDS | {"tokenizer.source_vocabulary": 50})
+    assert changed.tokenizer.sizes == (50, small.tokenizer.vocabulary)
+    assert recipe.loads(recipe.dumps(changed)) == changed
+
+
+def test_pieces_are_of_nfkc_unless_told(small):
+    text = recipe.dumps(small).replace('normalization = "nmt_nfkc"\n', "")
+    assert recipe.loads(text).tokenizer.normalization == "nmt_nfkc"
+    assert recipe.loads(text) == small
+
+
 def test_changed_leaves_the_original_alone(small):
     changed = small.changed({"optimizer.learning_rate": 0.5, "train.patience": 3, "seed": 7})
     assert changed.optimizer.learning_rate == 0.5
@@ -114,6 +140,13 @@ def test_changed_leaves_the_original_alone(small):
         ({"train.precision": "float8"}, "train.precision = 'float8'"),
         ({"train.buckets": [32, 16]}, "buckets must be rising"),
         ({"train.batch_tokens": 8}, "less than one row"),
+        ({"train.batch_tokens": None}, "must be given: batch_tokens or batch_sentences"),
+        ({"train.batch_sentences": 16}, "exclude each other: set one of them to none"),
+        ({"train.loss": "word"}, "'token' or 'sentence'"),
+        ({"tokenizer.algorithm": None}, "sentencepiece needs an algorithm: 'unigram' or 'bpe'"),
+        ({"tokenizer.kind": "words"}, "words have no algorithm: leave it out, or set it to none"),
+        (WORDS | {"tokenizer.normalization": "nfkc"}, "words have no normalization"),
+        (WORDS | {"tokenizer.shared": True}, "words are of one language each"),
         ({"optimizer.name": "adamw"}, "'adam', 'sgd' or 'adadelta'"),
         ({"model.size": None}, "model.size = None"),
     ],

@@ -44,7 +44,7 @@ from zoo.weights import (
 if TYPE_CHECKING:
     import keras
 
-    from zoo.text import SentencePieceTokenizer
+    from zoo.text import Tokenizer
 
 __all__ = [
     "Bundle", "arrays", "build_model", "check_dtype", "check_writable", "copy_weights",
@@ -82,7 +82,7 @@ def write(
     *,
     model: keras.Model | Mapping[str, np.ndarray],
     recipe: recipes.Recipe,
-    tokenizers: tuple[SentencePieceTokenizer, SentencePieceTokenizer],
+    tokenizers: tuple[Tokenizer, Tokenizer],
     metrics: Mapping[str, Any] | None = None,
     golden: Mapping[str, Any] | None = None,
     history: Sequence[Mapping[str, Any]] | None = None,
@@ -136,7 +136,7 @@ def write(
 
 
 def _check_vocabularies(
-    arguments: Mapping[str, Any], tokenizers: tuple[SentencePieceTokenizer, SentencePieceTokenizer]
+    arguments: Mapping[str, Any], tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> None:
     for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
         rows = arguments.get("vocabulary", arguments.get(f"{side}_vocabulary"))

@@ -22,10 +22,10 @@ import numpy as np
 
 from zoo import decoding
 from zoo.errors import BundleError, NotSupported, OptionError
+from zoo.text import SentencePieceTokenizer
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
-    from zoo.text import SentencePieceTokenizer
 
 # Beside TensorFlow's own files: says what was exported, and that `export` may replace the folder.
 ABOUT = "paperzoo.json"
@@ -45,16 +45,18 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
         folder: a new or empty folder, or an earlier export, which is replaced.
 
     Raises:
-        NotSupported: Keras does not run on TensorFlow, or tensorflow_text is not installed.
+        NotSupported: the model reads words, for which TensorFlow has no tokenizer; Keras does not
+            run on TensorFlow; tensorflow_text is not installed.
         OptionError: the folder holds something else.
         BundleError: the disk refuses.
     """
+    tokenizers = _in_sentencepiece(pretrained)
     _check_backend()
     folder = Path(folder).expanduser().resolve()
     _check_folder(folder)
     import tensorflow
 
-    module = _module(pretrained)
+    module = _module(pretrained, *tokenizers)
     aside = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,20 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+def _in_sentencepiece(
+    pretrained: Pretrained,
+) -> tuple[SentencePieceTokenizer, SentencePieceTokenizer]:
+    """Return both tokenizers, if they are of the kind that a graph of TensorFlow can hold."""
+    source, target = pretrained.source_tokenizer, pretrained.target_tokenizer
+    if isinstance(source, SentencePieceTokenizer) and isinstance(target, SentencePieceTokenizer):
+        return source, target
+    raise NotSupported(
+        f"{pretrained.recipe.name} reads words cut by the rules of Moses, which no SavedModel can "
+        "hold",
+        "use `zoo predict`, or train a model with tokenizer.kind = 'sentencepiece'",
+    )
 
 
 def _check_backend() -> None:
@@ -98,13 +114,14 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _module(pretrained: Pretrained) -> Any:
+def _module(
+    pretrained: Pretrained, source: SentencePieceTokenizer, target: SentencePieceTokenizer
+) -> Any:
     """Return a tensorflow.Module with the function `translate`, string [batch] to the same."""
     import tensorflow as tf
     import tensorflow_text
 
     model, recipe = pretrained.model, pretrained.recipe
-    source, target = pretrained.source_tokenizer, pretrained.target_tokenizer
     longest = getattr(model, "max_length", None)
 
     def in_graph(tokenizer: SentencePieceTokenizer, name: str) -> Any:

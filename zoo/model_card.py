@@ -15,12 +15,10 @@ LABELS = {
     "chrf": "chrF",
     "sentences": "test sentences",
     "chrf_signature": "chrF signature",
-    "loss": "validation loss (nats per piece)",
     "weights": "weights taken",
     "training_seconds": "seconds of training",
     "training_pairs": "pairs trained on",
     "validation_pairs": "pairs held out to choose the epoch by",
-    "perplexity": "perplexity per piece",
     "targets_in_training": "test sentences whose target side also occurs in training",
     "beam_size": "beam size",
     "length_penalty": "length penalty",
@@ -122,8 +120,14 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         split = metrics.get("split", recipe.evaluate.split)
         lines += [f"**{main}** on {data}, split `{split}`.", ""]
     hidden = (*SHOWN_ABOVE, metrics.get("metric"))
+    piece = _piece(recipe)
+    unit = piece if recipe.train.loss == "token" else recipe.train.loss
+    labels = LABELS | {
+        "loss": f"validation loss (nats per {unit})",
+        "perplexity": f"perplexity per {piece}",
+    }
     lines += [
-        f"- {LABELS.get(key, key.replace('_', ' '))}: {value}"
+        f"- {labels.get(key, key.replace('_', ' '))}: {value}"
         for key, value in _flat(metrics)
         if key not in hidden
     ]
@@ -157,17 +161,40 @@ def _reported(entry: catalog.Entry) -> str:
 
 
 def _trained(recipe: Recipe) -> str:
-    data, train, tokenizer = recipe.data, recipe.train, recipe.tokenizer
-    shared = "shared by both sides" if tokenizer.shared else "one for each side"
+    data, train = recipe.data, recipe.train
+    if train.batch_tokens is not None:
+        batch = f"{train.batch_tokens:,} padded target tokens"
+    else:
+        batch = f"{train.batch_sentences:,} sentence pairs"
     return (
         f"On {data.corpus} ({data.source} to {data.target}, pairs of at most {data.max_length} "
-        f"pieces): at most {train.updates:,} updates of {train.batch_tokens:,} padded target "
-        f"tokens, {recipe.optimizer.name}, schedule {recipe.schedule.name}, label smoothing "
-        f"{train.label_smoothing}, precision {train.precision}, seed {recipe.seed}. "
-        f"SentencePiece {tokenizer.algorithm}, {tokenizer.vocabulary:,} pieces, {shared}, "
-        f"normalisation {tokenizer.normalization}. Everything else is in recipe.toml, the "
-        f"training curve in history.csv; `zoo train recipe.toml` runs it again."
+        f"{_piece(recipe)}s): at most {train.updates:,} updates of {batch}, "
+        f"{recipe.optimizer.name}, schedule {recipe.schedule.name}, loss per {train.loss}, label "
+        f"smoothing {train.label_smoothing}, precision {train.precision}, seed {recipe.seed}. "
+        f"{_tokenizer(recipe)} Everything else is in recipe.toml, the training curve in "
+        f"history.csv; `zoo train recipe.toml` runs it again."
     )
+
+
+def _piece(recipe: Recipe) -> str:
+    """Return what a text is cut into: "piece" or "word"."""
+    return "word" if recipe.tokenizer.kind == "words" else "piece"
+
+
+def _tokenizer(recipe: Recipe) -> str:
+    """Return one sentence about how text is cut."""
+    settings = recipe.tokenizer
+    sizes = [f"{size:,}" for size in settings.sizes]
+    if settings.kind == "words":
+        return (
+            f"Words cut by the rules of Moses, the most frequent of each side, {sizes[0]} in "
+            f"{recipe.data.source} and {sizes[1]} in {recipe.data.target}."
+        )
+    if settings.shared:
+        many = f"{sizes[1]} pieces, shared by both sides"
+    else:
+        many = f"{sizes[0]} pieces for the source and {sizes[1]} for the target"
+    return f"SentencePiece {settings.algorithm}, {many}, normalisation {settings.normalization}."
 
 
 def _licence(weights: catalog.Weights | None) -> str:

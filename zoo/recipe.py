@@ -28,9 +28,9 @@ class Model(Table):
 class Data(Table):
     """Which corpus, from which language into which.
 
-    `max_length` counts pieces with the end token; longer pairs are left out of training. `limit`
-    keeps that many training rows. `hub`, `hub_config` and `revision` name the same corpus on the
-    hub, for machines without a ZOO_DATA folder.
+    `max_length` counts pieces, or words, with the end token; longer pairs are left out of training.
+    `limit` keeps that many training rows. `hub`, `hub_config` and `revision` name the same corpus
+    on the hub, for machines without a ZOO_DATA folder.
     """
 
     corpus: str
@@ -45,23 +45,45 @@ class Data(Table):
 
 
 class Tokenizer(Table):
-    """How text is cut into pieces; `sample` is how many lines the tokenizer learns from.
+    """How text is cut; `sample` is how many training pairs the tokenizer learns from.
 
-    `vocabulary` is the number of pieces; `source_vocabulary` is the source's, where it differs.
+    "sentencepiece" learns pieces by `algorithm`, of text after `normalization`; "words" are the
+    most frequent ones of each side, cut by the rules of Moses for its language. `vocabulary` counts
+    pieces or words, four special ones included; `source_vocabulary` is the source's, where it
+    differs.
     """
 
-    kind: Literal["sentencepiece"] = "sentencepiece"
-    algorithm: Literal["unigram", "bpe"]
+    kind: Literal["sentencepiece", "words"] = "sentencepiece"
+    algorithm: Literal["unigram", "bpe"] | None = None
     vocabulary: Positive
     source_vocabulary: Positive | None = None
     shared: bool = True
-    normalization: str = "nmt_nfkc"
+    normalization: str | None = None
     sample: Positive | None = None
 
     @property
     def sizes(self) -> tuple[int, int]:
         """Number of pieces of the source's tokenizer and of the target's."""
         return self.source_vocabulary or self.vocabulary, self.vocabulary
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_normalization(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("kind", "sentencepiece") == "sentencepiece":
+            return data | {"normalization": data.get("normalization") or "nmt_nfkc"}
+        return data
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Tokenizer:
+        if self.kind == "sentencepiece" and self.algorithm is None:
+            raise ValueError("sentencepiece needs an algorithm: 'unigram' or 'bpe'")
+        if self.kind == "words":
+            for key in ("algorithm", "normalization"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"words have no {key}: leave it out, or set it to none")
+            if self.shared:
+                raise ValueError("words are of one language each: set shared to false")
+        return self
 
     @model_validator(mode="after")
     def _check_shared(self) -> Tokenizer:
@@ -85,26 +107,34 @@ class Optimizer(Table):
 
 
 class Schedule(Table):
-    """The learning rate by update: a function of zoo/training/schedules.py and its numbers."""
+    """The learning rate by update: a function of zoo/training/schedules.py and its numbers.
+
+    All but the rate `peak` are counted in updates.
+    """
 
     name: str
     warmup: Annotated[int, Field(ge=0)] = 0
     peak: Annotated[float, Field(gt=0)] | None = None
-    decay: Annotated[float, Field(gt=0)] | None = None
+    halve_after: Positive | None = None
+    halve_every: Positive | None = None
 
 
 class Train(Table):
     """How long and in which batches.
 
-    `batch_tokens` is the padded target positions of one batch; `buckets` are the padded lengths;
-    `average` is how many of the last checkpoints make the final weights; `patience` is how many
-    epochs may pass without a better validation loss; `jit` None leaves compiling to Keras.
+    `batch_tokens` is the padded target positions of one batch, or `batch_sentences` its rows: one
+    of the two is given. `buckets` are the padded lengths; `loss` is the mean over the batch's
+    target tokens, or the sum over them divided by its sentences. `average` is how many of the last
+    checkpoints make the final weights; `patience` is how many epochs may pass without a better
+    validation loss; `jit` None leaves compiling to Keras.
     """
 
     updates: Positive
     updates_per_epoch: Positive
-    batch_tokens: Positive
+    batch_tokens: Positive | None = None
+    batch_sentences: Positive | None = None
     buckets: Annotated[list[Positive], Field(min_length=1)]
+    loss: Literal["token", "sentence"] = "token"
     label_smoothing: Share = 0.0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     average: Positive = 1
@@ -112,10 +142,16 @@ class Train(Table):
     jit: bool | None = None
 
     @model_validator(mode="after")
-    def _check_buckets(self) -> Train:
+    def _check_batches(self) -> Train:
         if self.buckets != sorted(set(self.buckets)):
             raise ValueError("buckets must be rising numbers")
-        if self.batch_tokens < self.buckets[-1]:
+        if self.batch_tokens is None and self.batch_sentences is None:
+            raise ValueError("how large a batch is must be given: batch_tokens or batch_sentences")
+        if self.batch_tokens is not None and self.batch_sentences is not None:
+            raise ValueError(
+                "batch_tokens and batch_sentences exclude each other: set one of them to none"
+            )
+        if self.batch_tokens is not None and self.batch_tokens < self.buckets[-1]:
             raise ValueError(
                 f"batch_tokens {self.batch_tokens} is less than one row of the longest bucket "
                 f"{self.buckets[-1]}"
@@ -179,6 +215,13 @@ class Recipe(Table):
                     changes |= {f"model.arguments.{name}": each for name, each in value.items()}
                 else:
                     changes[f"{table}.{key}"] = value
+        # Where the run's batches were changed to the other kind, the smoke version's still hold.
+        for one, other in (
+            ("batch_tokens", "batch_sentences"),
+            ("batch_sentences", "batch_tokens"),
+        ):
+            if f"train.{one}" in changes:
+                changes.setdefault(f"train.{other}", None)
         return self.changed(changes)
 
     def resolved(self) -> Recipe:

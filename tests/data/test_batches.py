@@ -30,10 +30,9 @@ def example(count: int = 203) -> Arrays:
 ARRAYS = example()
 
 
-def made(seed: int | None = 7, arrays: Arrays = ARRAYS, batch_tokens: int = 32) -> Batches:
-    return Batches(
-        arrays, batch_tokens=batch_tokens, buckets=BUCKETS, seed=seed, start_id=START, pad_id=PAD
-    )
+def made(seed: int | None = 7, arrays: Arrays = ARRAYS, **size: int) -> Batches:
+    size = size or {"batch_tokens": 32}
+    return Batches(arrays, buckets=BUCKETS, seed=seed, start_id=START, pad_id=PAD, **size)
 
 
 def same(first, second) -> bool:
@@ -126,3 +125,15 @@ def test_pairs_beyond_the_longest_bucket_are_left_out():
 def test_a_budget_below_a_bucket_is_one_row():
     batches = made(batch_tokens=8)
     assert batches.rows == [2, 1, 1]
+
+
+def test_sentences_are_as_many_in_every_bucket():
+    batches = made(batch_sentences=12)
+    assert batches.rows == [12, 12, 12]
+    counts = collections.Counter()
+    for step in range(batches.per_pass):
+        labels = batches.batch(step)[1]
+        assert labels.shape[0] == 12
+        counts[len(batches.members_of(step)[1])] += 1
+    assert counts[12] >= batches.per_pass - len(BUCKETS)  # one of a bucket at most is not full
+    assert sum(size * count for size, count in counts.items()) == len(ARRAYS)

@@ -1,4 +1,7 @@
-"""Label smoothing against sums in plain NumPy (section 5.4, as tensor2tensor spreads it)."""
+"""The loss against sums in plain NumPy, per token and per sentence.
+
+Label smoothing is that of vaswani2017, section 5.4, as tensor2tensor spreads it.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,13 @@ def example() -> tuple[np.ndarray, np.ndarray]:
     return labels, logits
 
 
-def plain(labels: np.ndarray, logits: np.ndarray, smoothing: float) -> float:
-    """Mean over real positions of -sum q log p, q = 1 - s at the label, s / (V - 1) elsewhere."""
+def plain(
+    labels: np.ndarray, logits: np.ndarray, smoothing: float, sentences: int | None = None
+) -> float:
+    """Mean over real positions of -sum q log p, q = 1 - s at the label, s / (V - 1) elsewhere.
+
+    With `sentences` the sum is divided by that many.
+    """
     total, count = 0.0, 0
     for label, row in zip(labels.reshape(-1), logits.reshape(-1, VOCABULARY), strict=True):
         if label == 0:
@@ -30,7 +38,7 @@ def plain(labels: np.ndarray, logits: np.ndarray, smoothing: float) -> float:
         wanted[label] = 1 - smoothing
         total -= (wanted * log_p).sum()
         count += 1
-    return total / count
+    return total / (sentences or count)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
@@ -52,10 +60,33 @@ def test_padding_adds_nothing():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(loss(longer, more)), first, rtol=1e-6)
 
 
-def test_only_padding_is_a_loss_of_zero():
+@pytest.mark.parametrize("per", ["token", "sentence"])
+def test_only_padding_is_a_loss_of_zero(per):
     labels, logits = example()
-    loss = LabelSmoothedCrossEntropy(0.1)(labels * 0, logits)
+    loss = LabelSmoothedCrossEntropy(0.1, per=per)(labels * 0, logits)
     assert float(keras.ops.convert_to_numpy(loss)) == 0
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_per_sentence_is_the_sum_over_a_sentence_averaged_over_the_batch(smoothing):
+    """Section 3.4 of sutskever2014: the gradient of the sum, divided by the number of sentences."""
+    labels, logits = example()
+    loss = LabelSmoothedCrossEntropy(smoothing, per="sentence")
+    found = float(keras.ops.convert_to_numpy(loss(labels, logits)))
+    assert found == pytest.approx(plain(labels, logits, smoothing, sentences=2), abs=1e-5)
+    each = [plain(labels[i : i + 1], logits[i : i + 1], smoothing, sentences=1) for i in range(2)]
+    assert found == pytest.approx(np.mean(each), abs=1e-5)
+    # Seven tokens in two sentences.
+    tokens = LabelSmoothedCrossEntropy(smoothing)(labels, logits)
+    assert found == pytest.approx(float(keras.ops.convert_to_numpy(tokens)) * 7 / 2, abs=1e-5)
+
+
+def test_rows_that_fill_up_are_no_sentences():
+    labels, logits = example()
+    loss = LabelSmoothedCrossEntropy(per="sentence")
+    first = keras.ops.convert_to_numpy(loss(labels, logits))
+    fuller = loss(np.pad(labels, ((0, 3), (0, 2))), np.pad(logits, ((0, 3), (0, 2), (0, 0))))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(fuller), first, rtol=1e-6)
 
 
 def test_the_padding_id_is_an_argument():
@@ -68,6 +99,7 @@ def test_the_padding_id_is_an_argument():
 
 
 def test_config_rebuilds_it():
-    loss = LabelSmoothedCrossEntropy(0.2, padding_id=5)
+    loss = LabelSmoothedCrossEntropy(0.2, padding_id=5, per="sentence")
     again = LabelSmoothedCrossEntropy.from_config(loss.get_config())
-    assert (again.smoothing, again.padding_id, again.name) == (0.2, 5, "cross_entropy")
+    assert (again.smoothing, again.padding_id, again.per) == (0.2, 5, "sentence")
+    assert again.name == "cross_entropy"

@@ -10,7 +10,7 @@ from keras import ops
 
 from zoo import recipe as recipes
 from zoo.errors import RecipeError
-from zoo.training.schedules import schedule
+from zoo.training.schedules import SCHEDULES, schedule
 
 
 def rate(made: recipes.Recipe, update: int) -> float:
@@ -35,8 +35,9 @@ def test_noam_is_equation_3(size, width, peak):
 
 
 def test_the_learning_rate_scales_the_schedule(small):
+    small = small.changed({"schedule.halve_after": 20, "schedule.halve_every": 5})
     twice = small.changed({"optimizer.learning_rate": 2.0})
-    for name in ("constant", "inverse_sqrt", "linear", "noam"):
+    for name in SCHEDULES:
         change = {"schedule.name": name}
         first, second = rate(small.changed(change), 30), rate(twice.changed(change), 30)
         assert second == pytest.approx(2 * first)
@@ -67,7 +68,20 @@ def test_no_warm_up_is_finite(small, name):
     assert all(np.isfinite(rate(made, update)) for update in (1, 2, 500))
 
 
+def test_halving_is_constant_and_then_halved_at_once_and_in_even_steps(small):
+    changes = {"schedule.name": "halving", "schedule.peak": 0.7}
+    made = small.changed(changes | {"schedule.halve_after": 10, "schedule.halve_every": 3})
+    expected = [*[0.7] * 10, *[0.35] * 3, *[0.175] * 3, *[0.0875] * 3, 0.04375]
+    found = [rate(made, update) for update in range(1, len(expected) + 1)]
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert rate(made.changed({"optimizer.learning_rate": 2.0}), 11) == pytest.approx(0.7)
+
+
 def test_what_is_missing_is_named(small):
+    halving = small.changed({"schedule.name": "halving", "schedule.halve_every": 5})
+    with pytest.raises(RecipeError, match="'halving' needs the number of updates") as caught:
+        schedule(halving)
+    assert caught.value.hint == "set schedule.halve_after"
     with pytest.raises(RecipeError, match="'linear' needs a peak rate"):
         schedule(small.changed({"schedule.name": "linear", "schedule.peak": None}))
     with pytest.raises(RecipeError, match="no schedule 'nom'") as caught:

@@ -1,4 +1,4 @@
-"""Batches of about equally many tokens, in an order that is a pure function of (seed, step)."""
+"""Batches of about equally many tokens or sentences, in an order made from (seed, step) alone."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ Batch = tuple[dict[str, np.ndarray], np.ndarray]
 
 
 class Batches:
-    """Token-budget batches in length buckets.
+    """Batches in length buckets.
 
     A pair falls into the smallest bucket that both of its sides fit; a batch holds pairs of one
-    bucket, padded to it, `batch_tokens // bucket` of them. So there are only as many shapes as
+    bucket, padded to it: `batch_tokens // bucket` of them, or `batch_sentences`, of which one is
+    given. So there are only as many shapes as
     buckets. A last batch that is not full is filled with rows of padding, which add nothing to
     the loss.
 
     Args:
         arrays: sources and targets.
         batch_tokens: padded target positions of one batch.
+        batch_sentences: rows of one batch, whatever its bucket.
         buckets: rising padded lengths, in pieces.
         seed: decides the order; None keeps one fixed order, for validation.
         start_id, pad_id: of the target's tokenizer.
@@ -32,8 +34,9 @@ class Batches:
         self,
         arrays: Arrays,
         *,
-        batch_tokens: int,
         buckets: list[int],
+        batch_tokens: int | None = None,
+        batch_sentences: int | None = None,
         seed: int | None,
         start_id: int,
         pad_id: int,
@@ -43,7 +46,11 @@ class Batches:
         self.start_id = start_id
         self.pad_id = pad_id
         self.buckets = buckets
-        self.rows = [max(1, batch_tokens // bucket) for bucket in buckets]
+        if batch_sentences is not None:
+            self.rows = [batch_sentences] * len(buckets)
+        else:
+            assert batch_tokens is not None, "a recipe has one of the two"
+            self.rows = [max(1, batch_tokens // bucket) for bucket in buckets]
         longest = np.maximum(arrays.source.lengths, arrays.target.lengths)
         bucket = np.searchsorted(buckets, longest)
         self.members = [np.flatnonzero(bucket == i) for i in range(len(buckets))]

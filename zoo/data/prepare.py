@@ -16,7 +16,13 @@ from zoo.data import corpora
 from zoo.data.arrays import Arrays, Ragged
 from zoo.errors import DataError
 from zoo.recipe import Recipe
-from zoo.text import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from zoo.text import (
+    SentencePieceTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    load_tokenizers,
+    save_tokenizers,
+)
 
 Example = tuple[str, list[str]]
 
@@ -29,8 +35,8 @@ class Prepared:
     recipe: Recipe
     train: Arrays
     valid: Arrays
-    source_tokenizer: SentencePieceTokenizer
-    target_tokenizer: SentencePieceTokenizer
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
     test: list[Example]
     seen: int  # test sources with a reference that occurs among the training targets too
 
@@ -102,13 +108,18 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
 
 def train_tokenizers(
     recipe: Recipe, pairs: Sequence[tuple[str, str]]
-) -> tuple[SentencePieceTokenizer, SentencePieceTokenizer]:
+) -> tuple[Tokenizer, Tokenizer]:
     """Learn the recipe's tokenizers from training pairs: one shared, or one for each side."""
     settings = recipe.tokenizer
     if settings.sample and settings.sample < len(pairs):
         pairs = random.Random(recipe.seed).sample(pairs, settings.sample)
 
-    def learn(lines: Iterable[str], vocabulary: int) -> SentencePieceTokenizer:
+    def learn(lines: Iterable[str], vocabulary: int, language: str) -> Tokenizer:
+        if settings.kind == "words":
+            return WordTokenizer.train(lines, vocabulary=vocabulary, language=language)
+        # The recipe's own check has seen to these two.
+        assert settings.algorithm is not None
+        assert settings.normalization is not None
         return SentencePieceTokenizer.train(
             lines,
             vocabulary=vocabulary,
@@ -117,18 +128,19 @@ def train_tokenizers(
             seed=recipe.seed,
         )
 
+    languages = recipe.data.source, recipe.data.target
     if settings.shared:
-        both = learn((text for pair in pairs for text in pair), settings.vocabulary)
+        both = learn((text for pair in pairs for text in pair), settings.vocabulary, languages[0])
         return both, both
     sides = zip(*pairs, strict=True)
-    source, target = (learn(*each) for each in zip(sides, settings.sizes, strict=True))
+    source, target = (learn(*each) for each in zip(sides, settings.sizes, languages, strict=True))
     return source, target
 
 
 def encode_pairs(
     pairs: Iterable[tuple[str, str]],
-    source_tokenizer: SentencePieceTokenizer,
-    target_tokenizer: SentencePieceTokenizer,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
     max_length: int,
     reverse_source: bool = False,
 ) -> Arrays:

@@ -8,25 +8,33 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("paperzoo")
 class LabelSmoothedCrossEntropy(keras.losses.Loss):
-    """Cross-entropy per target token, in nats, with label smoothing; padding is left out.
+    """Cross-entropy in nats per target token, or per sentence, with label smoothing.
 
-    The target distribution gives 1 - smoothing to the label and spreads the rest over the other
-    V - 1 classes, as tensor2tensor and fairseq do (Keras' own spreads it over all V).
+    Padding is left out, and so are the rows of padding alone that fill up a batch. The target
+    distribution gives 1 - smoothing to the label and spreads the rest over the other V - 1 classes,
+    as tensor2tensor and fairseq do (Keras' own spreads it over all V).
 
     Args:
         smoothing: epsilon_ls of vaswani2017, section 5.4.
         padding_id: label that marks padding.
+        per: what the sum over all tokens is divided by: the number of them ("token"), or that of
+            their sentences ("sentence", as sutskever2014, section 3.4, divides the gradient).
     """
 
     def __init__(
-        self, smoothing: float = 0.0, padding_id: int = 0, name: str = "cross_entropy"
+        self,
+        smoothing: float = 0.0,
+        padding_id: int = 0,
+        per: str = "token",
+        name: str = "cross_entropy",
     ) -> None:
         super().__init__(name=name, reduction=None)
         self.smoothing = smoothing
         self.padding_id = padding_id
+        self.per = per
 
     def call(self, labels, logits):
-        """Return the scalar mean over real tokens of labels [batch, time].
+        """Return the scalar loss of a batch.
 
         Args:
             labels: integers [batch, time].
@@ -42,7 +50,13 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
             chosen = ops.squeeze(ops.take_along_axis(logits, labels[..., None], axis=-1), axis=-1)
             others = vocabulary * (loss + chosen) - ops.sum(logits, axis=-1) - loss
             loss = (1.0 - self.smoothing) * loss + other * others
-        return ops.sum(loss * real) / ops.maximum(ops.sum(real), 1.0)
+        counted = ops.max(real, axis=1) if self.per == "sentence" else real
+        return ops.sum(loss * real) / ops.maximum(ops.sum(counted), 1.0)
 
     def get_config(self) -> dict:
-        return {"smoothing": self.smoothing, "padding_id": self.padding_id, "name": self.name}
+        return {
+            "smoothing": self.smoothing,
+            "padding_id": self.padding_id,
+            "per": self.per,
+            "name": self.name,
+        }

@@ -12,11 +12,11 @@ import numpy as np
 from keras import ops
 
 from zoo import compiling, decoding
-from zoo.errors import DataError, InputError, NotSupported, OptionError, ZooWarning
+from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count
 from zoo.recipe import Data, Evaluate
 from zoo.tasks import metrics
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, padded, with_progress
-from zoo.text import SentencePieceTokenizer
+from zoo.text import Tokenizer
 
 # Scoring holds logits for this many target positions at a time.
 SCORED_POSITIONS = 2048
@@ -51,8 +51,8 @@ class Translate:
     def __init__(
         self,
         model: keras.Model,
-        source_tokenizer: SentencePieceTokenizer,
-        target_tokenizer: SentencePieceTokenizer,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
         options: Evaluate,
         data: Data,
     ) -> None:
@@ -68,21 +68,26 @@ class Translate:
         """Return the ids of each source, the end id last, no longer than the model can read.
 
         Raises:
-            InputError: an empty text or one of unknown characters only, by its index.
+            InputError: an empty text or one of unknown characters only, by its number; one of
+                unknown words only is warned of.
         """
         tokenizer = self.source_tokenizer
         longest = self._longest
         encoded = []
-        for index, text in enumerate(texts):
+        for number, text in enumerate(texts, start=1):
             ids = tokenizer.encode(text)
-            name = "the text" if len(texts) == 1 else f"text {index}"
+            name = "the text" if len(texts) == 1 else f"text {number}"
             if not ids:
                 raise InputError(f"{name} is empty", "give at least one word")
             if _is_unknown(tokenizer, ids):
-                raise InputError(
-                    f"{name} has only characters that the model does not know: {_short(text)}",
-                    f"it reads language '{self.data.source}'",
+                problem = (
+                    f"{name} has only {tokenizer.unknown} that the model does not know: "
+                    f"{_short(text)}"
                 )
+                if tokenizer.unknown == "characters":
+                    raise InputError(problem, f"it reads language '{self.data.source}'")
+                # Rare words are what a model of words was trained to meet.
+                warnings.warn(problem, ZooWarning, stacklevel=3)
             if longest is not None and len(ids) + 1 > longest:
                 kept = ids[: longest - 1]
                 warnings.warn(
@@ -104,10 +109,10 @@ class Translate:
         tokenizer = self.target_tokenizer
         longest = self._longest
         encoded = [[*tokenizer.encode(text), tokenizer.end_id] for text in texts]
-        for index, ids in enumerate(encoded):
+        for number, ids in enumerate(encoded, start=1):
             if longest is not None and len(ids) > longest:
                 raise InputError(
-                    f"target {index} has {len(ids)} pieces, the model was built for {longest}",
+                    f"target {number} has {len(ids)} pieces, the model was built for {longest}",
                     "split it into sentences",
                 )
         return encoded
@@ -221,9 +226,9 @@ class Translate:
             raise DataError("there are no rows to evaluate", "give at least one example")
         sources = [source for source, _ in examples]
         references = [list(each) for _, each in examples]
-        for index, each in enumerate(references):
+        for number, each in enumerate(references, start=1):
             if not each:
-                raise DataError(f"example {index} has no reference", "give it one or leave it out")
+                raise DataError(f"example {number} has no reference", "give it one or leave it out")
         outputs = self.predict(
             sources,
             beam_size=beam_size,
@@ -273,8 +278,9 @@ class Translate:
         """Return the ids found for each source, best first, each up to its end token."""
         options, tokenizer = self.options, self.target_tokenizer
         size = options.batch_size if batch_size is None else batch_size
-        if size < 1:
-            raise OptionError(f"batch_size is {size}", "batch_size is at least 1")
+        check_count("batch_size", size)
+        if max_length is not None:
+            check_count("max_length", max_length)
         lengths = np.array([len(ids) for ids in encoded])
         limits = lengths + options.max_extra if max_length is None else lengths * 0 + max_length
         longest = self._longest
@@ -327,14 +333,12 @@ class Translate:
         }
 
 
-def source_ids(
-    tokenizer: SentencePieceTokenizer, ids: Sequence[int], reverse: bool = False
-) -> list[int]:
+def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:
     """Return a source as a model reads it: its pieces, reversed if asked for, then the end id."""
     return [*(reversed(ids) if reverse else ids), tokenizer.end_id]
 
 
-def _is_unknown(tokenizer: SentencePieceTokenizer, ids: Sequence[int]) -> bool:
+def _is_unknown(tokenizer: Tokenizer, ids: Sequence[int]) -> bool:
     """Return whether nothing but unknown pieces and white space is left of a text."""
     known = [i for i in set(ids) if i != tokenizer.unk_id]
     return all(piece.strip("\u2581") == "" for piece in tokenizer.pieces(known))

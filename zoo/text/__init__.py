@@ -6,34 +6,51 @@ from pathlib import Path
 
 from zoo.errors import BundleError
 from zoo.text.sentencepiece import SentencePieceTokenizer
+from zoo.text.tokenizer import Tokenizer
+from zoo.text.words import WordTokenizer
+
+__all__ = [
+    "SentencePieceTokenizer", "Tokenizer", "WordTokenizer", "load_tokenizers", "save_tokenizers",
+]  # fmt: skip
+
+KINDS = (SentencePieceTokenizer, WordTokenizer)
 
 
-def save_tokenizers(
-    folder: Path, source: SentencePieceTokenizer, target: SentencePieceTokenizer
-) -> None:
-    """Write tokenizer.model, or source.model and target.model when there are two."""
+def save_tokenizers(folder: Path, source: Tokenizer, target: Tokenizer) -> None:
+    """Write tokenizer.model, or source.model and target.model when there are two.
+
+    What they end with is the tokenizer's own `suffix`: words have ".words.json" for ".model".
+    """
     if source is target:
-        source.save(folder / "tokenizer.model")
+        source.save(folder / f"tokenizer{source.suffix}")
     else:
-        source.save(folder / "source.model")
-        target.save(folder / "target.model")
+        source.save(folder / f"source{source.suffix}")
+        target.save(folder / f"target{target.suffix}")
 
 
-def load_tokenizers(folder: Path) -> tuple[SentencePieceTokenizer, SentencePieceTokenizer]:
+def load_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     """Read what `save_tokenizers` wrote: the source's and the target's, the same one if shared.
 
     Raises:
         BundleError: if the folder holds neither.
     """
-    shared = folder / "tokenizer.model"
-    if shared.exists():
-        tokenizer = SentencePieceTokenizer.load(shared)
-        return tokenizer, tokenizer
-    pair = folder / "source.model", folder / "target.model"
-    for path in pair:
-        if not path.exists():
-            raise BundleError(
-                f"{folder} has no tokenizer.model",
-                "a bundle holds tokenizer.model, or source.model and target.model",
-            )
-    return SentencePieceTokenizer.load(pair[0]), SentencePieceTokenizer.load(pair[1])
+    shared = _load(folder, "tokenizer")
+    if shared is not None:
+        return shared, shared
+    source, target = _load(folder, "source"), _load(folder, "target")
+    if source is None or target is None:
+        raise BundleError(
+            f"{folder} has no tokenizer.model",
+            "a bundle holds tokenizer.model, or source.model and target.model; "
+            "if it reads words, source.words.json and target.words.json",
+        )
+    return source, target
+
+
+def _load(folder: Path, name: str) -> Tokenizer | None:
+    """Return the tokenizer of that name, of whatever kind; None if there is none."""
+    for kind in KINDS:
+        path = folder / f"{name}{kind.suffix}"
+        if path.exists():
+            return kind.load(path)
+    return None

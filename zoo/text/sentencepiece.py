@@ -15,13 +15,13 @@ from pathlib import Path
 import sentencepiece
 
 from zoo.errors import BundleError, DataError
-
-PAD_ID, UNK_ID, START_ID, END_ID = 0, 1, 2, 3
+from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
 
 
 class SentencePieceTokenizer:
     """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end."""
 
+    suffix, unknown = ".model", "characters"
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
     def __init__(self, model: bytes) -> None:

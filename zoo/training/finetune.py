@@ -20,7 +20,7 @@ from zoo.data.arrays import Arrays
 from zoo.data.prepare import encode_pairs
 from zoo.errors import DataError, OptionError, TrainingError, ZooWarning, did_you_mean
 from zoo.recipe import Recipe
-from zoo.text import SentencePieceTokenizer
+from zoo.text import Tokenizer
 from zoo.training.fit import batches, fit
 from zoo.training.loop import environment
 
@@ -88,7 +88,7 @@ def recipe(
 def sized(
     made: Recipe,
     train: Arrays,
-    target: SentencePieceTokenizer,
+    target: Tokenizer,
     changes: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """Return the recipe with batches and updates that suit the size of the data.
@@ -99,11 +99,14 @@ def sized(
     """
     changes = changes or {}
     settings = made.train
-    if "train.batch_tokens" not in changes:
+    if settings.batch_tokens is not None and "train.batch_tokens" not in changes:
         tokens = int(train.target.lengths.sum()) // 8
         least = 4 * settings.buckets[-1]
         size = min(settings.batch_tokens, max(least, tokens))
         made = made.changed({"train.batch_tokens": size})
+    if settings.batch_sentences is not None and "train.batch_sentences" not in changes:
+        size = min(settings.batch_sentences, max(4, len(train) // 8))
+        made = made.changed({"train.batch_sentences": size})
     if "train.updates" not in changes:
         updates = PASSES * batches(train, made, target).per_pass
         made = made.changed({"train.updates": min(max(updates, FEWEST), MOST)})
@@ -138,7 +141,7 @@ def split(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], l
 
 def encoded(
     pairs: Sequence[Pair],
-    tokenizers: tuple[SentencePieceTokenizer, SentencePieceTokenizer],
+    tokenizers: tuple[Tokenizer, Tokenizer],
     made: Recipe,
 ) -> Arrays:
     """Return pairs as ids; warns of those that are too long and left out."""
@@ -159,7 +162,7 @@ def run(
     made: Recipe,
     train: Arrays,
     valid: Arrays,
-    target: SentencePieceTokenizer,
+    target: Tokenizer,
     out: str | os.PathLike[str] | None,
 ) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
     """Train a copy of a model; return it, what was measured, and the training curve.

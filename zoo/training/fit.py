@@ -14,7 +14,7 @@ from zoo.data.batches import Batch, Batches
 from zoo.errors import CheckpointError
 from zoo.recipe import Recipe
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
-from zoo.text import SentencePieceTokenizer
+from zoo.text import Tokenizer
 from zoo.training import checkpoints
 from zoo.training.callbacks import Keeper, Progress
 from zoo.training.optimizers import optimizer
@@ -27,7 +27,8 @@ class FitResult:
     Attributes:
         history: a row for each fit-epoch: step, loss, val_loss, seconds.
         chosen: which weights were taken: "average of the last N" or "step N".
-        val_loss: smoothed cross-entropy of these weights on the validation set, nats per token.
+        val_loss: smoothed cross-entropy of these weights on the validation set, in nats per token
+            or sentence, as the recipe's train.loss has it.
     """
 
     history: list[dict[str, float]]
@@ -58,13 +59,12 @@ class Window(keras.utils.PyDataset):
         return self.batches.batch(self.steps[index])
 
 
-def batches(
-    arrays: Arrays, recipe: Recipe, tokenizer: SentencePieceTokenizer, training: bool = True
-) -> Batches:
+def batches(arrays: Arrays, recipe: Recipe, tokenizer: Tokenizer, training: bool = True) -> Batches:
     """Return the recipe's batches of some arrays: shuffled by its seed, or in one fixed order."""
     return Batches(
         arrays,
         batch_tokens=recipe.train.batch_tokens,
+        batch_sentences=recipe.train.batch_sentences,
         buckets=recipe.train.buckets,
         seed=recipe.seed if training else None,
         start_id=tokenizer.start_id,
@@ -78,12 +78,12 @@ def fit(
     train: Arrays,
     valid: Arrays,
     run_folder: Path,
-    tokenizer: SentencePieceTokenizer,
+    tokenizer: Tokenizer,
     resume: bool = False,
 ) -> FitResult:
     """Train a built model by its recipe; afterwards it holds the best weights found.
 
-    The loss is the mean over target tokens. Checkpoints go to `run_folder`; with `resume` the run
+    Checkpoints go to `run_folder`; with `resume` the run
     goes on from the newest of them, and ends with the very weights of a run that never stopped.
 
     Args:
@@ -125,7 +125,7 @@ def compile_for(model: keras.Model, recipe: Recipe, padding_id: int) -> None:
     """Give a built model the recipe's optimizer and loss, as Keras fit needs them."""
     model.compile(
         optimizer=optimizer(recipe),
-        loss=LabelSmoothedCrossEntropy(recipe.train.label_smoothing, padding_id),
+        loss=LabelSmoothedCrossEntropy(recipe.train.label_smoothing, padding_id, recipe.train.loss),
         jit_compile=_jit(recipe.train.jit),
     )
     model.optimizer.build(model.trainable_variables)

@@ -56,17 +56,38 @@ def constant(recipe: Recipe) -> Rate:
     return Rate(lambda step: peak * ops.minimum(step / warmup, 1.0))
 
 
+def halving(recipe: Recipe) -> Rate:
+    """`peak` for `halve_after` updates, then half of it, halved again every `halve_every` updates.
+
+    sutskever2014, section 3.4: 5 epochs, then every half epoch.
+    """
+    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    after = _needed(recipe, "halve_after", "the number of updates before the first halving")
+    every = _needed(recipe, "halve_every", "the number of updates between two halvings")
+    # Half an update off the whole numbers, so that rounding cannot move a halving.
+    return Rate(
+        lambda step: peak * 0.5 ** ops.maximum(ops.floor((step - after - 0.5) / every) + 1.0, 0.0)
+    )
+
+
 def _peak(recipe: Recipe) -> float:
-    if recipe.schedule.peak is None:
+    return _needed(recipe, "peak", "a peak rate")
+
+
+def _needed(recipe: Recipe, key: str, what: str) -> float:
+    """Return a number of [schedule] that may not be missing."""
+    value = getattr(recipe.schedule, key)
+    if value is None:
         raise RecipeError(
-            f"recipe {recipe.name}: schedule '{recipe.schedule.name}' needs a peak rate",
-            "set schedule.peak",
+            f"recipe {recipe.name}: schedule '{recipe.schedule.name}' needs {what}",
+            f"set schedule.{key}",
         )
-    return recipe.schedule.peak
+    return float(value)
 
 
 SCHEDULES = {
     "constant": constant,
+    "halving": halving,
     "inverse_sqrt": inverse_sqrt,
     "linear": linear,
     "noam": noam,

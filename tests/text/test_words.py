@@ -1,0 +1,139 @@
+"""Words: cut by the rules of Moses, the most frequent ones known, text that comes back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zoo.errors import BundleError, DataError
+from zoo.text import SentencePieceTokenizer, WordTokenizer, load_tokenizers, save_tokenizers
+from zoo.text.words import SPECIAL
+
+
+def made(lines: list[str], language: str = "en", most: int | None = None) -> WordTokenizer:
+    """A vocabulary of all words of some lines, or of `most`."""
+    cut = WordTokenizer(SPECIAL, language)
+    words = {word for line in lines for word in cut.split(line)}
+    size = len(SPECIAL) + len(words) if most is None else most
+    return WordTokenizer.train(lines, vocabulary=size, language=language)
+
+
+@pytest.mark.parametrize(("side", "language"), [(0, "en"), (1, "fr")])
+def test_a_text_comes_back(pairs, side, language):
+    texts = [pair[side] for pair in pairs]
+    tokenizer = made(texts, language)
+    for text in texts:
+        ids = tokenizer.encode(text)
+        assert not {0, 1, 2, 3} & set(ids)
+        assert tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("en", "Don't stop, Mr. Smith.", ["Don", "'t", "stop", ",", "Mr.", "Smith", "."]),
+        ("en", "It costs 5,300 (or so)!", ["It", "costs", "5,300", "(", "or", "so", ")", "!"]),
+        ("fr", "C'est l'homme de M. Dupont.",
+         ["C'", "est", "l'", "homme", "de", "M.", "Dupont", "."]),
+        ("fr", "Aimes-tu les chats ?", ["Aimes-tu", "les", "chats", "?"]),
+        ("en", "  two\u00a0 spaces\t", ["two", "spaces"]),
+        ("en", "A & B <s> [x]", ["A", "&", "B", "<", "s", ">", "[", "x", "]"]),
+        ("en", "THE the", ["THE", "the"]),  # case stays
+        ("en", "\ufb01ne", ["\ufb01ne"]),  # and so does everything else
+    ],
+)  # fmt: skip
+def test_the_rules_are_of_the_language(language, text, words):
+    tokenizer = made([text], language)
+    assert tokenizer.pieces(tokenizer.encode(text)) == words
+
+
+def test_special_ids():
+    tokenizer = made(["I am cold."])
+    assert tokenizer.pieces(range(4)) == ["<pad>", "<unk>", "<s>", "</s>"]
+    assert (tokenizer.pad_id, tokenizer.unk_id) == (0, 1)
+    assert (tokenizer.start_id, tokenizer.end_id) == (2, 3)
+    assert tokenizer.size == 8
+    ids = tokenizer.encode("I am cold.")
+    assert tokenizer.decode([2, *ids, 3, 0, 0]) == "I am cold."
+    # No text becomes a special id: Moses cuts their names to pieces.
+    assert not {0, 2, 3} & set(tokenizer.encode("<pad> <s> </s> <unk>"))
+    for nothing in ("", " \t\n", "\u0001"):
+        assert tokenizer.encode(nothing) == []
+    assert tokenizer.decode([]) == tokenizer.decode([2, 3]) == ""
+
+
+def test_other_words_are_unknown():
+    tokenizer = made(["I am cold."])
+    ids = tokenizer.encode("I am Tom.")
+    assert ids[2] == tokenizer.unk_id
+    assert tokenizer.pieces(ids) == ["I", "am", "<unk>", "."]
+    assert tokenizer.decode(ids) == "I am UNK."
+
+
+def test_the_most_frequent_words_are_kept_and_ties_are_in_order():
+    lines = ["b b b", "a a c", "d e", "e d c"]  # 3 b, 2 each of a, c, d, e
+    assert made(lines, most=7).words[4:] == ["b", "a", "c"]
+    assert made(lines[::-1], most=7).words == made(lines, most=7).words
+    assert made(lines).words[4:] == ["b", "a", "c", "d", "e"]
+
+
+def test_too_few_words():
+    message = "no vocabulary of 9 words can be made: the 'en' text has 8"
+    with pytest.raises(DataError, match=message) as caught:
+        made(["I am cold."], most=9)
+    assert "lower tokenizer.vocabulary" in caught.value.hint
+
+
+def test_what_is_saved_is_plain_and_read_back(tmp_path):
+    tokenizer = made(["Où est l'été ?"], "fr")
+    tokenizer.save(tmp_path / "source.words.json")
+    content = json.loads((tmp_path / "source.words.json").read_text("utf-8"))
+    assert content == {"language": "fr", "words": tokenizer.words}
+    assert "été" in (tmp_path / "source.words.json").read_text("utf-8")
+    again = WordTokenizer.load(tmp_path / "source.words.json")
+    assert (again.words, again.language) == (tokenizer.words, "fr")
+    assert again.encode("Où est l'été ?") == tokenizer.encode("Où est l'été ?")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "not JSON",
+        "[]",
+        '{"words": []}',
+        '{"language": "en", "words": 3}',
+        '{"language": 3, "words": ["<pad>", "<unk>", "<s>", "</s>"]}',
+        '{"language": "en", "words": ["<pad>", "<unk>", "<s>", "</s>", 4]}',
+    ],
+)
+def test_what_is_no_vocabulary_is_refused(tmp_path, content):
+    (tmp_path / "source.words.json").write_text(content, "utf-8")
+    with pytest.raises(BundleError, match="is no vocabulary"):
+        WordTokenizer.load(tmp_path / "source.words.json")
+
+
+@pytest.mark.parametrize(
+    "words", [["a", "b"], ["<pad>", "<s>", "<unk>", "</s>"], [*SPECIAL, "a", "a"]]
+)
+def test_other_special_words_and_words_twice_are_refused(words):
+    with pytest.raises(BundleError, match="begins with <pad>, <unk>, <s>, </s>"):
+        WordTokenizer(words, "en")
+
+
+def test_what_a_folder_holds_is_loaded_by_its_kind(tmp_path, tiny_tokenizer):
+    english, french = made(["I am cold."]), made(["Va !"], "fr")
+    save_tokenizers(tmp_path, english, french)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "source.words.json", "target.words.json",
+    ]  # fmt: skip
+    source, target = load_tokenizers(tmp_path)
+    assert isinstance(source, WordTokenizer)
+    assert isinstance(target, WordTokenizer)
+    assert (source.language, target.language) == ("en", "fr")
+    (tmp_path / "target.words.json").unlink()
+    with pytest.raises(BundleError, match=r"has no tokenizer\.model") as caught:
+        load_tokenizers(tmp_path)
+    assert "source.words.json" in caught.value.hint
+    tiny_tokenizer.save(tmp_path / "target.model")
+    assert isinstance(load_tokenizers(tmp_path)[1], SentencePieceTokenizer)

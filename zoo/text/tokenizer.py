@@ -1,0 +1,42 @@
+"""What every tokenizer does, and its special ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+PAD_ID, UNK_ID, START_ID, END_ID = 0, 1, 2, 3
+
+
+class Tokenizer(Protocol):
+    """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end.
+
+    Attributes:
+        suffix: how the name of its file ends, in a bundle and in prepared data.
+        unknown: what the unknown id stands for: "characters" that occurred in no training text, or
+            "words" that were too rare for the vocabulary.
+    """
+
+    suffix: str
+    unknown: str
+    pad_id: int
+    unk_id: int
+    start_id: int
+    end_id: int
+
+    @property
+    def size(self) -> int:
+        """Number of pieces, the special ones included."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's pieces, without start and end."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids; padding, start and end are left out."""
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the piece of each id, as it stands in the vocabulary."""
+
+    def save(self, path: Path | str) -> None:
+        """Write the tokenizer's one file."""

@@ -1,0 +1,118 @@
+"""Words: text cut by the rules of Moses, as the translators of 2014 and 2015 read it.
+
+A word is what the Moses tokenizer leaves between two spaces: punctuation stands alone, apostrophes
+are cut as the language has it, abbreviations keep their full stop. Case stays, and nothing but
+white space and control characters is normalised. The vocabulary is the most frequent words of the
+training text; every other word is one and the same, unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from zoo.errors import BundleError, DataError
+from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
+
+# No text has these words: Moses cuts at < and >.
+SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+# How the unknown word is written in a text, as the papers print it.
+UNKNOWN = "UNK"
+
+
+class WordTokenizer:
+    """Turns text into ids of words and back. Ids 0 to 3: padding, unknown, start, end.
+
+    Args:
+        words: the vocabulary, a word's place is its id; the first four are `SPECIAL`.
+        language: whose rules of Moses apply, as in "fr"; English's where Moses has none.
+    """
+
+    suffix, unknown = ".words.json", "words"
+    pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
+
+    def __init__(self, words: Sequence[str], language: str) -> None:
+        # Its tables of characters take a while: only who reads words waits for them.
+        from sacremoses import MosesDetokenizer, MosesTokenizer
+
+        self.words = list(words)
+        self.language = language
+        if tuple(self.words[: len(SPECIAL)]) != SPECIAL or len(set(self.words)) < len(self.words):
+            raise BundleError(
+                f"a vocabulary begins with {', '.join(SPECIAL)} and has each word once",
+                "make it with `zoo prepare`",
+            )
+        self._ids = {word: i for i, word in enumerate(self.words)}
+        self._cut = MosesTokenizer(lang=language).tokenize
+        self._join = MosesDetokenizer(lang=language).detokenize
+
+    @classmethod
+    def load(cls, path: Path | str) -> WordTokenizer:
+        """Read what `save` wrote.
+
+        Raises:
+            BundleError: if the file is no vocabulary.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            language, *words = content["language"], *content["words"]
+            if not all(isinstance(each, str) for each in (language, *words)):
+                raise TypeError("not text")
+        except (ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
+        return cls(words, language)
+
+    @classmethod
+    def train(cls, lines: Iterable[str], *, vocabulary: int, language: str) -> WordTokenizer:
+        """Take the most frequent words of lines of text; of equal ones the first in code order.
+
+        Args:
+            vocabulary: number of words, the four special ones included.
+            language: of the lines.
+
+        Raises:
+            DataError: if the lines have fewer different words.
+        """
+        cut = cls(SPECIAL, language)
+        counts = Counter(word for line in lines for word in cut.split(line))
+        found = len(counts) + len(SPECIAL)
+        if found < vocabulary:
+            raise DataError(
+                f"no vocabulary of {vocabulary:,} words can be made: the '{language}' text has "
+                f"{found:,}, the special ones included",
+                "lower tokenizer.vocabulary or tokenizer.source_vocabulary, or give more text",
+            )
+        ordered = sorted(counts, key=lambda word: (-counts[word], word))
+        return cls([*SPECIAL, *ordered[: vocabulary - len(SPECIAL)]], language)
+
+    def save(self, path: Path | str) -> None:
+        """Write language and words as JSON, a word on each line."""
+        content = {"language": self.language, "words": self.words}
+        text = json.dumps(content, ensure_ascii=False, indent=0) + "\n"
+        Path(path).write_text(text, encoding="utf-8", newline="\n")
+
+    @property
+    def size(self) -> int:
+        """Number of words, the special ones included."""
+        return len(self.words)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's words, without start and end."""
+        return [self._ids.get(word, UNK_ID) for word in self.split(text)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, joined by Moses' rules; padding, start and end are left out."""
+        kept = [int(i) for i in ids if int(i) not in (PAD_ID, START_ID, END_ID)]
+        words = [UNKNOWN if i == UNK_ID else self.words[i] for i in kept]
+        return self._join(words, unescape=False)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the word of each id, as it stands in the vocabulary."""
+        return [self.words[int(i)] for i in ids]
+
+    def split(self, text: str) -> list[str]:
+        """Return the words of a text, those that the vocabulary lacks as well."""
+        # Moses writes & as &amp; and the like for its own files' sake; nothing here needs it.
+        return self._cut(text, escape=False)

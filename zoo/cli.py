@@ -14,7 +14,7 @@ import typer
 from zoo import __version__, catalog
 from zoo import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
-from zoo.shell import explain, import_keras, show_warning
+from zoo.shell import explain, import_keras, read_texts, show_warning
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
@@ -33,6 +33,16 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=5e-4.", metavar="K=V"),
 ]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of pairs."),
+]
+Split = Annotated[str | None, typer.Option(help="Split of the corpus.")]
+BeamSize = Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")]
+LengthPenalty = Annotated[float | None, typer.Option(help="Alpha of the penalty.")]
+BatchSize = Annotated[int | None, typer.Option(help="Texts decoded together.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")]
 Dtype = Annotated[str | None, typer.Option(help="Keras dtype policy, as in mixed_bfloat16.")]
 
 
@@ -95,15 +105,15 @@ def predict(
     name: Name,
     text: Annotated[list[str] | None, typer.Argument(help="Texts; standard input if none.")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file, one text a line.")] = None,
-    beam_size: Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(help="Alpha of the penalty.")] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
     max_length: Annotated[int | None, typer.Option(help="Longest output, in pieces.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts decoded together.")] = None,
+    batch_size: BatchSize = None,
     num_return: Annotated[int, typer.Option(help="Outputs for each text, best first.")] = 1,
     dtype: Dtype = None,
 ) -> None:
     """Run a model on texts; one output a line, in the order of the texts."""
-    texts = _texts(text or [], file)
+    texts = read_texts(text or [], file)
     model = _load(name, dtype)
     outputs: list[Any] = model.predict(
         texts,
@@ -120,25 +130,18 @@ def predict(
 @app.command()
 def evaluate(
     name: Name,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of pairs."),
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of the corpus.")] = None,
-    beam_size: Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")] = None,
-    length_penalty: Annotated[float | None, typer.Option(help="Alpha of the penalty.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts decoded together.")] = None,
+    data: Data = None,
+    split: Split = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    batch_size: BatchSize = None,
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your pairs; prints JSON."""
     import json
 
-    if data is not None and not data.exists():
-        raise DataError(f"there is no file or folder {data}", "look at the path after --data")
+    _check_data(data)
     model = _load(name, dtype)
-    # A folder of corpora, as ZOO_DATA names one, or the corpus' own.
-    if data is not None and (data / model.recipe.data.corpus).is_dir():
-        data = data / model.recipe.data.corpus
     measured = model.evaluate(
         data,
         split=split,
@@ -170,7 +173,7 @@ def prepare(
     recipe: RecipeName,
     out: Annotated[Path, typer.Option(help="Folder for arrays and tokenizer.")],
     changes: Changes = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")] = False,
+    smoke: Smoke = False,
 ) -> None:
     """Write a recipe's tokenizer and tokenized data, ready for `zoo train --prepared`."""
     chosen = _recipe(recipe, changes, smoke)
@@ -187,8 +190,8 @@ def train(
     prepared: Annotated[Path | None, typer.Option(help="Folder that `prepare` wrote.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
     changes: Changes = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
+    smoke: Smoke = False,
+    resume: Resume = False,
 ) -> None:
     """Train a model from scratch; the run's folder holds its bundle."""
     chosen = _recipe(recipe, changes, smoke)
@@ -199,6 +202,35 @@ def train(
     from zoo.training import loop
 
     print(loop.train(chosen, out or Path("runs") / chosen.name, prepared=prepared, resume=resume))
+
+
+@app.command()
+def experiment(
+    experiment: Annotated[
+        str | None, typer.Argument(help="An experiment's name or its file; all if none.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of results; runs/NAME.")] = None,
+    changes: Changes = None,
+    smoke: Smoke = False,
+    resume: Resume = False,
+    listed: Annotated[bool, typer.Option("--list", help="List experiments and claims.")] = False,
+) -> None:
+    """Remake a paper's claim: train variants of a recipe and compare them."""
+    from zoo import experiments
+
+    if listed or experiment is None:
+        if not listed and (out or changes or smoke or resume):
+            raise OptionError("no experiment is named", "`zoo experiment --list` shows the names")
+        for name in experiments.names():
+            print(f"{name}: {experiments.load(name).claim}")
+        return
+    chosen, parsed = experiments.load(experiment), _changes(changes)
+    out = out or Path("runs") / chosen.name
+    experiments.check(chosen, out, changes=parsed, smoke=smoke, resume=resume)
+    import_keras()
+    experiments.run(chosen, out, changes=parsed, smoke=smoke, resume=resume)
+    print((out.expanduser() / "results.md").read_text(encoding="utf-8"))
+    print(out)
 
 
 @app.command()
@@ -253,6 +285,42 @@ def figure_curve(
     print(out)
 
 
+@figure_app.command("length")
+def figure_length(
+    names: Annotated[
+        list[str], typer.Argument(help="NAME, NAME.TAG or folders of bundles.", metavar="NAME...")
+    ],
+    data: Data = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture.")] = Path("length.png"),
+    split: Split = None,
+    bins: Annotated[int, typer.Option(help="Parts of the data by length; 4 are quarters.")] = 4,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    batch_size: BatchSize = None,
+) -> None:
+    """Draw BLEU by source length for several models; the same as CSV beside it."""
+    _check_data(data)
+    for name in names:
+        catalog.find_bundle(name)
+        if names.count(name) > 1:
+            raise OptionError(f"{name} is named twice", "name each model once")
+    models = {name: _load(name) for name in names}
+
+    from zoo import figures
+
+    figures.length(
+        models,
+        data,
+        out,
+        split=split,
+        bins=bins,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        batch_size=batch_size,
+    )
+    print(out)
+
+
 @app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say whether it is stale.")] = False,
@@ -276,35 +344,9 @@ def _load(name: str, dtype: str | None = None) -> Pretrained:
     return pretrained.load(name, dtype=dtype)
 
 
-def _texts(given: list[str], file: Path | None) -> list[str]:
-    """Return the texts of the command line, of a file or of standard input."""
-    if given and file is not None:
-        raise OptionError("both TEXT and --file are given", "give one of them")
-    if given:
-        return given
-    if file is None and sys.stdin.isatty():
-        raise OptionError("there is no text", 'write it after the name: zoo predict NAME "..."')
-    from zoo.data.readers import read_lines
-
-    if file is not None and not file.is_file():
-        raise DataError(f"there is no file {file}", "look at the path after --file")
-    texts = list(read_lines(file)) if file is not None else _standard_input()
-    place = file.name if file is not None else "standard input"
-    if not texts:
-        raise DataError(f"{place}: no rows", "give one text a line")
-    for number, text in enumerate(texts, start=1):
-        if not text.strip():
-            raise DataError(f"{place}:{number} is empty", "take the empty lines out")
-    return texts
-
-
-def _standard_input() -> list[str]:
-    lines = sys.stdin.buffer.read().splitlines()
-    try:
-        return [line.decode("utf-8") for line in lines]
-    except UnicodeDecodeError as failure:
-        number = lines.index(failure.object) + 1
-        raise DataError(f"standard input:{number} is not UTF-8", "convert it with iconv") from None
+def _check_data(data: Path | None) -> None:
+    if data is not None and not data.exists():
+        raise DataError(f"there is no file or folder {data}", "look at the path after --data")
 
 
 def _changes(assignments: list[str] | None) -> dict[str, Any]:

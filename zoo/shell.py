@@ -1,4 +1,4 @@
-"""What a shell's user sees beside the output: one message for an error, warnings, a quiet start."""
+"""What a shell needs beside the verbs: texts in; messages of errors, warnings; a quiet start."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import importlib
 import os
 import sys
 import tempfile
+from pathlib import Path
 from typing import TextIO
 
 import typer
 
 from zoo.errors import (
+    DataError,
     NotSupported,
     OptionError,
     UnknownName,
@@ -55,6 +57,42 @@ def import_keras() -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def read_texts(given: list[str], file: Path | None) -> list[str]:
+    """Return the texts of the command line, of a file or of standard input.
+
+    Raises:
+        OptionError: both are given, or there is nothing.
+        DataError: there is no such file, it is not UTF-8, it is empty or a line is.
+    """
+    if given and file is not None:
+        raise OptionError("both TEXT and --file are given", "give one of them")
+    if given:
+        return given
+    if file is None and sys.stdin.isatty():
+        raise OptionError("there is no text", 'write it after the name: zoo predict NAME "..."')
+    from zoo.data.readers import read_lines
+
+    if file is not None and not file.is_file():
+        raise DataError(f"there is no file {file}", "look at the path after --file")
+    texts = list(read_lines(file)) if file is not None else _standard_input()
+    place = file.name if file is not None else "standard input"
+    if not texts:
+        raise DataError(f"{place}: no rows", "give one text a line")
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise DataError(f"{place}:{number} is empty", "take the empty lines out")
+    return texts
+
+
+def _standard_input() -> list[str]:
+    lines = sys.stdin.buffer.read().splitlines()
+    try:
+        return [line.decode("utf-8") for line in lines]
+    except UnicodeDecodeError as failure:
+        number = lines.index(failure.object) + 1
+        raise DataError(f"standard input:{number} is not UTF-8", "convert it with iconv") from None
 
 
 def show_warning(

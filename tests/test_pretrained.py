@@ -144,7 +144,7 @@ def test_score_is_the_log_probability(tiny_pretrained):
     both = tiny_pretrained.score([source, "Go."], [target, "Va !"])
     assert both.shape == (2,)
     assert both[0] == pytest.approx(found, abs=1e-4)
-    with pytest.raises(InputError, match="2 sources, but 1 targets"):
+    with pytest.raises(InputError, match=r"2 sources, but 1 target\n"):
         tiny_pretrained.score(["a", "b"], ["c"])
 
 

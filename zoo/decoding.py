@@ -23,7 +23,7 @@ import numpy as np
 from keras import ops, tree
 
 from zoo import compiling
-from zoo.errors import NotSupported, OptionError
+from zoo.errors import NotSupported, OptionError, check_count
 
 # The smallest size of a cache; each next one is twice as large, compiled when an output reaches it.
 FIRST_LENGTH = 32
@@ -151,18 +151,16 @@ def greedy(
 def _check(max_length: int, beam_size: int, num_return: int, length_penalty: float) -> None:
     given = {"max_length": max_length, "beam_size": beam_size, "num_return": num_return}
     for name, value in given.items():
-        if not isinstance(value, (int, np.integer)):
-            raise OptionError(f"{name} is {value!r}", f"{name} is a whole number")
-    for name, value in (("max_length", max_length), ("beam_size", beam_size)):
-        if value < 1:
-            raise OptionError(f"{name} is {value}", f"{name} is at least 1")
+        check_count(name, value)
     if beam_size > MOST_BEAMS:
         raise OptionError(f"beam_size is {beam_size}", f"beam_size is at most {MOST_BEAMS}")
-    if not 1 <= num_return <= beam_size:
+    if num_return > beam_size:
         raise OptionError(
             f"num_return is {num_return} and beam_size is {beam_size}",
-            "num_return is at least 1 and at most beam_size",
+            "num_return is at most beam_size",
         )
+    if not isinstance(length_penalty, (int, float, np.number)):
+        raise OptionError(f"length_penalty is {length_penalty!r}", "length_penalty is a number")
     if not 0 <= length_penalty < np.inf:
         raise OptionError(f"length_penalty is {length_penalty}", "length_penalty is at least 0")
 

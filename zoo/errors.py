@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import SupportsIndex
 
 
 class ZooError(Exception):
@@ -63,9 +65,22 @@ class ZooWarning(UserWarning):
     """Something that went on, but not quite as asked."""
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as in "1 column" and "2 columns"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise OptionError unless an option is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise OptionError(f"{name} is {value!r}", f"{name} is a whole number")
+    if operator.index(value) < 1:
+        raise OptionError(f"{name} is {value}", f"{name} is at least 1")
+
+
+def did_you_mean(name: object, choices: Iterable[str]) -> str:
     """Return a hint that names the nearest choice, if any, and all valid ones."""
     valid = sorted(choices)
-    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
     listed = "valid choices: " + ", ".join(valid) if valid else "there is none"
     return f"did you mean '{near[0]}'? {listed}" if near else listed

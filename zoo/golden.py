@@ -22,8 +22,9 @@ TOLERANCE = 2e-3  # between backends, float32: about 1e-4 was seen
 
 class _Task(Protocol):
     model: Any
-    source_tokenizer: Any
     target_tokenizer: Any
+
+    def encode_sources(self, texts: list[str]) -> list[list[int]]: ...
 
     def predict(self, texts: list[str]) -> list[str]: ...
 
@@ -84,12 +85,10 @@ def _logits(task: _Task, source: str, target: str) -> np.ndarray:
     """Return logits [positions, ids]: the first positions, ids spread over the vocabulary."""
     import keras
 
-    tokenizers = task.source_tokenizer, task.target_tokenizer
-    source_ids = [*tokenizers[0].encode(source), tokenizers[0].end_id]
-    target_ids = [tokenizers[1].start_id, *tokenizers[1].encode(target)]
+    tokenizer = task.target_tokenizer
     inputs = {
-        "source": np.array([source_ids], dtype=np.int32),
-        "target": np.array([target_ids], dtype=np.int32),
+        "source": np.array(task.encode_sources([source]), dtype=np.int32),
+        "target": np.array([[tokenizer.start_id, *tokenizer.encode(target)]], dtype=np.int32),
     }
     logits = keras.ops.convert_to_numpy(task.model(inputs, training=False))[0]
     ids = np.linspace(0, logits.shape[-1] - 1, IDS).astype(int)

@@ -12,7 +12,7 @@ import numpy as np
 from zoo import bundle, catalog, golden, model_card, tasks
 from zoo.data import corpora, prepare
 from zoo.data.readers import COLUMNS, Pair, read_pairs
-from zoo.errors import DataError, InputError
+from zoo.errors import DataError, InputError, UnknownName, check_count, counted
 from zoo.recipe import Recipe
 from zoo.text import SentencePieceTokenizer, load_tokenizers
 
@@ -36,6 +36,11 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
         OptionError: there is no such dtype.
         BundleError: the folder is no bundle, incomplete or damaged.
     """
+    if not isinstance(reference, (str, os.PathLike)):
+        raise UnknownName(
+            f"{reference!r} is neither a model's name nor a folder",
+            "zoo.models() gives the names",
+        )
     if dtype is not None:
         bundle.check_dtype(dtype)
     bundle.recover(Path(reference).expanduser())
@@ -155,7 +160,7 @@ class Pretrained:
         one_target, targets = _listed(target)
         if one != one_target or len(sources) != len(targets):
             raise InputError(
-                f"{len(sources)} sources, but {len(targets)} targets",
+                f"{counted(len(sources), 'source')}, but {counted(len(targets), 'target')}",
                 "give two texts, or two lists of equal length",
             )
         found = self._task.score(sources, targets)
@@ -171,7 +176,18 @@ class Pretrained:
         Raises:
             NotSupported: the model has no attention.
         """
+        for each in (text,) if target is None else (text, target):
+            if not isinstance(each, str):
+                raise InputError(f"{type(each).__name__} is no text", "align takes one text")
         return self._task.align(text, target)
+
+    def encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids that the model reads for each source: the end id last, no padding.
+
+        Raises:
+            InputError: a text that the model cannot take.
+        """
+        return self._task.encode_sources(texts)
 
     def evaluate(
         self,
@@ -201,6 +217,8 @@ class Pretrained:
             The task's metrics (for translation "bleu", its sacreBLEU "signature", "chrf"), with
             "metric", "value", "data" and "split".
         """
+        if limit is not None:
+            check_count("limit", limit)
         about, examples = self.examples(data, targets, split=split)
         found = self._task.evaluate(
             examples[:limit],
@@ -315,6 +333,7 @@ class Pretrained:
         """
         from zoo.training.fit import batches
 
+        check_count("passes", passes)
         made, train, _ = self._training_data(data, targets, validation, None, changes)
         made_batches = batches(train, made, self.target_tokenizer)
         return (made_batches.batch(step) for step in range(passes * made_batches.per_pass))
@@ -375,7 +394,7 @@ def _listed(texts: Any) -> tuple[bool, list[str]]:
     if isinstance(texts, (bytes, Mapping)) or not isinstance(texts, Iterable):
         raise InputError(f"{type(texts).__name__} is no text", "give a text or a list of texts")
     listed = list(texts)
-    for index, text in enumerate(listed):
+    for number, text in enumerate(listed, start=1):
         if not isinstance(text, str):
-            raise InputError(f"text {index} is {type(text).__name__}, not text", "convert it")
+            raise InputError(f"text {number} is {type(text).__name__}, not text", "convert it")
     return False, listed

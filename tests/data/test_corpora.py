@@ -163,7 +163,7 @@ def test_not_utf_8(root):
 
 def test_a_wrong_number_of_columns(root):
     write(root / "tatoeba-en-fr" / "train.tsv", ["Go.\tVa !", "Go."])
-    with pytest.raises(DataError, match=r"train\.tsv:2: 1 columns, expected 2"):
+    with pytest.raises(DataError, match=r"train\.tsv:2: 1 column, expected 2"):
         corpora.load(data("tatoeba-en-fr", "en", "fr"), "train")
 
 

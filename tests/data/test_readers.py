@@ -105,7 +105,7 @@ def test_data_sets():
     ("name", "text", "message"),
     [
         ("bad.tsv", "a\tb\na\tb\tc\n", r"bad\.tsv:2: 3 columns, expected 2"),
-        ("bad.tsv", "a\tb\nalone\n", r"bad\.tsv:2: 1 columns?, expected 2"),
+        ("bad.tsv", "a\tb\nalone\n", r"bad\.tsv:2: 1 column, expected 2"),
         ("bad.csv", "source,target,id\na,b,1\na,b\n", r"bad\.csv:3: 2 columns, expected 3"),
         ("wide.tsv", "a\tb\tc\n", r"wide\.tsv:1: found 3 columns: a, b, c"),
         ("text.txt", "one sentence\n", r"text\.txt:1: found 1 column: one sentence"),
@@ -163,7 +163,7 @@ def test_files_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("data", "targets", "message"),
     [
-        (["a", "b"], ["c"], "2 sources, but 1 targets"),
+        (["a", "b"], ["c"], r"2 sources, but 1 target\n"),
         ("a", ["b"], "one text instead of a list"),
         ([], None, "no rows in the list"),
         ([], [], "no rows in the lists"),

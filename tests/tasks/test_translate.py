@@ -212,7 +212,7 @@ def test_evaluation_can_measure_the_likelihood(translate):
 def test_evaluation_needs_rows_and_references(translate):
     with pytest.raises(DataError, match="no rows"):
         translate.evaluate([])
-    with pytest.raises(DataError, match="example 1 has no reference"):
+    with pytest.raises(DataError, match="example 2 has no reference"):
         translate.evaluate([("Go.", ["Va !"]), ("Go.", [])])
 
 
@@ -220,12 +220,12 @@ def test_evaluation_needs_rows_and_references(translate):
 def test_empty_text_is_named(translate, text):
     with pytest.raises(InputError, match="the text is empty"):
         translate.predict([text])
-    with pytest.raises(InputError, match="text 1 is empty"):
+    with pytest.raises(InputError, match="text 2 is empty"):
         translate.predict(["Go.", text])
 
 
 def test_text_of_unknown_characters_only_is_named(translate):
-    with pytest.raises(InputError, match=r"text 1 has only characters .* know: '日本 語'"):
+    with pytest.raises(InputError, match=r"text 2 has only characters .* know: '日本 語'"):
         translate.predict(["Go.", "日本 語"])
     assert len(translate.predict(["Go 日本."])) == 1
 
@@ -235,13 +235,13 @@ def test_a_long_text_is_cut_with_a_warning(tiny_tokenizer, options, data):
     short = Translate(model, tiny_tokenizer, tiny_tokenizer, options, data)
     long = "The cat eats a fish. " * 9
     pieces = len(tiny_tokenizer.encode(long)) + 1
-    with pytest.warns(ZooWarning, match=f"text 1 has {pieces} pieces, .* built for 20; cut after"):
+    with pytest.warns(ZooWarning, match=f"text 2 has {pieces} pieces, .* built for 20; cut after"):
         encoded = short.encode_sources(["Go.", long])
     assert encoded[1] == [*tiny_tokenizer.encode(long)[:19], END]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert len(short.predict([long])) == 1
-    with pytest.raises(InputError, match=r"target 0 has .* built for 20"):
+    with pytest.raises(InputError, match=r"target 1 has .* built for 20"):
         short.score(["Go."], [long])
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo.data.readers import read_lines
-from zoo.errors import DataError, UnknownName, did_you_mean
+from zoo.errors import DataError, UnknownName, counted, did_you_mean
 from zoo.recipe import Data
 
 Pair = tuple[str, str]
@@ -192,5 +192,5 @@ def _rows(path: Path) -> Iterator[Pair]:
         cells = line.split("\t")
         # The public Tatoeba file has a third column, the attribution.
         if len(cells) not in (2, 3):
-            raise DataError(f"{path.name}:{number}: {len(cells)} columns, expected 2")
+            raise DataError(f"{path.name}:{number}: {counted(len(cells), 'column')}, expected 2")
         yield cells[0], cells[1]

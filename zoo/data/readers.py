@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError
+from zoo.errors import DataError, counted
 
 Pair = tuple[str, str]
 Columns = Sequence[tuple[str, str]]
@@ -70,7 +70,7 @@ def read_pairs(
     for where, cells in rows:
         if len(cells) != width:
             raise DataError(
-                f"{where}: {len(cells)} columns, expected {width}",
+                f"{where}: {counted(len(cells), 'column')}, expected {width}",
                 "each row needs as many as the first; a tab or comma inside a text needs quoting "
                 "in a .csv",
             )
@@ -97,9 +97,11 @@ def _two(names: Sequence[Any], where: str, columns: Columns) -> tuple[int, int]:
     if len(names) == 2:
         return 0, 1
     shown = ", ".join(str(name)[:30] for name in names[:8])
-    count = "1 column" if len(names) == 1 else f"{len(names)} columns"
     wanted = " or ".join(f"'{source}' and '{target}'" for source, target in columns)
-    raise DataError(f"{where}: found {count}: {shown}", f"name two {wanted}, or keep exactly two")
+    raise DataError(
+        f"{where}: found {counted(len(names), 'column')}: {shown}",
+        f"name two {wanted}, or keep exactly two",
+    )
 
 
 def _pair(
@@ -201,7 +203,8 @@ def _lists(sources: Any, targets: Any) -> Rows:
     sources, targets = list(sources), list(targets)
     if len(sources) != len(targets):
         raise DataError(
-            f"{len(sources)} sources, but {len(targets)} targets", "each source needs one target"
+            f"{counted(len(sources), 'source')}, but {counted(len(targets), 'target')}",
+            "each source needs one target",
         )
     return ((f"row {i}", pair) for i, pair in enumerate(zip(sources, targets, strict=True), 1))
 

@@ -16,6 +16,8 @@ Where the paper is silent or this file departs from it:
                  top.
   initialisation "All of the LSTM's parameters" are uniform in +-0.08 (section 3.4); embeddings
                  and the softmax, of which the paper says nothing, are drawn likewise.
+  forget gate    Its bias begins like all others; `unit_forget_bias` begins it at 1 (Gers et al.,
+                 2000), without which a short training hardly learns to remember.
   end of source  The source's end id is read before the decoder's start id; in the paper's figure
                  1 one <EOS> does both.
   dropout        On embeddings and on the output of each layer; off unless asked for, as in the
@@ -46,6 +48,7 @@ class SequenceToSequence(keras.Model):
         layers: LSTM layers of the encoder and of the decoder.
         dropout: see the module's docstring.
         initial_range: weights begin uniform between minus and plus this.
+        unit_forget_bias: see the module's docstring.
         padding_id: id that marks padding in the source.
 
     Sources end with the end-of-sentence id and are padded on the right; targets are the decoder's
@@ -62,6 +65,7 @@ class SequenceToSequence(keras.Model):
         layers: int = 4,
         dropout: float = 0.0,
         initial_range: float = 0.08,
+        unit_forget_bias: bool = False,
         padding_id: int = 0,
         **kwargs,
     ) -> None:
@@ -69,7 +73,8 @@ class SequenceToSequence(keras.Model):
         self.arguments = {
             "source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary,
             "embedding": embedding, "width": width, "layers": layers, "dropout": dropout,
-            "initial_range": initial_range, "padding_id": padding_id,
+            "initial_range": initial_range, "unit_forget_bias": unit_forget_bias,
+            "padding_id": padding_id,
         }  # fmt: skip
         self.padding_id = padding_id
         self.embedding_width = embedding
@@ -88,7 +93,7 @@ class SequenceToSequence(keras.Model):
                 kernel_initializer=uniform(),
                 recurrent_initializer=uniform(),
                 bias_initializer=uniform(),
-                unit_forget_bias=False,
+                unit_forget_bias=unit_forget_bias,
                 return_sequences=True,
                 return_state=True,
                 **common,

@@ -74,6 +74,50 @@ def test_papers_own_numbers():
         assert each.evaluate.max_extra == 50
 
 
+def test_sutskevers_own_numbers():
+    made = recipe.load("sutskever2014-wmt14-en-fr")
+    assert made.model.size == "paper"
+    assert (made.tokenizer.kind, made.tokenizer.sizes) == ("words", (160_000, 80_000))
+    assert made.data.reverse_source
+    assert (made.data.source, made.data.target, made.data.limit) == ("en", "fr", 12_000_000)
+    assert (made.optimizer.name, made.optimizer.momentum) == ("sgd", None)
+    assert made.optimizer.learning_rate * made.schedule.peak == 0.7
+    assert made.optimizer.clip_norm == 5
+    assert (made.train.batch_sentences, made.train.batch_tokens) == (128, None)
+    assert (made.train.loss, made.train.label_smoothing) == ("sentence", 0)
+    epoch = made.data.limit / made.train.batch_sentences
+    assert made.schedule.name == "halving"
+    assert made.schedule.halve_after == 5 * epoch
+    assert made.schedule.halve_every == epoch / 2
+    assert made.train.updates == 7.5 * epoch
+    assert (made.evaluate.beam_size, made.evaluate.length_penalty) == (12, 0)
+
+
+def test_bahdanaus_own_numbers():
+    made = recipe.load("bahdanau2015-wmt14-en-fr")
+    assert made.model.size == "paper"
+    assert (made.tokenizer.kind, made.tokenizer.sizes) == ("words", (30_000, 30_000))
+    assert made.data.max_length == 50 + 1  # the end is counted
+    assert not made.data.reverse_source
+    assert (made.data.source, made.data.target, made.data.limit) == ("en", "fr", 12_000_000)
+    assert (made.optimizer.name, made.optimizer.rho) == ("adadelta", 0.95)
+    assert (made.optimizer.epsilon, made.optimizer.clip_norm) == (1e-6, 1)
+    assert (made.schedule.name, made.schedule.warmup) == ("constant", 0)
+    assert made.optimizer.learning_rate * made.schedule.peak == 1
+    assert (made.train.batch_sentences, made.train.loss) == (80, "sentence")
+    assert made.train.label_smoothing == 0
+    assert made.train.updates == 667_000  # table 2, RNNsearch-50*
+    assert (made.evaluate.beam_size, made.evaluate.length_penalty) == (12, 0)
+
+
+@pytest.mark.parametrize("name", ["sutskever2014", "bahdanau2015"])
+def test_the_papers_vocabularies_are_the_models(name):
+    """So that the counts of the paper's weights are those of the recipe's."""
+    made = recipe.load(f"{name}-wmt14-en-fr").resolved()
+    sizes = catalog.entry(name).sizes["paper"].arguments
+    assert made.model.arguments == sizes
+
+
 def test_resolved_spells_out_every_argument(small):
     resolved = small.changed({"model.arguments.dropout": 0.25}).resolved()
     size = catalog.entry("vaswani2017").sizes[small.model.size].arguments

@@ -1,4 +1,7 @@
-"""The optimizer is the recipe's, setting for setting, and clips by the global norm."""
+"""The optimizer is the recipe's, setting for setting, and clips by the global norm.
+
+SGD and Adadelta are followed for a few updates by the papers' own equations in plain NumPy.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +51,79 @@ def test_clipping_is_by_the_norm_of_all_gradients():
     optimizer(made).apply(gradients, variables)
     found = [float(keras.ops.convert_to_numpy(each)[0]) for each in variables]
     assert found == pytest.approx([-0.6, -0.8], rel=1e-4)
+
+
+SHAPES = [(3, 4), (5,), (2, 2, 2)]
+
+
+def drawn(updates: int, scale: float) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+    """Return weights and, for each update, their gradients; these differ in size by update."""
+    random = np.random.default_rng(0)
+    weights = [random.normal(size=shape).astype("float32") for shape in SHAPES]
+    sizes = scale * 10.0 ** random.uniform(-1, 1, size=updates)
+    gradients = [
+        [(size * random.normal(size=shape)).astype("float32") for shape in SHAPES] for size in sizes
+    ]
+    return weights, gradients
+
+
+def followed(made: recipes.Recipe, weights, gradients) -> list[list[np.ndarray]]:
+    """Return the weights after each update of the recipe's optimizer."""
+    variables = [keras.Variable(each) for each in weights]
+    kept, found = optimizer(made), []
+    for each in gradients:
+        kept.apply([keras.ops.convert_to_tensor(part) for part in each], variables)
+        found.append([np.array(keras.ops.convert_to_numpy(variable)) for variable in variables])
+    return found
+
+
+def clipped(gradient: list[np.ndarray], most: float) -> tuple[list[np.ndarray], bool]:
+    """Return the gradient, most / norm of it if its norm is larger (sutskever2014, section 3.4)."""
+    gradient = [each.astype(np.float64) for each in gradient]
+    norm = np.sqrt(sum((each**2).sum() for each in gradient))
+    return ([each * most / norm for each in gradient], True) if norm > most else (gradient, False)
+
+
+def test_sutskevers_sgd():
+    """g = gradient, 5 g / s where s = |g| > 5; w = w - 0.7 g, without momentum."""
+    made = recipes.load("sutskever2014-wmt14-en-fr")
+    weights, gradients = drawn(6, scale=1.0)
+    found = followed(made, weights, gradients)
+    weights = [each.astype(np.float64) for each in weights]
+    large = 0
+    for gradient, after in zip(gradients, found, strict=True):
+        gradient, was_large = clipped(gradient, 5.0)
+        weights = [w - 0.7 * g for w, g in zip(weights, gradient, strict=True)]
+        large += was_large
+        for ours, theirs in zip(after, weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert 0 < large < len(gradients)
+
+
+def test_bahdanaus_adadelta():
+    """Zeiler's algorithm 1 (arXiv 1212.5701), with rho 0.95 and epsilon 1e-6, no rate of its own.
+
+    E[g2] = rho E[g2] + (1 - rho) g2; dx = -sqrt(E[dx2] + eps) / sqrt(E[g2] + eps) g;
+    E[dx2] = rho E[dx2] + (1 - rho) dx2; x = x + dx. The gradient is clipped to norm 1 before.
+    """
+    made = recipes.load("bahdanau2015-wmt14-en-fr")
+    weights, gradients = drawn(8, scale=0.2)
+    found = followed(made, weights, gradients)
+    rho, epsilon = 0.95, 1e-6
+    weights = [each.astype(np.float64) for each in weights]
+    squares = [np.zeros_like(each) for each in weights]
+    changes = [np.zeros_like(each) for each in weights]
+    before, large = [each.astype(np.float32) for each in weights], 0
+    for gradient, after in zip(gradients, found, strict=True):
+        gradient, was_large = clipped(gradient, 1.0)
+        large += was_large
+        for i, g in enumerate(gradient):
+            squares[i] = rho * squares[i] + (1 - rho) * g**2
+            change = -np.sqrt(changes[i] + epsilon) / np.sqrt(squares[i] + epsilon) * g
+            changes[i] = rho * changes[i] + (1 - rho) * change**2
+            weights[i] = weights[i] + change
+            # The first changes are of the size of sqrt(eps) = 1e-3: a rate of 0.001 would show.
+            np.testing.assert_allclose(after[i], weights[i], atol=2e-6)
+            assert np.abs(after[i] - before[i]).max() > 5e-4
+        before = after
+    assert 0 < large < len(gradients)

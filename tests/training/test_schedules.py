@@ -77,6 +77,24 @@ def test_halving_is_constant_and_then_halved_at_once_and_in_even_steps(small):
     assert rate(made.changed({"optimizer.learning_rate": 2.0}), 11) == pytest.approx(0.7)
 
 
+def test_sutskevers_rates():
+    """0.7 for 5 epochs of 93,750 updates, then a half of the last for each half epoch."""
+    paper = recipes.load("sutskever2014-wmt14-en-fr")
+    ends = [468_750, 515_625, 562_500, 609_375, 656_250, 703_125]
+    rates = [0.7, 0.35, 0.175, 0.0875, 0.04375, 0.021875]
+    first = 1
+    for end, expected in zip(ends, rates, strict=True):
+        for update in (first, (first + end) // 2, end):
+            assert rate(paper, update) == pytest.approx(expected, rel=1e-6), update
+        first = end + 1
+    assert paper.train.updates == ends[-1]
+
+
+def test_bahdanaus_rate_is_one():
+    paper = recipes.load("bahdanau2015-wmt14-en-fr")
+    assert {rate(paper, update) for update in (1, 2, 1000, 667_000)} == {1.0}
+
+
 def test_what_is_missing_is_named(small):
     halving = small.changed({"schedule.name": "halving", "schedule.halve_every": 5})
     with pytest.raises(RecipeError, match="'halving' needs the number of updates") as caught:

@@ -345,7 +345,7 @@ def draw_comparison(
         points = _points(history, "val_loss", "step")
         axes.plot(*points, marker="o", markersize=3, label=name, color=colours[name])
     axes.set_xlabel("updates")
-    axes.set_ylabel("validation loss, nats per target piece")
+    axes.set_ylabel("validation loss, nats")  # per piece or sentence, as the recipe has it
     axes.grid(alpha=0.3)
     _plain(*axes.legend(frameon=False).get_texts())
     for panel, (metric, values) in zip(panels, bars.items(), strict=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo import catalog, cli, recipe
+from zoo import catalog, cli, experiments, recipe
 
 RECIPES = recipe.names()
 
@@ -101,6 +101,21 @@ def test_help_and_version(run):
         (["predict", "vaswani2017", "x", "--beam-size", "two"], ["--beam-size", "--help"]),
         (["predct", "vaswani2017"], ["no command 'predct'", "did you mean 'predict'"]),
         (["figure", "atention"], ["did you mean 'attention'"]),
+        (["figure", "length", "vaswani2018"], ["did you mean 'vaswani2017'"]),
+        (["figure", "length", "vaswani2017", "vaswani2017"], ["vaswani2017 is named twice"]),
+        (["figure", "length", "vaswani2017", "--data", "none"], ["no file or folder none"]),
+        (["experiment", "reversel"], ["no experiment 'reversel'", "did you mean 'reversal'"]),
+        (["experiment", "./none.toml"], ["none.toml: no such file"]),
+        (["experiment", "--smoke"], ["no experiment is named", "zoo experiment --list"]),
+        (
+            ["experiment", "reversal", "--set", "train.update=3"],
+            ["did you mean 'train.updates'"],
+        ),
+        (
+            ["experiment", "reversal", "--set", "data.reverse_source=false"],
+            ["'data.reverse_source' is what the variants of reversal differ in"],
+        ),
+        (["experiment", "reversal", "--resume"], ["there is no run to resume in runs/reversal"]),
         (["predict"], ["Missing argument", "zoo predict --help"]),
         (["predict", "vaswani2017", "--file", "none.txt"], ["there is no file none.txt"]),
         (["predict", "vaswani2017", "x", "--file", "none.txt"], ["both TEXT and --file"]),
@@ -279,6 +294,37 @@ def test_figure_draws_a_picture(run, tmp_path, tiny_bundle):
     code, _, err = run("figure", "attention", tiny_bundle, "I am cold.", "-o", path)
     assert (code, err) == (0, "")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_figure_length_draws_several_models(run, tmp_path, tiny_bundle, pairs):
+    data, path = tmp_path / "pairs.tsv", tmp_path / "length.png"
+    data.write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
+    again = shutil.copytree(tiny_bundle, tmp_path / "again")
+    options = ["--data", data, "-o", path, "--bins", 2, "--beam-size", 1, "--batch-size", 20]
+    code, out, err = run("figure", "length", tiny_bundle, again, *options)
+    assert (code, out, err) == (0, f"{path}\n", "")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    lines = path.with_suffix(".csv").read_text("utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == [str(tiny_bundle)] * 2 + [str(again)] * 2
+
+
+def test_experiment_lists_names_and_claims(run):
+    expected = "".join(f"{name}: {experiments.load(name).claim}\n" for name in experiments.names())
+    assert run("experiment") == run("experiment", "--list") == (0, expected, "")
+
+
+def test_experiment_trains_and_compares(run, tmp_path, monkeypatch, corpora_folder):
+    monkeypatch.setenv("ZOO_DATA", str(corpora_folder))
+    out = tmp_path / "out"
+    flags = ["--smoke", "--set", "train.updates=2", "--out", out]
+    code, text, err = run("experiment", "reversal", *flags)
+    assert code == 0, err
+    assert text == f"{(out / 'results.md').read_text('utf-8')}\n{out}\n"
+    assert "| reversed | none |" in text
+    assert "| forward | `data.reverse_source=false` |" in text
+    for name in ("reversed", "forward"):
+        assert recipe.load(out / name).train.updates == 2
+        assert recipe.load(out / name).data.reverse_source is (name == "reversed")
 
 
 def test_export_writes_a_saved_model(run, tmp_path, tiny_bundle):

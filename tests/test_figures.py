@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import csv
+import shutil
 import struct
+from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sacrebleu
 
 from zoo import figures
-from zoo.errors import NotSupported, OptionError
+from zoo.errors import DataError, NotSupported, OptionError
+from zoo.tasks import metrics
 from zoo.tasks.translate import Alignment
 
 HISTORY = [
@@ -124,3 +131,208 @@ def test_no_global_state(tmp_path):
 
     figures.curve(HISTORY, tmp_path / "a.png")
     assert pyplot.get_fignums() == []
+
+
+# BLEU by length
+
+
+@pytest.fixture
+def reader(tiny_pretrained, monkeypatch):
+    """Makes models that answer with the references, changed if asked for; counts measurements."""
+    answers = {}
+
+    def add(change=lambda text: text):
+        model = copy.copy(tiny_pretrained)
+        model.predict = lambda texts, **options: [change(answers[text]) for text in texts]
+        return model
+
+    monkeypatch.setattr(metrics, "translation", counted := Counted(metrics.translation))
+    return SimpleNamespace(add=add, answers=answers, counted=counted)
+
+
+class Counted:
+    """A function that remembers what it was called with."""
+
+    def __init__(self, function):
+        self.function, self.calls = function, []
+
+    def __call__(self, *given):
+        self.calls.append(given)
+        return self.function(*given)
+
+
+# Sources of 2 to 10 words, and targets of three words more.
+LONG = [
+    (" ".join(["word"] * n + [str(i)]), " ".join(f"mot{(i + each) % 9}" for each in range(n + 3)))
+    for i, n in enumerate([1, 1, 1, 2, 3, 3, 4, 5, 5, 6, 7, 9])
+]
+
+
+def forget(text: str) -> str:
+    """Return a text without its second word from the end: no perfect translation."""
+    parts = text.split()
+    return " ".join([*parts[:-2], parts[-1]])
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 4, 7])
+def test_bins_are_the_quantiles_of_numpy(bins):
+    lengths = np.random.default_rng(0).integers(1, 60, size=500)
+    which = figures.quantile_bins(lengths, bins)
+    edges = [-np.inf, *np.quantile(lengths, [i / bins for i in range(1, bins)]), np.inf]
+    assert which.shape == lengths.shape
+    for place, length in zip(which, lengths, strict=True):
+        assert edges[place] < length <= edges[place + 1]
+    assert sorted(set(which)) == list(range(bins))
+
+
+def test_equal_lengths_fall_together():
+    which = figures.quantile_bins(np.array([3, 3, 3, 3, 3, 8, 9, 1]), 2)
+    assert which.tolist() == [0, 0, 0, 0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "bins", "error", "text"),
+    [
+        ([1, 2, 3], 4, DataError, "3 sentences do not fill 4 bins"),
+        ([5] * 9, 2, DataError, r"\(5 to 5 words\) are too much alike for 2 bins"),
+        ([1, 2], 0, OptionError, "bins is 0"),
+    ],
+)
+def test_bins_that_cannot_be(lengths, bins, error, text):
+    with pytest.raises(error, match=text):
+        figures.quantile_bins(np.array(lengths), bins)
+
+
+def test_each_bin_has_the_bleu_of_its_sentences(reader):
+    pairs = [*LONG, (LONG[3][0], "une autre phrase"), (LONG[7][0], "encore une autre")]
+    reader.answers.update(LONG)
+    rows = figures.length_bins({"all": reader.add(), "less": reader.add(forget)}, pairs)
+    assert [row.model for row in rows] == ["all"] * 4 + ["less"] * 4
+    sources = list(dict.fromkeys(source for source, _ in pairs))
+    lengths = np.array([len(source.split()) for source in sources])
+    edges = [0, *np.quantile(lengths, [0.25, 0.5, 0.75]), 100]
+    for row, low, high in zip(rows[4:], edges[:-1], edges[1:], strict=True):
+        inside = [s for s, n in zip(sources, lengths, strict=True) if low < n <= high]
+        references = [[target for other, target in pairs if other == s] for s in inside]
+        streams = [[each[i] if i < len(each) else None for each in references] for i in (0, 1)]
+        outputs = [forget(reader.answers[s]) for s in inside]
+        expected = sacrebleu.corpus_bleu(outputs, streams).score
+        held = [len(s.split()) for s in inside]
+        assert row.bleu == pytest.approx(expected, abs=1e-4)
+        assert (row.shortest, row.longest) == (min(held), max(held))
+        assert row.mean_length == pytest.approx(np.mean(held))
+        assert row.sentences == len(inside)
+    assert {round(row.bleu) for row in rows[:4]} == {100}
+    assert all(0 < row.bleu < 100 for row in rows[4:])
+
+
+def test_every_sentence_is_in_one_bin(reader):
+    reader.answers.update(LONG)
+    rows = figures.length_bins({"all": reader.add()}, LONG, bins=3)
+    measured = [output for outputs, _ in reader.counted.calls for output in outputs]
+    assert sorted(measured) == sorted(reader.answers.values())
+    assert sum(row.sentences for row in rows) == len(LONG)
+
+
+def test_length_writes_a_picture_and_its_table(tmp_path, reader):
+    reader.answers.update(LONG)
+    models = {"all": reader.add(), "less": reader.add(forget)}
+    path = figures.length(models, iter(LONG), tmp_path / "length.png", bins=2)
+    assert min(size(path)) > 400
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["length.csv", "length.png"]
+    with (tmp_path / "length.csv").open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    expected = figures.length_bins(models, LONG, bins=2)
+    assert read == [{key: str(value) for key, value in asdict(row).items()} for row in expected]
+    assert list(read[0]) == ["model", "shortest", "longest", "mean_length", "sentences", "bleu"]
+    figures.length(models, LONG, tmp_path / "length.png", bins=3)  # a table of ours is replaced
+    assert len((tmp_path / "length.csv").read_text("utf-8").splitlines()) == 7
+
+
+def test_length_has_a_line_for_each_model():
+    rows = [
+        figures.LengthBin(model, low, low + 2, low + 1.25, 5, bleu)
+        for model, values in (("$a$", (30.0, 20.0)), ("b", (10.0, 5.0)))
+        for low, bleu in zip((2, 6), values, strict=True)
+    ]
+    axes = figures.draw_length(rows, "title").axes[0]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert lines == {"$a$": [[3.25, 30], [7.25, 20]], "b": [[3.25, 10], [7.25, 5]]}
+    assert [each.get_text() for each in axes.get_legend().get_texts()] == ["$a$", "b"]
+    assert labels(axes.xaxis) == ["3.2\n(2 to 4)", "7.2\n(6 to 8)"]
+    assert "length in words" in axes.get_xlabel()
+    assert axes.get_ylabel() == "BLEU"
+
+
+def test_length_passes_its_options_on(reader, tiny_pretrained):
+    model, given = copy.copy(tiny_pretrained), {}
+    model.predict = lambda texts, **options: given.update(options) or texts
+    options = {"beam_size": 3, "length_penalty": 0.5, "batch_size": 2}
+    figures.length_bins({"a": model}, LONG, bins=1, **options)
+    assert given == options
+
+
+def test_length_compares_only_what_can_be_compared(tmp_path, tiny_pretrained, corpora_folder):
+    with pytest.raises(OptionError, match="there is no model"):
+        figures.length({}, LONG, tmp_path / "a.png")
+    other = copy.copy(tiny_pretrained)
+    other.recipe = tiny_pretrained.recipe.changed({"data.source": "de", "data.target": "en"})
+    with pytest.raises(OptionError, match="a translates en to fr, b translates de to en"):
+        figures.length({"a": tiny_pretrained, "b": other}, LONG, tmp_path / "a.png")
+    other.recipe = tiny_pretrained.recipe.model_copy(update={"task": "classify"})
+    with pytest.raises(NotSupported, match="b does not translate, its task is classify"):
+        figures.length({"a": tiny_pretrained, "b": other}, LONG, tmp_path / "a.png")
+    other.recipe = tiny_pretrained.recipe
+    other.examples = lambda data, split: ({}, [("Go.", ["Va !"])])
+    with pytest.raises(DataError, match="a and b would be measured on different sentences"):
+        figures.length({"a": tiny_pretrained, "b": other}, LONG, tmp_path / "a.png")
+    german = tmp_path / "german"
+    german.mkdir()
+    for name in ("test_2016_flickr.de", "test_2016_flickr.en"):
+        shutil.copyfile(corpora_folder / "multi30k" / name, german / name)
+    with pytest.raises(DataError, match="has no split 'test'"):
+        figures.length({"a": tiny_pretrained}, german, tmp_path / "a.png")
+    assert not [*tmp_path.glob("a.*")]
+
+
+def test_length_overwrites_no_other_table(tmp_path, tiny_pretrained):
+    mine = tmp_path / "length.csv"
+    mine.write_text("source,target\nGo.,Va !\n", encoding="utf-8")
+    with pytest.raises(OptionError, match="is no table of lengths"):
+        figures.length({"a": tiny_pretrained}, mine, tmp_path / "length.png")
+    with pytest.raises(OptionError, match="there is no folder"):
+        figures.length({"a": tiny_pretrained}, mine, tmp_path / "none" / "length.png")
+    assert mine.read_text("utf-8").startswith("source")
+    assert [*tmp_path.iterdir()] == [mine]
+
+
+def test_a_picture_is_whole_or_not_there(tmp_path, monkeypatch):
+    def fail(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    with pytest.raises(OSError, match="No space"):
+        figures.curve(HISTORY, tmp_path / "a.png")
+    assert not [*tmp_path.iterdir()]
+
+
+# Several runs
+
+
+def test_comparison_shows_histories_and_bars(tmp_path):
+    histories = {"with": HISTORY, "without": [HISTORY[1]]}
+    bars = {
+        "BLEU": {"with": (30.0, 30.6), "without": (28.0, None)},
+        "perplexity": {"with": (5.0, None), "without": (6.0, None)},
+    }
+    figure = figures.draw_comparison(histories, bars, "title")
+    axes, bleu, perplexity = figure.axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert lines == {"with": [[250, 4.0], [500, 3.25]], "without": [[500, 3.25]]}
+    assert [bar.get_height() for bar in bleu.patches] == [30.0, 30.6, 28.0]
+    assert [bar.get_alpha() for bar in bleu.patches] == [None, 0.35, None]
+    assert [bar.get_height() for bar in perplexity.patches] == [5.0, 6.0]
+    assert {text.get_text() for text in bleu.texts} == {"30.00", "30.6", "28.00"}
+    assert (bleu.get_title(), labels(bleu.xaxis)) == ("BLEU", ["with", "without"])
+    assert min(size(figures.comparison(histories, bars, tmp_path / "a.png"))) > 400

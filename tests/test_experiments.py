@@ -262,9 +262,9 @@ def test_a_folder_with_something_else_is_left_alone(experiment, tmp_path, no_tra
 
 
 def test_reversal_reverses_the_source_only(tmp_path):
-    made = experiments.load("reversal").recipes(smoke=True)
     from zoo.data import prepare
 
+    made = experiments.load("reversal").recipes({"tokenizer.vocabulary": 60}, smoke=True)
     one, two = (prepare.prepare(each, tmp_path / name) for name, each in made.items())
     assert one.target_tokenizer.model == two.target_tokenizer.model
     assert Prepared.read(tmp_path / "forward").test == one.test

@@ -12,11 +12,15 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+START, END, PAD = 2, 3, 0
+# Those with a peer in peers.py or recurrent.py.
+PAPERS = ("vaswani2017", "sutskever2014", "bahdanau2015")
 
 Measured = dict[str, Any]
 
@@ -37,10 +41,10 @@ class Worker:
         )
         self._read()  # it is ready
 
-    def turn(self) -> Measured:
-        """Let it measure once."""
+    def turn(self, task: str) -> Measured:
+        """Let it measure a task once."""
         assert self.process.stdin
-        self.process.stdin.write("go\n")
+        self.process.stdin.write(f"{task}\n")
         self.process.stdin.flush()
         return self._read()
 
@@ -57,26 +61,46 @@ class Worker:
         return json.loads(line)
 
 
-def serve(prepare: Callable[[], Callable[[], Measured]]) -> None:
-    """Be a worker: prepare, then measure whenever the parent says so."""
+def serve(prepare: Callable[[], Callable[[str], Measured]]) -> None:
+    """Be a worker: prepare, then measure the task that the parent names, whenever it does.
+
+    Adds "others" to what is measured: how many CPU cores other processes kept busy meanwhile, None
+    where the system does not tell.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever libraries print must not come between
     measure = prepare()
     answers.write("{}\n")
     answers.flush()
-    for _ in sys.stdin:
-        answers.write(json.dumps(measure()) + "\n")
+    for line in sys.stdin:
+        began, own, all_ = time.perf_counter(), time.process_time(), _busy()
+        found = measure(line.strip())
+        own, all_ = time.process_time() - own, _busy() - all_
+        others = max(0.0, all_ - own) / (time.perf_counter() - began)
+        found["others"] = round(others, 3) if all_ else None
+        answers.write(json.dumps(found) + "\n")
         answers.flush()
 
 
-def compete(workers: Sequence[Worker], rounds: int) -> dict[str, list[Measured]]:
-    """Return what each worker measured in each round; they take turns."""
-    measured: dict[str, list[Measured]] = {worker.name: [] for worker in workers}
-    for number in range(rounds):
-        for worker in workers:
-            found = worker.turn()
-            measured[worker.name].append(found)
-            print(f"round {number + 1}/{rounds}  {worker.name}: {found}", file=sys.stderr)
+def compete(
+    workers: Iterable[Worker], rounds: int, tasks: Mapping[str, Sequence[str]]
+) -> dict[tuple[str, str], list[Measured]]:
+    """Return what was measured in each round, by (task, worker's name); the workers take turns.
+
+    Args:
+        workers: they are ended afterwards.
+        rounds: of each task.
+        tasks: to the names of those who take part in it.
+    """
+    workers = list(workers)
+    measured: dict[tuple[str, str], list[Measured]] = {}
+    for task, names in tasks.items():
+        for number in range(rounds):
+            for worker in workers:
+                if worker.name in names:
+                    found = worker.turn(task)
+                    measured.setdefault((task, worker.name), []).append(found)
+                    print(f"{task} {number + 1}/{rounds}  {worker.name}: {found}", file=sys.stderr)
     for worker in workers:
         worker.end()
     return measured
@@ -85,3 +109,38 @@ def compete(workers: Sequence[Worker], rounds: int) -> dict[str, list[Measured]]
 def median(measured: Sequence[Measured], amount: str) -> float:
     """Return the median of an amount a second."""
     return statistics.median(each[amount] / each["seconds"] for each in measured)
+
+
+def ratio(speed: float, peer: float | None) -> str:
+    """Return a cell of a table: how many times as fast as a peer, if it was there."""
+    return f"{speed / peer:.2f}" if peer else ""
+
+
+def quietness(measured: Mapping[Any, Sequence[Measured]]) -> str:
+    """Return a sentence on what other processes did while the workers measured."""
+    others = [each["others"] for rounds in measured.values() for each in rounds]
+    if None in others:
+        return "What other processes did meanwhile is not known."
+    return (
+        f"Other processes kept {statistics.mean(others):.2f} CPU cores busy meanwhile, at most "
+        f"{max(others):.2f} in a turn."
+    )
+
+
+def described(arguments: Mapping[str, Any]) -> str:
+    """Return the sizes among a builder's arguments: "width 320, layers 2"."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:,}"
+        for name, value in arguments.items()
+        if type(value) is int and value
+    )
+
+
+def _busy() -> float:
+    """Return the seconds that all cores have worked since the machine started; 0 if unknown."""
+    counts = Path("/proc/stat")
+    if not counts.exists():
+        return 0.0
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    ticks = [int(each) for each in counts.read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")

@@ -1,59 +1,105 @@
-"""Sentences a second of beam-4 decoding, against transformers' generate with the same weights.
+"""Sentences a second of greedy decoding and beam search: our backends against a plain loop.
 
-    python benchmarks/decoding.py [--sizes starter base] [--sentences 64]
+    python -m benchmarks.decoding [--paper sutskever2014] [--size base] [--smoke]
 
-Each way runs in a process of its own. All read the same random sentences with the same random
-weights, in batches of 32; the longest output is 32 pieces, and as random weights hardly ever choose
-the end, all make as many steps. The first pass over the batches, which compiles, is left out.
+All contestants read the same random sentences with the same random weights. The longest output is
+32 pieces, and as random weights hardly ever choose the end, all make as many steps. The peer of a
+recurrent model is the greedy loop that a textbook has, over torch's own layers; that of the
+Transformer is transformers' generate, with Marian, which searches by beam too. The first pass over
+the sentences, which compiles, is left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).parent
-WAYS = {
-    "transformers generate": "transformers",
-    "paperzoo on TensorFlow": "tensorflow",
-    "paperzoo on JAX": "jax",
-    "paperzoo on PyTorch": "torch",
+from benchmarks import common, results
+from benchmarks.common import END, PAD, START
+from zoo import catalog
+from zoo import recipe as recipes
+
+OURS = {"TensorFlow": "tensorflow", "JAX": "jax", "Keras on PyTorch": "torch"}
+PEERS = {**dict.fromkeys(common.PAPERS, "PyTorch"), "vaswani2017": "transformers"}
+SOURCE, LONGEST, ALPHA = 16, 32, 0.6
+# Batch -> sentences of a pass.
+SENTENCES = {1: 8, 32: 64}
+# Task -> batch and beam.
+TASKS = {
+    f"batch {batch}, {'greedy' if beam == 1 else f'beam {beam}'}": (batch, beam)
+    for beam in (1, 4)
+    for batch in SENTENCES
 }
-BATCH, SOURCE, LONGEST, BEAMS, ALPHA, PASSES = 32, 16, 32, 4, 0.6, 3
+# What decodes some sources [batch, SOURCE] by a beam of some size, and returns ids.
+Decode = Callable[[np.ndarray, int], np.ndarray]
 
 
-def arguments(size: str) -> dict:
-    """Return a size's arguments, with the position tables that Marian has."""
-    from zoo import catalog
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--paper", default="vaswani2017", choices=common.PAPERS)
+    parser.add_argument("--size", default="starter")
+    parser.add_argument("--rounds", type=int, default=5, help="passes over the sentences")
+    parser.add_argument("--only", nargs="*", help="contestants, by the table's first column")
+    parser.add_argument("--smoke", action="store_true", help="seconds long; writes nothing")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    made = arguments(asked.paper, asked.size, asked.smoke)
+    if asked.smoke:
+        asked.rounds = 1
+    if asked.worker:
+        common.serve(lambda: prepare(asked.worker, asked.paper, made))
+        return
+    peer = PEERS[asked.paper]
+    contestants = {**OURS, peer: "torch"}
+    names = asked.only or list(contestants)
+    if not contestants.keys() >= set(names):
+        parser.error(f"contestants are {', '.join(contestants)}")
+    passed = ["--paper", asked.paper, "--size", asked.size]
+    passed += ["--smoke"] if asked.smoke else []
+    workers = [
+        common.Worker("benchmarks.decoding", name, passed, contestants[name]) for name in names
+    ]
+    # The textbook's loop has no beam.
+    tasks = {
+        task: [name for name in names if beam == 1 or name != "PyTorch"]
+        for task, (_, beam) in TASKS.items()
+    }
+    measured = common.compete(workers, asked.rounds, tasks)
+    rows = _rows(measured, peer)
+    note = (
+        f"Model: {common.described(made)}. Sentences of {SOURCE} pieces, at most {LONGEST} pieces "
+        f"out, float32; median of {asked.rounds} rounds, in which all took turns. "
+        f"{common.quietness(measured)}"
+    )
+    if asked.smoke:
+        print(*rows, note, sep="\n")
+    else:
+        results.write(f"Decoding: {asked.paper}, {asked.size}", rows, note)
 
-    found = dict(catalog.size(catalog.entry("vaswani2017"), size).arguments)
-    return found | {
-        "positions": "halves", "attention_bias": True, "epsilon": 1e-5, "padding_id": 0
-    }  # fmt: skip
+
+def arguments(paper: str, size: str, smoke: bool) -> dict[str, Any]:
+    """Return the builder's arguments; the Transformer gets the position tables of Marian."""
+    entry = catalog.entry(paper)
+    if smoke:
+        recipe = recipes.load(entry.weights[entry.default].recipe)
+        found = recipe.smoke().resolved().model.arguments
+    else:
+        found = catalog.size(entry, size).arguments
+    marian = {"positions": "halves", "attention_bias": True, "epsilon": 1e-5}
+    return {**found, **(marian if paper == "vaswani2017" else {}), "padding_id": PAD}
 
 
-def sentences(count: int, vocabulary: int) -> np.ndarray:
-    """Return random sources, int32 [count, SOURCE], each closed by the end id 3."""
-    ids = np.random.default_rng(0).integers(4, vocabulary, (count, SOURCE), dtype=np.int32)
-    ids[:, -1] = 3
-    return ids
-
-
-def model_of(size: str):
+def model_of(paper: str, made: dict[str, Any]):
     """Return our model with the same random weights in every process."""
     from zoo import weights
     from zoo.layers.initialisation import skipped
-    from zoo.models.vaswani2017 import Transformer
 
     with skipped():
-        model = Transformer(**arguments(size))
+        model = catalog.builder(catalog.entry(paper))(**made)
         model.build()
     generator = np.random.default_rng(1)
     for name, variable in weights.variables(model).items():
@@ -62,105 +108,96 @@ def model_of(size: str):
     return model
 
 
-def ours(size: str, count: int) -> tuple[float, int]:
-    """Return seconds of the fastest pass, and how many pieces it wrote."""
+def ours(paper: str, made: dict[str, Any]) -> Decode:
     from zoo import decoding
 
-    model = model_of(size)
-    ids = sentences(count, arguments(size)["vocabulary"])
+    model = model_of(paper, made)
 
-    def one_pass() -> int:
-        pieces = 0
-        for first in range(0, count, BATCH):
-            found = decoding.decode(
-                model, {"source": ids[first : first + BATCH]}, start_id=2, end_id=3, pad_id=0,
-                max_length=LONGEST, beam_size=BEAMS, length_penalty=ALPHA,
-            )  # fmt: skip
-            pieces += int((found.ids[:, 0] != 0).sum())
-        return pieces
+    def decode(source: np.ndarray, beam: int) -> np.ndarray:
+        found = decoding.decode(
+            model, {"source": source}, start_id=START, end_id=END, pad_id=PAD, max_length=LONGEST,
+            beam_size=beam, length_penalty=ALPHA,
+        )  # fmt: skip
+        return found.ids[:, 0]
 
-    return _fastest(one_pass)
+    return decode
 
 
-def theirs(size: str, count: int) -> tuple[float, int]:
-    """The same with transformers."""
+def theirs(paper: str, made: dict[str, Any]) -> Decode:
+    """The same with transformers, or with a plain loop."""
     import torch
-    from peers import marian
 
     from zoo import weights
 
-    model = marian(arguments(size), weights.arrays(model_of(size)), end_id=3, start_id=2)
-    ids = torch.tensor(sentences(count, arguments(size)["vocabulary"])).long()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    held = weights.arrays(model_of(paper, made))
+    if paper == "vaswani2017":
+        from benchmarks.peers import marian
 
-    @torch.inference_mode()
-    def one_pass() -> int:
-        pieces = 0
-        for first in range(0, count, BATCH):
-            part = ids[first : first + BATCH]
-            found = model.generate(
-                input_ids=part, attention_mask=torch.ones_like(part), num_beams=BEAMS,
-                length_penalty=ALPHA, max_new_tokens=LONGEST, do_sample=False, early_stopping=False,
-            )  # fmt: skip
-            pieces += int((found[:, 1:] != 0).sum())
-        return pieces
+        model = marian(made, held, end_id=END, start_id=START).to(device)
 
-    return _fastest(one_pass)
+        def search(source: torch.Tensor, beam: int) -> torch.Tensor:
+            options = {"length_penalty": ALPHA, "early_stopping": False} if beam > 1 else {}
+            with torch.inference_mode():
+                found = model.generate(
+                    input_ids=source, attention_mask=torch.ones_like(source), num_beams=beam,
+                    max_new_tokens=LONGEST, do_sample=False, **options,
+                )  # fmt: skip
+            return found[:, 1:]
+    else:
+        from benchmarks import recurrent
+
+        plain = recurrent.PEERS[paper](made).load(held).to(device).eval()
+
+        def search(source: torch.Tensor, beam: int) -> torch.Tensor:
+            return recurrent.greedy(plain, source, START, END, PAD, LONGEST)
+
+    def decode(source: np.ndarray, beam: int) -> np.ndarray:
+        return search(torch.from_numpy(source).long().to(device), beam).cpu().numpy()
+
+    return decode
 
 
-def _fastest(one_pass) -> tuple[float, int]:
-    one_pass()
-    best, pieces = float("inf"), 0
-    for _ in range(PASSES):
-        started = time.perf_counter()
-        pieces = one_pass()
-        best = min(best, time.perf_counter() - started)
-    return best, pieces
+def prepare(name: str, paper: str, made: dict[str, Any]) -> Callable[[str], common.Measured]:
+    """Return what makes one pass over a task's sentences; the first one of a task comes before."""
+    decode = ours(paper, made) if name in OURS else theirs(paper, made)
+    vocabulary = made.get("source_vocabulary", made.get("vocabulary"))
+    generator = np.random.default_rng(0)
+    ids = generator.integers(4, vocabulary, (max(SENTENCES.values()), SOURCE), dtype=np.int32)
+    ids[:, -1] = END
+    known: set[str] = set()
+
+    def one_pass(batch: int, beam: int) -> int:
+        parts = (ids[at : at + batch] for at in range(0, SENTENCES[batch], batch))
+        return sum(int((decode(part, beam) != PAD).sum()) for part in parts)
+
+    def measure(task: str) -> common.Measured:
+        batch, beam = TASKS[task]
+        if task not in known:
+            known.add(task)
+            one_pass(batch, beam)
+        began = time.perf_counter()
+        pieces = one_pass(batch, beam)
+        seconds = time.perf_counter() - began
+        return {"sentences": SENTENCES[batch], "pieces": pieces, "seconds": round(seconds, 4)}
+
+    return measure
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--sizes", nargs="+", default=["starter", "base"])
-    parser.add_argument("--sentences", type=int, default=64)
-    parser.add_argument("--way", help="one way, as JSON")
-    options = parser.parse_args()
-    if options.way:
-        measure = theirs if options.way == "transformers" else ours
-        print(json.dumps(measure(options.sizes[0], options.sentences)))
-        return
-    rows = []
-    for size in options.sizes:
-        rates = {}
-        for name, way in WAYS.items():
-            command = [
-                sys.executable, __file__, "--sizes", size, "--sentences", str(options.sentences),
-                "--way", way,
-            ]  # fmt: skip
-            backend = "torch" if way == "transformers" else way
-            path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-            environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
-            if done.returncode:
-                raise SystemExit(done.stderr)
-            seconds, pieces = json.loads(done.stdout.strip().splitlines()[-1])
-            rates[name] = options.sentences / seconds
-            base = rates["transformers generate"]
-            rows.append(
-                {
-                    "size": size,
-                    "decoding": name,
-                    "sentences/s": f"{rates[name]:.1f}",
-                    "ratio": f"{rates[name] / base:.2f}",
-                    "pieces written": pieces,
-                }
-            )
-            print(rows[-1], flush=True)
-    import results
-
-    note = (
-        f"Beam {BEAMS}, batches of {BATCH} sentences of {SOURCE} pieces, at most {LONGEST} pieces "
-        f"out, float32, fastest of {PASSES} passes after one that compiles."
-    )
-    results.write("Decoding", rows, note)
+def _rows(measured: dict, peer: str) -> list[dict[str, object]]:
+    """Return the rows of the table, each task's together."""
+    speeds = {key: common.median(rounds, "sentences") for key, rounds in measured.items()}
+    return [
+        {
+            "decoding": name,
+            "batch": TASKS[task][0],
+            "beam": TASKS[task][1],
+            "sentences/s": f"{speed:.1f}",
+            f"against {peer}": common.ratio(speed, speeds.get((task, peer))),
+            "pieces of a pass": measured[task, name][0]["pieces"],
+        }
+        for (task, name), speed in speeds.items()
+    ]
 
 
 if __name__ == "__main__":

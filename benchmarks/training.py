@@ -1,12 +1,13 @@
 """Target tokens a second in training: our backends against a plain PyTorch loop.
 
-    python -m benchmarks.training [--size base] [--smoke]
+    python -m benchmarks.training [--paper sutskever2014] [--size base] [--smoke]
 
 Each contestant makes whole updates (forward, loss with label smoothing, backward, clipping, Adam)
-on the very same batches: the shapes that the recipe's buckets give for sentences as long as
-Tatoeba's. Ours run through Keras fit, as `zoo train` does. The peer is torch's nn.Transformer
-layers in the loop that anybody would write, with one tied matrix and the same loss. Compiling is
-outside the measurement; tokens are real ones, padding is not counted.
+on the very same batches: the shapes that the buckets of the paper's default recipe give for
+sentences as long as Tatoeba's. Ours run through Keras fit, as `zoo train` does. The peer is the
+same model of torch's own layers (nn.Transformer's, nn.LSTM; nn.Linear where torch has none), in the
+loop that anybody would write, with the same loss. Compiling is outside the measurement; tokens are
+real ones, padding is not counted.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from benchmarks import common, results
+from benchmarks.common import END, PAD, START
+from zoo import catalog
 from zoo import recipe as recipes
 from zoo.data.arrays import Arrays, Ragged
 from zoo.data.batches import Batches
 from zoo.recipe import Recipe
 
-START, END, PAD = 2, 3, 0
 PEER = "PyTorch"
 # Name -> Keras backend (the peer has none) and precision.
 CONTESTANTS = {
@@ -34,16 +37,11 @@ CONTESTANTS = {
     PEER: ("", "float32"),
     f"{PEER}, bfloat16": ("", "mixed_bfloat16"),
 }
-SMOKE = {
-    "model.arguments": {"width": 16, "heads": 2, "feed_forward": 32, "encoder_layers": 1,
-                        "decoder_layers": 1},
-    "tokenizer.vocabulary": 100, "train.batch_tokens": 64, "train.buckets": [8, 16],
-}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", default="vaswani2017-tatoeba-en-fr")
+    parser.add_argument("--paper", default="vaswani2017", choices=common.PAPERS)
     parser.add_argument("--size", help="another size of the model")
     parser.add_argument("--updates", type=int, default=60, help="in a round")
     parser.add_argument("--rounds", type=int, default=3)
@@ -51,57 +49,58 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="seconds long; writes nothing")
     parser.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    made = _recipe(asked)
+    if asked.smoke:
+        asked.updates, asked.rounds = 4, 1
+    made = recipe(asked.paper, asked.size, asked.smoke)
     if asked.worker:
-        common.serve(lambda: _prepare(asked.worker, made, asked.updates))
+        common.serve(lambda: prepare(asked.worker, made, asked.updates))
         return
-    passed = ["--recipe", asked.recipe, "--updates", str(asked.updates)]
+    passed = ["--paper", asked.paper, "--updates", str(asked.updates)]
     passed += ["--size", asked.size] if asked.size else []
     passed += ["--smoke"] if asked.smoke else []
     workers = [
         common.Worker("benchmarks.training", name, passed, CONTESTANTS[name][0] or "torch")
         for name in asked.only
     ]
-    measured = common.compete(workers, asked.rounds)
+    measured = common.compete(workers, asked.rounds, {"updates": asked.only})
     rows, note = _report(made, measured, asked)
     if asked.smoke:
         print(*rows, note, sep="\n")
     else:
-        results.write("Training", rows, note)
+        results.write(f"Training: {asked.paper}, {made.model.size}", rows, note)
 
 
-def _recipe(asked: argparse.Namespace) -> Recipe:
-    made = recipes.load(asked.recipe)
-    if asked.size:
-        made = made.changed({"model.size": asked.size})
-    return made.changed(SMOKE) if asked.smoke else made
+def recipe(paper: str, size: str | None = None, smoke: bool = False) -> Recipe:
+    """Return the recipe of a paper's default weights, or a tiny version of it."""
+    entry = catalog.entry(paper)
+    made = recipes.load(entry.weights[entry.default].recipe)
+    if size:
+        made = made.changed({"model.size": size})
+    if smoke:
+        # Two buckets and compiling, so that the tiny version takes the same way as the full one.
+        made = made.smoke().changed({"train.buckets": [8, 64], "train.jit": None})
+    return made
 
 
 def _report(made: Recipe, measured: dict, asked: argparse.Namespace) -> tuple[list[dict], str]:
     """Return the rows of the table and what they are of."""
-    speeds = {name: common.median(rounds, "tokens") for name, rounds in measured.items()}
+    speeds = {name: common.median(rounds, "tokens") for (_, name), rounds in measured.items()}
     rows = [
         {
-            "size": made.model.size,
             "training": name,
             "target tokens/s": f"{speed:,.0f}",
-            f"against {PEER}": _ratio(speed, speeds.get(PEER)),
-            f"against {PEER}, bfloat16": _ratio(speed, speeds.get(f"{PEER}, bfloat16")),
+            f"against {PEER}": common.ratio(speed, speeds.get(PEER)),
+            f"against {PEER}, bfloat16": common.ratio(speed, speeds.get(f"{PEER}, bfloat16")),
         }
         for name, speed in speeds.items()
     ]
-    arguments = made.resolved().model.arguments
     note = (
-        f"Width {arguments['width']}, {arguments['encoder_layers']} + "
-        f"{arguments['decoder_layers']} layers, vocabulary {arguments['vocabulary']:,}, batches of "
+        f"Model: {common.described(made.resolved().model.arguments)}. Batches of "
         f"{made.train.batch_tokens:,} padded tokens in {len(made.train.buckets)} lengths; median "
-        f"of {asked.rounds} rounds of {asked.updates} updates, in which all took turns."
+        f"of {asked.rounds} rounds of {asked.updates} updates, in which all took turns. "
+        f"{common.quietness(measured)}"
     )
     return rows, note
-
-
-def _ratio(speed: float, peer: float | None) -> str:
-    return f"{speed / peer:.2f}" if peer else ""
 
 
 def _data(made: Recipe) -> Batches:
@@ -112,14 +111,15 @@ def _data(made: Recipe) -> Batches:
     stretch = random.normal(1.1, 0.15, size=len(lengths))
     others = np.clip((lengths * stretch).astype(int), 3, longest)
 
-    def side(counts: np.ndarray) -> Ragged:
-        drawn = random.integers(4, made.tokenizer.vocabulary, size=(len(counts), longest))
+    def side(counts: np.ndarray, vocabulary: int) -> Ragged:
+        drawn = random.integers(4, vocabulary, size=(len(counts), longest))
         return Ragged.of(
             [[*row[: n - 1], END] for row, n in zip(drawn.tolist(), counts, strict=True)]
         )
 
+    source, target = made.tokenizer.sizes
     return Batches(
-        Arrays(side(lengths), side(others)),
+        Arrays(side(lengths, source), side(others, target)),
         batch_tokens=made.train.batch_tokens,
         buckets=made.train.buckets,
         seed=made.seed,
@@ -128,12 +128,12 @@ def _data(made: Recipe) -> Batches:
     )
 
 
-def _prepare(name: str, made: Recipe, updates: int) -> Callable[[], common.Measured]:
+def prepare(name: str, made: Recipe, updates: int) -> Callable[[str], common.Measured]:
     """Return what runs one round; every shape has been run once."""
     backend, precision = CONTESTANTS[name]
     made = made.changed({"train.precision": precision})
     data = _data(made)
-    run = _ours(made, data) if backend else _peer(made, data)
+    run = _ours(made, data) if backend else _theirs(made, data)
     wanted, seen, warm = set(range(len(data.buckets))), set(), 0
     wanted = {i for i in wanted if len(data.members[i])}
     while seen != wanted or warm < 4:
@@ -142,7 +142,7 @@ def _prepare(name: str, made: Recipe, updates: int) -> Callable[[], common.Measu
     run(0, warm)
     position = warm
 
-    def measure() -> common.Measured:
+    def measure(_: str) -> common.Measured:
         nonlocal position
         began = time.perf_counter()
         run(position, updates)
@@ -169,19 +169,16 @@ def _ours(made: Recipe, data: Batches) -> Callable[[int, int], None]:
     return run
 
 
-def _peer(made: Recipe, data: Batches) -> Callable[[int, int], None]:
+def _theirs(made: Recipe, data: Batches) -> Callable[[int, int], None]:
     import contextlib
 
     import torch
 
-    from benchmarks.peers import TorchTransformer, smoothed_loss
-    from zoo.layers.positions import sinusoid
+    from benchmarks.peers import smoothed_loss
 
     torch.manual_seed(made.seed)
-    arguments = {"padding_id": PAD, **made.resolved().model.arguments}
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    positions = sinusoid(arguments["max_length"], arguments["width"])
-    model = TorchTransformer(arguments, positions).to(device).train()
+    model = peer(made).to(device).train()
     settings = made.optimizer
     optimizer = torch.optim.Adam(
         model.parameters(), lr=1e-4, betas=(settings.beta_1, settings.beta_2), eps=settings.epsilon
@@ -206,6 +203,19 @@ def _peer(made: Recipe, data: Batches) -> Callable[[int, int], None]:
         float(loss.detach())  # waits for a GPU
 
     return run
+
+
+def peer(made: Recipe) -> Any:
+    """Return the paper's model in plain PyTorch."""
+    arguments = {"padding_id": PAD, **made.resolved().model.arguments}
+    if made.paper == "vaswani2017":
+        from benchmarks.peers import TorchTransformer
+        from zoo.layers.positions import sinusoid
+
+        return TorchTransformer(arguments, sinusoid(arguments["max_length"], arguments["width"]))
+    from benchmarks.recurrent import PEERS
+
+    return PEERS[made.paper](arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The peer that training is measured against is the same model with the same loss."""
+"""The peers that ours are measured against are the same models, with the same loss and search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import bundle
+from benchmarks import common
+from zoo import bundle, catalog, decoding
 from zoo.layers.positions import sinusoid
 from zoo.models.vaswani2017 import Transformer
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
@@ -91,3 +92,123 @@ def test_its_loss_is_the_same(ours):
         found = LabelSmoothedCrossEntropy(smoothing)(LABELS, logits)
         expected = smoothed_loss(torch.tensor(logits), tensors(LABELS), smoothing, 0)
         assert float(keras.ops.convert_to_numpy(found)) == pytest.approx(float(expected), abs=1e-5)
+
+
+# The recurrent models ----------------------------------------------------------------------------
+
+SIZES = {
+    "sutskever2014": {"embedding": 6, "width": 8, "layers": 2},
+    "bahdanau2015": {"embedding": 6, "width": 8, "alignment": 7, "maxout": 5},
+}
+PAPERS = pytest.mark.parametrize("paper", SIZES)
+
+
+@pytest.fixture(scope="module")
+def recurrent():
+    """Of each recurrent paper our model, with random weights far from zero, and the peer's."""
+    from benchmarks.recurrent import PEERS
+
+    made = {}
+    for paper, sizes in SIZES.items():
+        model = catalog.builder(catalog.entry(paper))(
+            source_vocabulary=20, target_vocabulary=70, dropout=0.1, **sizes
+        )
+        model.build()
+        random = np.random.default_rng(4)
+        for variable in model.trainable_variables:
+            variable.assign(random.normal(size=variable.shape))
+        made[paper] = model, PEERS[paper](model.arguments).load(bundle.arrays(model)).eval()
+    return made
+
+
+@PAPERS
+def test_a_recurrent_peer_has_as_many_weights(recurrent, paper):
+    ours, theirs = recurrent[paper]
+    second = sum(each.numel() for name, each in theirs.named_parameters() if ".bias_hh" in name)
+    assert second == (4 * 4 * 8 if paper == "sutskever2014" else 0)  # left at zero
+    assert sum(each.numel() for each in theirs.parameters()) - second == ours.count_params()
+
+
+@PAPERS
+def test_a_recurrent_peer_computes_the_same(recurrent, paper):
+    ours, theirs = recurrent[paper]
+    with torch.no_grad():
+        expected = theirs(tensors(SOURCE), tensors(TARGET)).numpy()
+    found = keras.ops.convert_to_numpy(ours({"source": SOURCE, "target": TARGET}))
+    assert expected.std() > 0.5
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@PAPERS
+def test_a_recurrent_peer_writes_the_same(recurrent, paper):
+    from benchmarks.recurrent import greedy
+
+    ours, theirs = recurrent[paper]
+    source = np.random.default_rng(0).integers(4, 20, size=(24, 7), dtype="int32")
+    source[:, 6] = 3
+    source[::2, 3:] = [3, 0, 0, 0]
+    given = {"start_id": 2, "pad_id": 0}
+    open_ended = greedy(theirs, tensors(source), end_id=-1, longest=12, **given).numpy()
+    # The piece that about half of the sentences hold is taken for the end.
+    holds = {piece: (open_ended == piece).any(axis=1).mean() for piece in np.unique(open_ended)}
+    end = int(min(holds, key=lambda piece: abs(holds[piece] - 0.5)))
+    expected = greedy(theirs, tensors(source), end_id=end, longest=12, **given).numpy()
+    ended = (expected == end).any(axis=1)
+    assert 0.1 < ended.mean() < 0.9
+    found = decoding.decode(ours, {"source": source}, end_id=end, max_length=12, **given).ids[:, 0]
+    # Ours closes what is cut; a textbook's loop leaves it open.
+    np.testing.assert_array_equal(found[ended], expected[ended])
+    np.testing.assert_array_equal(found[:, :-1], expected[:, :-1])
+
+
+# The benchmarks themselves -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("paper", common.PAPERS)
+def test_every_paper_is_trained_on_the_same_batches_as_its_peer(paper):
+    from benchmarks import training
+
+    name = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "Keras on PyTorch"}
+    made = training.recipe(paper, smoke=True)
+    counted = []
+    for each in (name[keras.backend.backend()], training.PEER):
+        measured = training.prepare(each, made, updates=2)("updates")
+        assert measured["seconds"] > 0
+        counted.append(measured["tokens"])
+    assert counted[0] == counted[1] > 0
+
+
+@pytest.mark.parametrize("paper", common.PAPERS)
+def test_every_paper_writes_as_much_as_its_peer(paper):
+    from benchmarks import decoding as benchmark
+
+    if paper == "vaswani2017":
+        pytest.importorskip("transformers")
+    made = benchmark.arguments(paper, "starter", smoke=True)
+    name = next(each for each, of in benchmark.OURS.items() if of == keras.backend.backend())
+    pieces = [
+        benchmark.prepare(each, paper, made)("batch 32, greedy")["pieces"]
+        for each in (name, benchmark.PEERS[paper])
+    ]
+    assert pieces[0] == pieces[1] > 0
+
+
+def test_a_section_of_the_results_is_replaced_and_others_stay(tmp_path, monkeypatch):
+    from benchmarks import results
+
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    results.write("One", [{"a": 1, "b": 2}], "A note.")
+    results.write("Two", [{"a": 3}], "Another.")
+    results.write("One", [{"a": 4}], "A third.")
+    text = results.RESULTS.read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## One", "## Two"]
+    assert "| 4 |" in text
+    assert "| 3 |" in text
+    assert "A note." not in text
+    assert "revision" in text
+
+
+def test_what_other_processes_did_is_told():
+    turns = {"a": [{"others": 0.0}, {"others": 0.5}], "b": [{"others": 1.0}]}
+    assert "0.50 CPU cores busy meanwhile, at most 1.00" in common.quietness(turns)
+    assert "not known" in common.quietness({"a": [{"others": None}]})

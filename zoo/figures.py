@@ -34,7 +34,7 @@ def attention(
     out: str | os.PathLike[str] = "attention.png",
     target: str | None = None,
 ) -> Path:
-    """Draw which source pieces the last decoder layer looked at; return the picture's path.
+    """Draw which source pieces the decoder looked at; return the picture's path.
 
     Args:
         text: the source.
@@ -47,7 +47,7 @@ def attention(
     """
     path = _picture(out)
     alignment = pretrained.align(text, target)
-    title = f"{pretrained.recipe.name}\nattention of the last decoder layer, mean over heads"
+    title = f"{pretrained.recipe.name}\nattention of each target piece over the source"
     return _save(draw_attention(alignment, title), path)
 
 
@@ -183,7 +183,7 @@ def length_bins(
             measured = metrics.translation(
                 [outputs[i] for i in chosen], [examples[i][1] for i in chosen]
             )
-            shortest, longest, mean = int(held.min()), int(held.max()), float(held.mean())
+            shortest, longest, mean = int(held.min()), int(held.max()), round(float(held.mean()), 2)
             rows.append(
                 LengthBin(name, shortest, longest, mean, len(chosen), float(measured["bleu"]))
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zoo import catalog, docs, recipe
-from zoo.errors import BundleError
+from zoo.errors import BundleError, DataError, NotSupported
 
 ROOT = catalog.data_root()
 README = ROOT / "README.md"
@@ -175,11 +175,68 @@ def test_every_recipe_and_corpus_is_on_its_page():
             assert f"`{name}`" in text
 
 
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A checkout's README and a page with two tables, none of them made yet."""
+    (tmp_path / "README.md").write_text(f"a\n{docs.BEGIN}\nold\n{docs.END}\nb\n", "utf-8")
+    (tmp_path / "docs" / "results").mkdir(parents=True)
+    (tmp_path / "docs" / "results" / "found.csv").write_text("name,value\none,1\ntwo,2\n", "utf-8")
+    tables = f"<!-- table: results/found.csv -->\n{docs.TABLE_END}\nthen\n"
+    tables += f"<!-- table: task translate -->\nold\n{docs.TABLE_END}\nend\n"
+    (tmp_path / "docs" / "page.md").write_text(tables, "utf-8")
+    return tmp_path
+
+
+def test_tables_are_made_once(checkout):
+    readme, page = checkout / "README.md", checkout / "docs" / "page.md"
+    assert docs.write(checkout, check=True) == [readme, page]
+    assert "old" in readme.read_text("utf-8")
+    assert docs.write(checkout) == [readme, page]
+    assert docs.write(checkout) == []
+    assert readme.read_text("utf-8") == f"a\n{docs.BEGIN}\n{docs.table()}\n{docs.END}\nb\n"
+    text = page.read_text("utf-8")
+    assert "-->\n| name | value |\n| --- | --- |\n| one | 1 |\n| two | 2 |\n<!-- end" in text
+    assert "\nthen\n" in text
+    assert text.endswith("\nend\n")
+    assert "old" not in text
+
+
+def test_the_readmes_table_has_all_weights():
+    for name in catalog.names():
+        for tag in catalog.entry(name).weights:
+            assert f"| `{name}.{tag}`" in docs.table()
+
+
+def test_a_tasks_papers_are_compared_by_data_set():
+    header, *rows = docs.comparison("translate")
+    assert header[0] == ""
+    measured = {
+        name: [catalog.metrics(catalog.entry(name), tag) for tag in catalog.entry(name).weights]
+        for name in catalog.names()
+        if catalog.entry(name).task == "translate"
+    }
+    assert [row[0].strip("`") for row in rows] == [n for n, held in measured.items() if any(held)]
+    for name, *cells in rows:
+        for held in filter(None, measured[name.strip("`")]):
+            cell = cells[header[1:].index(f"{held['data']} {held['split']}")]
+            assert cell.startswith(catalog.measured(held))
+            assert cell.endswith(f", {held['training_seconds'] / 60:.0f} min")
+
+
+def test_a_table_that_is_not_there_says_what_to_do(checkout):
+    (checkout / "docs" / "results" / "found.csv").unlink()
+    with pytest.raises(DataError, match="names a table that is not there"):
+        docs.write(checkout)
+    with pytest.raises(NotSupported, match="there is no"):
+        docs.write(checkout / "docs")
+
+
 @each_page
 def test_no_measured_number_is_typed(page):
     text = page.read_text("utf-8")
     begin, end = text.find(docs.BEGIN), text.find(docs.END)
     text = text[:begin] + text[end:] if begin >= 0 else text
+    text = docs.TABLE.sub("", text)
     typed = re.findall(
         r"BLEU (?:of )?\d|\d[\d.,]* (?:tokens|sentences|pieces)/s|\d[\d.]*x faster", text
     )

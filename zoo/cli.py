@@ -262,7 +262,7 @@ def figure_attention(
     text: Annotated[str, typer.Argument(help="The source text.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The picture.")] = Path("attention.png"),
 ) -> None:
-    """Draw which source pieces the last decoder layer looked at."""
+    """Draw which source pieces the decoder looked at."""
     model = _load(name)
 
     from zoo import figures
@@ -325,13 +325,13 @@ def figure_length(
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say whether it is stale.")] = False,
 ) -> None:
-    """Make the README's results table again from every bundle's metrics.json."""
+    """Make the tables of the README and of docs/ again, from what was measured."""
     from zoo import docs as tables
 
-    stale = tables.write(check=check)
+    stale = ", ".join(page.name for page in tables.write(check=check))
     if stale and check:
-        raise OptionError("the README's results table is stale", "run `zoo docs`")
-    print("README.md written" if stale else "README.md is up to date")
+        raise OptionError(f"tables are stale in {stale}", "run `zoo docs`")
+    print(f"written: {stale}" if stale else "every table is up to date")
 
 
 def _load(name: str, dtype: str | None = None) -> Pretrained:

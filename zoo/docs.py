@@ -1,14 +1,22 @@
-"""The README's results table, made from the registry and every bundle's metrics.json. No Keras."""
+"""The tables of the README and of docs/, made from what was measured. Imports no Keras."""
 
 from __future__ import annotations
 
+import csv
+import re
 from pathlib import Path
+from typing import Any
 
 from zoo import catalog
-from zoo.errors import NotSupported
+from zoo.errors import DataError, NotSupported
 
 BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"
 END = "<!-- end of results -->"
+TABLE_END = "<!-- end of table -->"
+TABLE = re.compile(
+    rf"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)) -->).*?{TABLE_END}",
+    re.DOTALL,
+)
 
 
 def table() -> str:
@@ -27,35 +35,94 @@ def table() -> str:
                 f"{entry.task} {' → '.join(weights.languages)}",
                 f"{catalog.parameters(entry, tag):,}",
                 " ".join(str(held[key]) for key in ("data", "split") if key in held),
-                catalog.measured(held) or "not measured",
+                _measured(held),
                 _reported(entry),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def write(path: Path | None = None, check: bool = False) -> bool:
-    """Put the table between the markers of the README; return whether that changes it.
+def write(folder: Path | None = None, check: bool = False) -> list[Path]:
+    """Make the tables of README.md and docs/ again; return the pages that change by it.
+
+    A page of docs/ holds a table where it says `<!-- table: results/NAME.csv -->`, the rows of that
+    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task.
 
     Args:
-        path: the file; the checkout's README.md when None.
+        folder: the checkout.
         check: only compare, write nothing.
 
     Raises:
         NotSupported: there is no README (in an installed package) or no markers in it.
+        DataError: a page names a table that is not there.
     """
-    path = path or catalog.data_root() / "README.md"
-    if not path.is_file():
-        raise NotSupported(f"there is no {path}", "run `zoo docs` in a checkout")
+    folder = folder or catalog.data_root()
+    readme = folder / "README.md"
+    if not readme.is_file():
+        raise NotSupported(f"there is no {readme}", "run `zoo docs` in a checkout")
+    made = {readme: _readme(readme)}
+    made |= {page: _with_tables(page) for page in sorted((folder / "docs").glob("*.md"))}
+    changed = [page for page, text in made.items() if text != page.read_text(encoding="utf-8")]
+    if not check:
+        for page in changed:
+            page.write_text(made[page], encoding="utf-8")
+    return changed
+
+
+def _readme(path: Path) -> str:
+    """Return the README with the table of all weights between its markers."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise NotSupported(f"{path} has no place for the table", f"put in: {BEGIN} {END}")
-    made = f"{before}{BEGIN}\n{table()}\n{END}{after}"
-    if made != text and not check:
-        path.write_text(made, encoding="utf-8")
-    return made != text
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def comparison(task: str) -> list[list[str]]:
+    """Return rows of cells: what the papers of one task reach, a column for each data set.
+
+    The header comes first; a cell holds the measurement and how long the training took.
+    """
+    cells: dict[tuple[str, str], str] = {}
+    for name in catalog.names():
+        entry = catalog.entry(name)
+        for tag in entry.weights if entry.task == task else []:
+            held = catalog.metrics(entry, tag)
+            if shown := catalog.measured(held):
+                minutes = held.get("training_seconds", 0) / 60
+                cells[name, f"{held['data']} {held['split']}"] = f"{shown}, {minutes:.0f} min"
+    names, columns = (list(dict.fromkeys(each)) for each in zip(*cells, strict=True))
+    rows = [[f"`{name}`", *(cells.get((name, each), "") for each in columns)] for name in names]
+    return [["", *columns], *rows]
+
+
+def _with_tables(page: Path) -> str:
+    """Return a page with the tables that it asks for."""
+
+    def filled(found: re.Match) -> str:
+        if found["task"]:
+            return _filled(found["begin"], comparison(found["task"]))
+        source = page.parent / found["file"]
+        if not source.is_file():
+            raise DataError(f"{page} names a table that is not there", f"write {source} first")
+        rows = csv.reader(source.read_text(encoding="utf-8").splitlines())
+        return _filled(found["begin"], list(rows))
+
+    return TABLE.sub(filled, page.read_text(encoding="utf-8"))
+
+
+def _filled(begin: str, rows: list[list[str]]) -> str:
+    header, *others = rows
+    lines = [header, ["---"] * len(header), *others]
+    shown = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{begin}\n{shown}\n{TABLE_END}"
+
+
+def _measured(held: dict[str, Any]) -> str:
+    """Return the metric and, of a translation, chrF beside BLEU."""
+    shown = catalog.measured(held) or "not measured"
+    return f"{shown}, chrF {held['chrf']:.1f}" if "chrf" in held else shown
 
 
 def _reported(entry: catalog.Entry) -> str:

@@ -27,8 +27,8 @@ class Alignment:
     """Where the model looked for each piece that it wrote.
 
     Attributes:
-        matrix: float32 [target, source], the attention of the last decoder layer, mean over heads;
-            each row sums to 1.
+        matrix: float32 [target, source], the decoder's attention; of its last layer and the mean
+            over heads, where it has several. Each row sums to 1.
         source: the pieces that were read, the end token last.
         target: the pieces that were written, the end token last.
     """

@@ -227,13 +227,7 @@ class Decoder(_Layer):
         return step
 
     def readout(self, before, after, embedded, context):
-        """Return t_i [..., maxout].
-
-        Args:
-            before, after: s_i-1 and s_i, [..., width].
-            embedded: E y_i-1 [..., embedding].
-            context: c_i [..., 2 width].
-        """
+        """Return t_i [..., maxout] of s_i-1, s_i, E y_i-1 and c_i, each [..., its width]."""
         t = self.sum(before, embedded, context)
         pairs = ops.reshape(t, (*ops.shape(t)[:-1], self.maxout, 2))
         return ops.max(pairs, axis=-1)

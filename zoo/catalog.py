@@ -106,7 +106,7 @@ class Entry(Table):
 
 
 def data_root() -> Path:
-    """Return the folder that holds registry/ and recipes/: inside the wheel, or the checkout."""
+    """Return what holds registry/, recipes/ and experiments/: inside the wheel, or the checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "_data"
     return installed if installed.is_dir() else package.parent

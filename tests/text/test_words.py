@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from zoo.errors import BundleError, DataError
+from zoo import bundle
+from zoo import recipe as recipes
+from zoo.errors import BundleError, DataError, ZooWarning
 from zoo.text import SentencePieceTokenizer, WordTokenizer, load_tokenizers, save_tokenizers
 from zoo.text.words import SPECIAL
 
@@ -137,3 +140,56 @@ def test_what_a_folder_holds_is_loaded_by_its_kind(tmp_path, tiny_tokenizer):
     assert "source.words.json" in caught.value.hint
     tiny_tokenizer.save(tmp_path / "target.model")
     assert isinstance(load_tokenizers(tmp_path)[1], SentencePieceTokenizer)
+
+
+# A model of words
+
+
+@pytest.fixture(scope="module")
+def wordy(tmp_path_factory, corpora_folder):
+    """A bundle of random weights that reads and writes words, loaded."""
+    import keras
+
+    from zoo import catalog
+    from zoo.data.prepare import prepare
+    from zoo.pretrained import load
+
+    made, folder = (
+        recipes.load("sutskever2014-wmt14-en-fr").smoke(),
+        tmp_path_factory.mktemp("words"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_DATA", str(corpora_folder))
+        data = prepare(made, folder / "data")
+    keras.utils.set_random_seed(1)
+    model = catalog.builder(catalog.entry(made.paper))(**made.resolved().model.arguments)
+    model.build()
+    tokenizers = data.source_tokenizer, data.target_tokenizer
+    bundle.write(folder / "bundle", model=model, recipe=made, tokenizers=tokenizers)
+    return load(folder / "bundle")
+
+
+def test_every_verb_takes_words(wordy, tmp_path, pairs):
+    assert isinstance(wordy.tokenizer, WordTokenizer)
+    assert isinstance(wordy.predict("The cat eats."), str)
+    assert np.isfinite(wordy.score("The cat eats.", "Le chat mange."))
+    measured = wordy.evaluate(pairs[:6], progress=False)
+    assert measured["sentences"] == 6
+    changes = {"train.updates": 2, "train.updates_per_epoch": 2}
+    tuned = wordy.finetune(pairs, changes=changes, out=tmp_path / "tuned")
+    assert tuned.tokenizer is wordy.tokenizer
+    bundle.verify(tmp_path / "tuned")
+    names = {path.name for path in (tmp_path / "tuned").iterdir()}
+    assert {"source.words.json", "target.words.json"} <= names
+    card = (tmp_path / "tuned" / "README.md").read_text("utf-8")
+    assert "Words cut by the rules of Moses" in card
+    (inputs, labels), *_ = wordy.preprocess(pairs)
+    first = inputs["source"][0]
+    assert first[first > 0][-1] == wordy.tokenizer.end_id
+    assert set(wordy.target_tokenizer.pieces(labels[0])) <= set(wordy.target_tokenizer.words)
+
+
+def test_a_text_of_unknown_words_is_warned_of(wordy):
+    with pytest.warns(ZooWarning, match="has only words that the model does not know: '日本'"):
+        ids = wordy._task.encode_sources(["日本"])
+    assert ids == [[wordy.tokenizer.unk_id] * 2 + [wordy.tokenizer.end_id]]

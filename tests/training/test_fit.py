@@ -15,7 +15,7 @@ import pytest
 from tiny_run import TOKENIZER, Run, copies, fitted, made
 
 from zoo.errors import CheckpointError, TrainingError
-from zoo.training import checkpoints, fit, schedules
+from zoo.training import checkpoints, fit, loop, schedules
 from zoo.training.callbacks import Keeper
 
 
@@ -93,6 +93,22 @@ def test_an_epoch_reads_its_own_steps_and_begins_with_two_shapes():
         for i, step in enumerate(window.steps):
             np.testing.assert_array_equal(window[i][1], data.batch(step)[1])
     assert swapped
+
+
+def test_loss_and_batches_are_the_recipes():
+    """Twelve sentences in one batch: the two losses differ by the tokens of a sentence."""
+    data, losses = copies(12, 1), {}
+    for per in ("token", "sentence"):
+        size = {"train__batch_tokens": None, "train__batch_sentences": 12, "train__buckets": [16]}
+        recipe = made(train__loss=per, **size)
+        keras.utils.set_random_seed(1)
+        model = loop.build(recipe)
+        fit.compile_for(model, recipe, TOKENIZER.pad_id)
+        held = fit.batches(data, recipe, TOKENIZER, training=False)
+        assert held.per_pass == 1
+        losses[per] = model.evaluate(fit.Window(held, 0, 1), verbose=0)
+    tokens = data.target.lengths.mean()
+    assert losses["sentence"] == pytest.approx(losses["token"] * tokens, rel=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

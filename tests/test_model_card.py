@@ -55,6 +55,20 @@ def test_research_use_is_not_a_licence_of_the_hub():
     assert "research use" in model_card.license_text(made)
 
 
+def test_words_and_batches_of_sentences_are_described():
+    card = model_card.text(recipe.load("sutskever2014-wmt14-en-fr"), {"loss": 35.5}, 1)
+    for part in (
+        "pairs of at most 100 words",
+        "703,125 updates of 128 sentence pairs, sgd, schedule halving, loss per sentence",
+        "the most frequent of each side, 160,000 in en and 80,000 in fr.",
+        "- validation loss (nats per sentence): 35.5",
+    ):
+        assert part in card, part
+    card = model_card.text(recipe.load("sutskever2014-tatoeba-en-fr"), {"loss": 3.5}, 1)
+    assert "4,000 pieces for the source and 4,000 for the target, normalisation nmt_nfkc" in card
+    assert "- validation loss (nats per piece): 3.5" in card
+
+
 def test_a_users_own_weights_name_no_licence(tiny_recipe):
     card = model_card.text(tiny_recipe, {}, 1)
     assert front_matter(card)["license"] == "other"

@@ -11,6 +11,7 @@ from zoo import recipe as recipes
 from zoo.data import corpora, prepare
 from zoo.data.prepare import Prepared, encode_pairs
 from zoo.errors import DataError
+from zoo.text import WordTokenizer
 
 SMOKE = {"tokenizer.vocabulary": 80}
 
@@ -150,3 +151,29 @@ def test_the_facts_are_plain_json(smoke, tmp_path):
     prepare.prepare(smoke, tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "prepared.json").read_text("utf-8"))
     assert set(facts) == {"seen", "test"}
+
+
+WORDS = {
+    "tokenizer.kind": "words", "tokenizer.shared": False, "tokenizer.algorithm": None,
+    "tokenizer.normalization": None, "tokenizer.vocabulary": 40, "tokenizer.source_vocabulary": 50,
+    "data.reverse_source": True,
+}  # fmt: skip
+
+
+def test_words_of_each_language(smoke, tmp_path, pairs):
+    read = prepare.prepare(smoke.changed(WORDS), tmp_path / "out")
+    assert {"source.words.json", "target.words.json"} <= {
+        path.name for path in read.folder.iterdir()
+    }
+    source, target = read.source_tokenizer, read.target_tokenizer
+    assert isinstance(source, WordTokenizer)
+    assert isinstance(target, WordTokenizer)
+    assert (source.size, target.size) == (50, 40)
+    assert (source.language, target.language) == ("en", "fr")
+    for i, pair in enumerate(pairs):
+        assert read.train.source[i].tolist() == [*source.encode(pair[0])[::-1], source.end_id]
+        assert read.train.target[i].tolist() == [*target.encode(pair[1]), target.end_id]
+    with pytest.raises(DataError, match="no vocabulary of 900 words can be made: the 'en' text"):
+        prepare.prepare(
+            smoke.changed(WORDS | {"tokenizer.source_vocabulary": 900}), tmp_path / "other"
+        )

@@ -57,7 +57,7 @@ class WordTokenizer:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            language, *words = content["language"], *content["words"]
+            language, words = content["language"], list(content["words"])
             if not all(isinstance(each, str) for each in (language, *words)):
                 raise TypeError("not text")
         except (ValueError, KeyError, TypeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
+import os
 from collections.abc import Iterable
 from typing import SupportsIndex
 
@@ -76,6 +77,12 @@ def check_count(name: str, value: object) -> None:
         raise OptionError(f"{name} is {value!r}", f"{name} is a whole number")
     if operator.index(value) < 1:
         raise OptionError(f"{name} is {value}", f"{name} is at least 1")
+
+
+def check_path(name: str, value: object) -> None:
+    """Raise OptionError unless an option is a path."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise OptionError(f"{name} is {value!r}", f"{name} is the path of a folder")
 
 
 def did_you_mean(name: object, choices: Iterable[str]) -> str:

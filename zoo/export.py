@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from zoo import decoding
-from zoo.errors import BundleError, NotSupported, OptionError
+from zoo.errors import BundleError, NotSupported, OptionError, check_path
 from zoo.text import SentencePieceTokenizer
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
         OptionError: the folder holds something else.
         BundleError: the disk refuses.
     """
+    check_path("folder", folder)
     tokenizers = _in_sentencepiece(pretrained)
     _check_backend()
     folder = Path(folder).expanduser().resolve()

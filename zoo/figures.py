@@ -297,7 +297,7 @@ def draw_curve(history: Sequence[Mapping[str, Any]], title: str) -> Figure:
     for name in losses:
         axes.plot(*_points(history, name, across), marker="o", markersize=3, label=name)
     axes.set_xlabel("updates" if across == "step" else across or "row")
-    axes.set_ylabel("loss, nats per target piece")
+    axes.set_ylabel("loss, nats")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     _plain(axes.set_title(title, fontsize=10))

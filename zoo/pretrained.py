@@ -12,9 +12,17 @@ import numpy as np
 from zoo import bundle, catalog, golden, model_card, tasks
 from zoo.data import corpora, prepare
 from zoo.data.readers import COLUMNS, Pair, read_pairs
-from zoo.errors import DataError, InputError, UnknownName, check_count, counted
+from zoo.errors import (
+    DataError,
+    InputError,
+    OptionError,
+    UnknownName,
+    check_count,
+    check_path,
+    counted,
+)
 from zoo.recipe import Recipe
-from zoo.text import SentencePieceTokenizer, load_tokenizers
+from zoo.text import Tokenizer, load_tokenizers
 
 if TYPE_CHECKING:
     import keras
@@ -71,7 +79,7 @@ class Pretrained:
         self,
         model: keras.Model,
         recipe: Recipe,
-        tokenizers: tuple[SentencePieceTokenizer, SentencePieceTokenizer],
+        tokenizers: tuple[Tokenizer, Tokenizer],
         *,
         metrics: Mapping[str, Any] | None = None,
         golden: Mapping[str, Any] | None = None,
@@ -93,7 +101,7 @@ class Pretrained:
         return f"Pretrained({self.recipe.name}: {data.source} to {data.target}, {size:,} weights)"
 
     @property
-    def tokenizer(self) -> SentencePieceTokenizer:
+    def tokenizer(self) -> Tokenizer:
         """The source's tokenizer."""
         return self.source_tokenizer
 
@@ -300,6 +308,7 @@ class Pretrained:
         from zoo.training import finetune as tuning
 
         if out is not None:
+            check_path("out", out)
             bundle.check_writable(out)
         made, train, valid = self._training_data(data, targets, validation, task, changes)
         model, metrics, history = tuning.run(
@@ -349,6 +358,10 @@ class Pretrained:
         """Return the recipe of a fine-tuning run, its training and its validation arrays."""
         from zoo.training import finetune as tuning
 
+        if changes is not None and not isinstance(changes, Mapping):
+            raise OptionError(
+                f"changes is {changes!r}", 'give keys and values, as in {"schedule.peak": 1e-5}'
+            )
         name = Path(data).name if isinstance(data, (str, os.PathLike)) else "examples"
         made = tuning.recipe(self.recipe, name, task, changes)
         pairs = self._read(data, targets)
@@ -373,6 +386,7 @@ class Pretrained:
             BundleError: the folder holds something else, or the disk refuses; a bundle that was
                 there is untouched.
         """
+        check_path("folder", folder)
         written = bundle.write(
             folder,
             model=self.model,

@@ -200,6 +200,12 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
 def _lists(sources: Any, targets: Any) -> Rows:
     if isinstance(sources, str) or isinstance(targets, str):
         raise DataError("one text instead of a list of texts", "give two lists of equal length")
+    for each in (sources, targets):
+        if not isinstance(each, Iterable):
+            raise DataError(
+                f"examples cannot be read from {type(each).__name__}",
+                "give two lists of equal length",
+            )
     sources, targets = list(sources), list(targets)
     if len(sources) != len(targets):
         raise DataError(
@@ -224,6 +230,12 @@ def _table(data: Any) -> tuple[list[str] | None, Rows, str]:
             )
         return *_records((f"row {i}", row) for i, row in enumerate(data, 1)), "the data set"
     if isinstance(data, Mapping):
+        for name, column in data.items():
+            if isinstance(column, str) or not hasattr(column, "__len__"):
+                raise DataError(
+                    f"the column {name} is {type(column).__name__}, not a list",
+                    "give a list of texts for each column",
+                )
         lengths = {name: len(column) for name, column in data.items()}
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"{name} {length}" for name, length in lengths.items())

@@ -75,7 +75,7 @@ def test_two_tokenizers_are_two_files(tmp_path, tiny_bundle, tiny_recipe, tiny_t
 
 
 def test_a_tokenizer_that_is_too_large_is_refused(tmp_path, tiny_recipe, tiny_tokenizer):
-    with pytest.raises(BundleError, match="the source's tokenizer has 96 pieces, the model only 95"):
+    with pytest.raises(BundleError, match="the source's tokenizer has 96 pieces"):
         bundle.write(
             tmp_path / "b",
             model={},

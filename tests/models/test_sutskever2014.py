@@ -104,6 +104,19 @@ def test_padding_is_not_read(model):
     np.testing.assert_allclose(logits(model)[1], expected, atol=1e-5)
 
 
+def test_no_row_is_empty(model, monkeypatch):
+    """cuDNN refuses a mask without a word, and the last batch of a bucket has such rows."""
+    masks = []
+    layer = model.encoder_layers[0]
+    call = layer.call
+    monkeypatch.setattr(
+        layer, "call", lambda x, mask=None, **rest: masks.append(mask) or call(x, mask=mask, **rest)
+    )
+    model.encode(np.array([[5, 6, 3], [0, 0, 0]], dtype="int32"))
+    expected = [[True, True, True], [True, False, False]]
+    np.testing.assert_array_equal(ops.convert_to_numpy(masks[0]), expected)
+
+
 def test_steps_in_numpy(model):
     """Step by step, from the encoder's final state, layer by layer."""
     memory, state = model.start({"source": ops.convert_to_tensor(SOURCE)}, 4)

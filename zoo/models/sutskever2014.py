@@ -128,7 +128,9 @@ class SequenceToSequence(keras.Model):
 
         Padding is not read: the state passes by it.
         """
-        mask = ops.not_equal(source, self.padding_id)
+        # A row of padding alone, which fills up a batch, reads one: cuDNN takes no empty rows.
+        first = ops.arange(ops.shape(source)[1]) == 0
+        mask = ops.logical_or(ops.not_equal(source, self.padding_id), first)
         x = self.dropout(self.source_embedding(source), training=training)
         states = []
         for layer in self.encoder_layers:

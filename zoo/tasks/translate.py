@@ -167,7 +167,7 @@ class Translate:
             rows = max(1, SCORED_POSITIONS // length)
             for first in range(0, len(chosen), rows):
                 part = chosen[first : first + rows]
-                count = 1 if len(part) == 1 else rows
+                count = min(bucket(len(part), ROWS), rows)
                 arrays = self._pair_arrays([pairs[i] for i in part], length, count)
                 found = compiling.run(_log_probability, self.model, self._padding, arrays)
                 scores[part] = ops.convert_to_numpy(found)[: len(part)]

@@ -1,10 +1,11 @@
-"""What several tests share: a few lines of text, a tiny tokenizer, a tiny bundle.
+"""What several tests share: a few lines of text, and tiny bundles of every paper (tiny.py).
 
-Nothing here is trained: the tiny model's weights are random, drawn once from a fixed seed.
+Nothing here is trained: the tiny models' weights are random, drawn once from a fixed seed.
 """
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ PAIRS = [
     ("I am going to work today.", "Je vais travailler aujourd'hui."),
     ("Thank you very much.", "Merci beaucoup."),
 ]
-VOCABULARY = 96
+ONE = "vaswani2017-tatoeba-en-fr"
 
 
 @pytest.fixture(scope="session")
@@ -61,56 +62,67 @@ def corpora_folder(tmp_path_factory, pairs) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_tokenizer():
-    """A SentencePiece tokenizer of 96 pieces that knows every letter of `pairs`."""
-    from zoo.text import SentencePieceTokenizer
+def bundles(tmp_path_factory):
+    """A function: the folder of the tiny bundle of a recipe, written once for all tests."""
+    import tiny
 
-    return SentencePieceTokenizer.train(
-        [text for pair in PAIRS for text in pair], vocabulary=VOCABULARY
-    )
+    root = tmp_path_factory.mktemp("bundles")
 
+    @functools.cache
+    def written(recipe: str) -> Path:
+        return tiny.write_bundle(recipe, root / recipe, PAIRS)
 
-@pytest.fixture(scope="session")
-def tiny_recipe() -> recipes.Recipe:
-    """A recipe of one layer, width 16, whose vocabulary is `tiny_tokenizer`'s."""
-    return (
-        recipes.load("vaswani2017-tatoeba-en-fr")
-        .smoke()
-        .changed(
-            {
-                "name": "tiny",
-                "tokenizer.vocabulary": VOCABULARY,
-                "evaluate.beam_size": 2,
-                "evaluate.max_extra": 4,
-            }
-        )
-        .resolved()
-    )
+    return written
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory, tiny_recipe, tiny_tokenizer) -> Path:
-    """A bundle of random weights. Shared by all tests: copy it before changing it."""
-    import keras
-
-    from zoo import bundle, catalog
-
-    keras.utils.set_random_seed(1)
-    model = catalog.builder(catalog.entry(tiny_recipe.paper))(**tiny_recipe.model.arguments)
-    model.build()
-    return bundle.write(
-        tmp_path_factory.mktemp("bundles") / "tiny",
-        model=model,
-        recipe=tiny_recipe,
-        tokenizers=(tiny_tokenizer, tiny_tokenizer),
-        metrics={"metric": "bleu", "value": 1.5, "sentences": 20},
-        history=[{"epoch": 1, "loss": 4.5}, {"epoch": 2, "loss": 4.25, "validation_loss": 4.0}],
-    )
-
-
-@pytest.fixture(scope="session")
-def tiny_pretrained(tiny_bundle):
-    """The tiny bundle, loaded. Shared by all tests: do not change its weights."""
+def loaded(bundles):
+    """A function: the tiny bundle of a recipe, loaded once for all tests."""
     from zoo.pretrained import load
 
-    return load(str(tiny_bundle))
+    return functools.cache(lambda recipe: load(bundles(recipe)))
+
+
+def pytest_generate_tests(metafunc) -> None:
+    """Run a test that asks for `recipe_name` over the whole catalog: see tiny.recipe_names."""
+    if "recipe_name" in metafunc.fixturenames:
+        import tiny
+
+        found = tiny.recipe_names()
+        metafunc.parametrize("recipe_name", found.values(), ids=found, scope="session")
+
+
+@pytest.fixture(scope="session")
+def every_bundle(recipe_name, bundles) -> Path:
+    """The tiny bundle of every paper. Shared by all tests: copy it before changing it."""
+    return bundles(recipe_name)
+
+
+@pytest.fixture(scope="session")
+def every_pretrained(recipe_name, loaded):
+    """Every paper's tiny bundle, loaded. Shared by all tests: do not change its weights."""
+    return loaded(recipe_name)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(bundles) -> Path:
+    """The Transformer's, where one paper is enough. Copy it before changing it."""
+    return bundles(ONE)
+
+
+@pytest.fixture(scope="session")
+def tiny_pretrained(loaded):
+    """The tiny bundle, loaded. Shared by all tests: do not change its weights."""
+    return loaded(ONE)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tiny_bundle) -> recipes.Recipe:
+    """The recipe of the tiny bundle: one layer, width 16."""
+    return recipes.load(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_pretrained):
+    """The tiny bundle's tokenizer: SentencePiece, 96 pieces, knows every letter of `pairs`."""
+    return tiny_pretrained.tokenizer

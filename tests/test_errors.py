@@ -33,3 +33,21 @@ def test_did_you_mean():
     )
     assert errors.did_you_mean("xyz", ["big", "base"]) == "valid choices: base, big"
     assert errors.did_you_mean("xyz", []) == "there is none"
+
+
+def test_numbers_have_their_noun():
+    assert errors.counted(1, "column") == "1 column"
+    assert errors.counted(0, "column") == "0 columns"
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "at least 1"), (2.0, "whole"), (True, "whole")])
+def test_counts_are_whole_numbers_from_one(value, text):
+    errors.check_count("beam_size", 3)
+    with pytest.raises(errors.OptionError, match=f"beam_size is {value}\n.*{text}"):
+        errors.check_count("beam_size", value)
+
+
+def test_paths_are_paths():
+    errors.check_path("out", "x")
+    with pytest.raises(errors.OptionError, match=r"out is None\n.*path of a folder"):
+        errors.check_path("out", None)

@@ -124,20 +124,19 @@ def test_what_predict_refuses_is_empty_and_what_is_long_is_cut(saved, tiny_pretr
 
 
 @needs_tensorflow
-def test_reversed_sources_and_two_tokenizers(tmp_path, tiny_pretrained, pairs):
+def test_every_paper_is_exported(tmp_path, every_pretrained, pairs):
+    """One tokenizer or two, the source as it stands or turned round."""
     pytest.importorskip("tensorflow_text")
     import tensorflow
 
-    from zoo.pretrained import Pretrained
-    from zoo.text import SentencePieceTokenizer
-
-    french = SentencePieceTokenizer.train([pair[1] for pair in pairs], vocabulary=80)
-    recipe = tiny_pretrained.recipe.changed({"data.reverse_source": True})
-    reverse = Pretrained(tiny_pretrained.model, recipe, (tiny_pretrained.tokenizer, french))
+    if every_pretrained.source_tokenizer.unknown == "words":
+        with pytest.raises(NotSupported, match="no SavedModel can hold"):
+            export.export(every_pretrained, tmp_path / "saved")
+        return
     texts = [pair[0] for pair in pairs]
-    wanted = reverse.predict(texts, beam_size=1)
-    assert wanted != tiny_pretrained.predict(texts, beam_size=1)
-    loaded = tensorflow.saved_model.load(str(export.export(reverse, tmp_path / "saved")))
+    wanted = every_pretrained.predict(texts, beam_size=1)
+    assert len(set(wanted)) > 3
+    loaded = tensorflow.saved_model.load(str(export.export(every_pretrained, tmp_path / "saved")))
     found = loaded.translate(tensorflow.constant(texts)).numpy()
     assert [each.decode() for each in found] == wanted
 
@@ -159,6 +158,8 @@ def test_other_folders_are_refused_untouched(tmp_path, tiny_pretrained):
     for folder, text in ((tmp_path, "holds no export"), (tmp_path / "mine.txt", "is a file")):
         with pytest.raises(OptionError, match=text):
             export.export(tiny_pretrained, folder)
+    with pytest.raises(OptionError, match="folder is None"):
+        export.export(tiny_pretrained, None)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -174,6 +175,20 @@ def test_a_full_disk_leaves_the_earlier_export(monkeypatch, saved, tiny_pretrain
         export.export(tiny_pretrained, saved)
     assert (saved / "saved_model.pb").is_file()
     assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]
+
+
+def test_words_are_told(tmp_path, tiny_pretrained):
+    from zoo.pretrained import Pretrained
+    from zoo.text import WordTokenizer
+
+    words = WordTokenizer(["<pad>", "<unk>", "<s>", "</s>", "I"], "en")
+    mixed = Pretrained(
+        tiny_pretrained.model, tiny_pretrained.recipe, (words, tiny_pretrained.tokenizer)
+    )
+    with pytest.raises(NotSupported, match="tiny reads words cut by the rules of Moses") as caught:
+        export.export(mixed, tmp_path / "saved")
+    assert "zoo predict" in caught.value.hint
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_backends_are_told(tmp_path, monkeypatch, tiny_pretrained):

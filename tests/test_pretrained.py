@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 
 import keras
@@ -15,7 +14,6 @@ from zoo import bundle, golden
 from zoo.errors import (
     BundleError,
     DataError,
-    InputError,
     OptionError,
     RecipeError,
     TrainingError,
@@ -120,38 +118,6 @@ def test_options_reach_the_task(recorded):
     }  # fmt: skip
     assert recorded.predict(["a", "b"], **options) == ["A", "B"]
     assert recorded._task.asked == options
-
-
-@pytest.mark.parametrize("texts", [None, 3, b"bytes", {"a": "b"}, ["a", None], [["a"]]])
-def test_what_is_no_text_is_refused(recorded, texts):
-    with pytest.raises(InputError):
-        recorded.predict(texts)
-
-
-def test_score_is_the_log_probability(tiny_pretrained):
-    source, target = "I am cold.", "J'ai froid."
-    tokenizer = tiny_pretrained.tokenizer
-    ids = [*tokenizer.encode(target), tokenizer.end_id]
-    inputs = {
-        "source": np.array([[*tokenizer.encode(source), tokenizer.end_id]]),
-        "target": np.array([[tokenizer.start_id, *ids[:-1]]]),
-    }
-    logits = keras.ops.convert_to_numpy(tiny_pretrained.model(inputs))[0].astype(np.float64)
-    expected = sum(row[i] - math.log(np.exp(row).sum()) for row, i in zip(logits, ids, strict=True))
-    found = tiny_pretrained.score(source, target)
-    assert isinstance(found, float)
-    assert found == pytest.approx(expected, abs=1e-4)
-    both = tiny_pretrained.score([source, "Go."], [target, "Va !"])
-    assert both.shape == (2,)
-    assert both[0] == pytest.approx(found, abs=1e-4)
-    with pytest.raises(InputError, match=r"2 sources, but 1 target\n"):
-        tiny_pretrained.score(["a", "b"], ["c"])
-
-
-def test_align_gives_a_matrix_with_its_pieces(tiny_pretrained):
-    found = tiny_pretrained.align("I am cold.", "J'ai froid.")
-    assert found.matrix.shape[0] > 1
-    np.testing.assert_allclose(found.matrix.sum(axis=1), 1, atol=1e-4)
 
 
 # Measuring
@@ -261,21 +227,17 @@ def test_a_share_is_held_out_by_source():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("changes", "error", "message"),
     [
-        ({"task": "classify"}, OptionError, "cannot be fine-tuned for 'classify'"),
-        ({"validation": 1.5}, OptionError, "is no share"),
-        ({"validation": 0}, OptionError, "is no share"),
-        ({"data": [("a", "b")]}, DataError, "one source alone"),
-        ({"data": []}, DataError, "no rows"),
-        ({"changes": {"schedule.peek": 1.0}}, RecipeError, "did you mean 'schedule.peak'"),
-        ({"changes": {"model.arguments.width": 32}}, BundleError, "do not fit the new Transformer"),
-        ({"changes": {"schedule.name": "flat"}}, RecipeError, "no schedule 'flat'"),
+        ({"model.arguments.width": 32}, BundleError, "do not fit the new Transformer"),
+        ({"schedule.name": "flat"}, RecipeError, "no schedule 'flat'"),
     ],
 )
-def test_finetuning_refuses_what_makes_no_sense(tiny_pretrained, pairs, arguments, error, message):
+def test_finetuning_refuses_changes_that_make_no_sense(
+    tiny_pretrained, pairs, changes, error, message
+):
     with pytest.raises(error, match=message):
-        tiny_pretrained.finetune(**({"data": pairs} | arguments))
+        tiny_pretrained.finetune(pairs, changes=changes)
 
 
 def test_a_failed_run_leaves_only_good_weights(tiny_pretrained, pairs, tmp_path):

@@ -173,7 +173,10 @@ def test_files_that_cannot_be_read(tmp_path):
         ([("a", float("nan"))], None, "row 1: the target is missing"),
         ([("a", "b"), ("", "b")], None, "row 2: the source is empty"),
         ({"a": ["x"], "b": ["y", "z"]}, None, "columns of different length: a 1, b 2"),
+        ({"source": "a", "target": "b"}, None, "the column source is str, not a list"),
+        ({"source": ["a"], "target": 3}, None, "the column target is int, not a list"),
         (3, None, "examples cannot be read from int"),
+        (["a"], 3, "examples cannot be read from int"),
     ],
 )
 def test_bad_things_in_memory(data, targets, message):

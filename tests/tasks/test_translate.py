@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from zoo import decoding, tasks
-from zoo.errors import DataError, InputError, NotSupported, OptionError, UnknownName, ZooWarning
+from zoo.errors import DataError, InputError, OptionError, UnknownName, ZooWarning
 from zoo.models.vaswani2017 import Transformer
 from zoo.recipe import Data, Evaluate
 from zoo.tasks import batching
@@ -141,23 +141,6 @@ def test_a_bar_is_shown_only_on_a_terminal(translate, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_score_is_the_log_probability_with_the_end(translate, outputs):
-    tokenizer = translate.target_tokenizer
-    targets = ["Va !", "Le chat dort.", "Merci beaucoup.", "Où est le chien ?", "J'ai froid."]
-    found = translate.score(TEXTS, targets)
-    assert found.dtype == np.float64
-    for source, target, score in zip(TEXTS, targets, found, strict=True):
-        labels = np.array([*tokenizer.encode(target), END])
-        inputs = {
-            "source": np.array([[*tokenizer.encode(source), END]], dtype=np.int32),
-            "target": np.array([[2, *labels[:-1]]], dtype=np.int32),
-        }
-        logits = ops.convert_to_numpy(translate.model(inputs))[0]
-        logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-        np.testing.assert_allclose(score, logs[np.arange(len(labels)), labels].sum(), rtol=1e-4)
-    assert translate.score([], []).shape == (0,)
-
-
 def test_alignment_has_a_row_for_each_piece_written(translate, outputs):
     own = translate.align(TEXTS[0])
     tokenizer = translate.target_tokenizer
@@ -173,15 +156,6 @@ def test_alignment_has_a_row_for_each_piece_written(translate, outputs):
     wanted = ops.convert_to_numpy(translate.model.attention(inputs))[0].mean(0)
     np.testing.assert_allclose(given.matrix, wanted, atol=1e-5)
     np.testing.assert_allclose(given.matrix.sum(1), 1.0, rtol=1e-5)
-
-
-def test_a_model_without_attention_cannot_align(translate, tiny_tokenizer, options, data):
-    class Blind(keras.Model):
-        pass
-
-    blind = Translate(Blind(name="blind"), tiny_tokenizer, tiny_tokenizer, options, data)
-    with pytest.raises(NotSupported, match="blind has no attention"):
-        blind.align("Go.")
 
 
 def test_evaluation_is_sacrebleu_over_all_references(translate):
@@ -243,13 +217,6 @@ def test_a_long_text_is_cut_with_a_warning(tiny_tokenizer, options, data):
         assert len(short.predict([long])) == 1
     with pytest.raises(InputError, match=r"target 1 has .* built for 20"):
         short.score(["Go."], [long])
-
-
-def test_a_source_can_be_read_backwards(tiny_tokenizer, options, data):
-    reverse = data.model_copy(update={"reverse_source": True})
-    task = Translate(make_model(tiny_tokenizer.size), *[tiny_tokenizer] * 2, options, reverse)
-    forward = tiny_tokenizer.encode("Go.")
-    assert task.encode_sources(["Go."]) == [[*forward[::-1], END]]
 
 
 def test_buckets_hold_what_they_are_asked_for():

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "transformers")
 TITLE = (
     "# Measured speed\n\nWritten by the scripts in this folder; see README.md on how to run them.\n"
 )
@@ -24,14 +25,13 @@ def write(name: str, rows: list[dict[str, object]], note: str) -> None:
     section = "\n".join([*lines, "", note, "", _circumstances(), ""])
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else TITLE
     old = re.compile(rf"## {re.escape(name)}\n.*?(?=\n## |\Z)", re.DOTALL)
-    text = old.sub(lambda _: section.rstrip(), text) if old.search(text) else f"{text}\n{section}"
+    text = old.sub(lambda _: section, text) if old.search(text) else f"{text}\n{section}"
     RESULTS.write_text(text.rstrip() + "\n", encoding="utf-8")
     print(section)
 
 
 def _circumstances() -> str:
-    packages = ("keras", "tensorflow", "jax", "torch", "transformers")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    versions = ", ".join(filter(None, map(_version, PACKAGES)))
     revision = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -40,6 +40,14 @@ def _circumstances() -> str:
         f"{date.today().isoformat()}, revision {revision}, {cores} CPU cores ({_processor()}), "
         f"Python {platform.python_version()}, {versions}."
     )
+
+
+def _version(package: str) -> str:
+    """Return "name version", or "" where the package is not installed."""
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _processor() -> str:

@@ -197,6 +197,7 @@ def test_a_section_of_the_results_is_replaced_and_others_stay(tmp_path, monkeypa
     from benchmarks import results
 
     monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(results, "PACKAGES", ("keras", "no-such-package"))
     results.write("One", [{"a": 1, "b": 2}], "A note.")
     results.write("Two", [{"a": 3}], "Another.")
     results.write("One", [{"a": 4}], "A third.")
@@ -205,7 +206,9 @@ def test_a_section_of_the_results_is_replaced_and_others_stay(tmp_path, monkeypa
     assert "| 4 |" in text
     assert "| 3 |" in text
     assert "A note." not in text
+    assert "\n\n## Two" in text
     assert "revision" in text
+    assert f"keras {keras.__version__}." in text
 
 
 def test_what_other_processes_did_is_told():

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.errors import BundleError
+from zoo.text.marked import MarkedTokenizer
 from zoo.text.sentencepiece import SentencePieceTokenizer
+from zoo.text.spaces import SpaceTokenizer
 from zoo.text.tokenizer import Tokenizer
 from zoo.text.words import WordTokenizer
 
 __all__ = [
-    "SentencePieceTokenizer", "Tokenizer", "WordTokenizer", "load_tokenizers", "save_tokenizers",
+    "MarkedTokenizer", "SentencePieceTokenizer", "SpaceTokenizer", "Tokenizer", "WordTokenizer",
+    "load_tokenizers", "save_tokenizers",
 ]  # fmt: skip
 
-KINDS = (SentencePieceTokenizer, WordTokenizer)
+KINDS = (SentencePieceTokenizer, WordTokenizer, MarkedTokenizer, SpaceTokenizer)
 
 
 def save_tokenizers(folder: Path, source: Tokenizer, target: Tokenizer) -> None:

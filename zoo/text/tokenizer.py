@@ -1,4 +1,4 @@
-"""What every tokenizer does, and its special ids."""
+"""What every tokenizer does, and the special ids that most have."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ PAD_ID, UNK_ID, START_ID, END_ID = 0, 1, 2, 3
 
 
 class Tokenizer(Protocol):
-    """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end.
+    """Turns text into ids of pieces and back.
 
     Attributes:
+        pad_id, unk_id, start_id, end_id: ids of padding, unknown, start and end. Most tokenizers
+            have them at 0 to 3, some have one id for several of them: ask, do not assume.
         suffix: how the name of its file ends, in a bundle and in prepared data.
         unknown: what the unknown id stands for: "characters" that occurred in no training text, or
             "words" that were too rare for the vocabulary.

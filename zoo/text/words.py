@@ -8,12 +8,12 @@ training text; every other word is one and the same, unknown.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from zoo.errors import BundleError, DataError
+from zoo.errors import DataError
+from zoo.text import vocabulary as vocabularies
 from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
 
 # No text has these words: Moses cuts at < and >.
@@ -39,11 +39,7 @@ class WordTokenizer:
 
         self.words = list(words)
         self.language = language
-        if tuple(self.words[: len(SPECIAL)]) != SPECIAL or len(set(self.words)) < len(self.words):
-            raise BundleError(
-                f"a vocabulary begins with {', '.join(SPECIAL)} and has each word once",
-                "make it with `zoo prepare`",
-            )
+        vocabularies.check(self.words, SPECIAL)
         self._ids = {word: i for i, word in enumerate(self.words)}
         self._cut = MosesTokenizer(lang=language).tokenize
         self._join = MosesDetokenizer(lang=language).detokenize
@@ -55,14 +51,8 @@ class WordTokenizer:
         Raises:
             BundleError: if the file is no vocabulary.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            language, words = content["language"], list(content["words"])
-            if not all(isinstance(each, str) for each in (language, *words)):
-                raise TypeError("not text")
-        except (ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
-        return cls(words, language)
+        content = vocabularies.read(path, "language")
+        return cls(content["words"], content["language"])
 
     @classmethod
     def train(cls, lines: Iterable[str], *, vocabulary: int, language: str) -> WordTokenizer:
@@ -84,14 +74,12 @@ class WordTokenizer:
                 f"{found:,}, the special ones included",
                 "lower tokenizer.vocabulary or tokenizer.source_vocabulary, or give more text",
             )
-        ordered = sorted(counts, key=lambda word: (-counts[word], word))
-        return cls([*SPECIAL, *ordered[: vocabulary - len(SPECIAL)]], language)
+        kept = vocabularies.ordered(counts)[: vocabulary - len(SPECIAL)]
+        return cls([*SPECIAL, *kept], language)
 
     def save(self, path: Path | str) -> None:
         """Write language and words as JSON, a word on each line."""
-        content = {"language": self.language, "words": self.words}
-        text = json.dumps(content, ensure_ascii=False, indent=0) + "\n"
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
+        vocabularies.write(path, {"language": self.language, "words": self.words})
 
     @property
     def size(self) -> int:

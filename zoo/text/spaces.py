@@ -1,0 +1,100 @@
+"""Words between white space, unchanged: how language models on PTB and WikiText-2 are compared.
+
+These corpora come cut, with rare words already written `<unk>`; whoever cut them otherwise would
+measure another perplexity. `<eos>` is the only word that is added. As in the authors' code, each
+line ends with it, a text begins after one, and nothing is padded in training: so one id is end,
+start and padding at once. Give `encode` one line at a time: within a text, a line break is white
+space like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from zoo.text import vocabulary as vocabularies
+
+SPECIAL = ("<eos>", "<unk>")
+END, UNKNOWN = SPECIAL
+
+# WikiText writes a hyphen, comma or full stop inside a word or number as a word of its own.
+JOINT = re.compile(r" ?(?<!\S)@([-,.])@(?!\S) ?")
+
+
+class SpaceTokenizer:
+    """Turns text into ids of words and back. Id 0: end, start and padding; id 1: unknown.
+
+    Args:
+        words: the vocabulary, a word's place is its id; the first two are `SPECIAL`.
+    """
+
+    suffix, unknown = ".spaces.json", "words"
+    pad_id, unk_id, start_id, end_id = 0, 1, 0, 0
+
+    def __init__(self, words: Sequence[str]) -> None:
+        # Its tables of characters take a while: only who reads words waits for them.
+        from sacremoses import MosesDetokenizer
+
+        self.words = list(words)
+        vocabularies.check(self.words, SPECIAL)
+        # A text that spells out <eos> does not end there: for a text it is no word.
+        self._ids = {word: i for i, word in enumerate(self.words) if word != END}
+        self._join = MosesDetokenizer(lang="en").detokenize
+
+    @classmethod
+    def load(cls, path: Path | str) -> SpaceTokenizer:
+        """Read what `save` wrote.
+
+        Raises:
+            BundleError: if the file is no vocabulary.
+        """
+        return cls(vocabularies.read(path)["words"])
+
+    @classmethod
+    def train(cls, lines: Iterable[str], *, vocabulary: int) -> SpaceTokenizer:
+        """Take the most frequent words of lines of text; of equal ones the first in code order.
+
+        Args:
+            lines: the text.
+            vocabulary: number of words, the two special ones included. Lines with fewer different
+                words give all that they have.
+
+        Raises:
+            DataError: if there is no word in the lines.
+            OptionError: if `vocabulary` leaves no room for a word.
+        """
+        counts = Counter(word for line in lines for word in line.split())
+        return cls(vocabularies.most_frequent(counts, SPECIAL, vocabulary))
+
+    def save(self, path: Path | str) -> None:
+        """Write the words as JSON, a word on each line."""
+        vocabularies.write(path, {"words": self.words})
+
+    @property
+    def size(self) -> int:
+        """Number of words, the special ones included."""
+        return len(self.words)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's words, without start and end."""
+        return [self._ids.get(word, self.unk_id) for word in self.split(text)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, joined by Moses' rules for English so that it reads well.
+
+        End, start and padding, which are one, are left out; WikiText's "@-@", "@,@" and "@.@"
+        become the character that they stand for. The unknown word stays `<unk>`, as the corpora
+        write it.
+        """
+        words = " ".join(self.words[int(i)] for i in ids if int(i) != self.end_id)
+        return self._join(JOINT.sub(r"\1", words).split(), unescape=False)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the word of each id, as it stands in the vocabulary."""
+        return [self.words[int(i)] for i in ids]
+
+    def split(self, text: str) -> list[str]:
+        """Return the words of a text, those that the vocabulary lacks as well."""
+        return text.split()

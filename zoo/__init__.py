@@ -11,7 +11,7 @@ Importing this package is light: Keras is imported by the first call that needs 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.catalog import Card
+    from zoo.ensemble import Ensemble
     from zoo.pretrained import Pretrained
     from zoo.recipe import Recipe
 
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "build",
     "card",
+    "ensemble",
     "load",
     "models",
     "train",
@@ -76,7 +78,7 @@ def build(name: str, size: str | None = None, **arguments: Any) -> keras.Model:
     entry = catalog.entry(name)
     chosen = catalog.arguments(entry, size, arguments)
     try:
-        model = catalog.builder(entry)(**chosen)
+        model = catalog.builder(entry, size)(**chosen)
         model.build()
     except (TypeError, ValueError) as error:
         raise OptionError(
@@ -109,6 +111,27 @@ def train(
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     folder = Path(out) if out is not None else Path("runs") / chosen.name
     return pretrained.load(loop.train(chosen, folder, changes=changes))
+
+
+def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
+    """Return several classifiers as one, which averages their probabilities.
+
+    Args:
+        models: two or more, trained or by the names and folders that `load` takes; such as one
+            that reads forward and one that reads backward (ulmfit2018, section 3.4).
+
+    Raises:
+        NotSupported, OptionError: one is no classifier, or has other labels.
+    """
+    from zoo import pretrained
+    from zoo.ensemble import Ensemble
+
+    return Ensemble(
+        [
+            each if isinstance(each, pretrained.Pretrained) else pretrained.load(each)
+            for each in models
+        ]
+    )
 
 
 def card(reference: str) -> Card:

@@ -400,7 +400,7 @@ def empty_model(recipe: recipes.Recipe, dtype: str | None = None) -> keras.Model
     entry = catalog.entry(recipe.paper)
     arguments = catalog.arguments(entry, recipe.model.size, dict(recipe.model.arguments))
     with skipped():
-        model = catalog.builder(entry)(**arguments, dtype=dtype)
+        model = catalog.builder(entry, recipe.model.size)(**arguments, dtype=dtype)
         model.build()
     return model
 

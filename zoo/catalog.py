@@ -17,6 +17,9 @@ from pydantic import Field, model_validator
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
 from zoo.tables import Table, parse, read_toml
 
+# How metrics are written, and what comes after their value.
+SHOWN = {"bleu": ("BLEU", ""), "accuracy": ("accuracy", " %")}
+
 
 class Result(Table):
     """One number that the paper reports; `size` is the model's size it belongs to."""
@@ -40,9 +43,13 @@ class Paper(Table):
 
 
 class Size(Table):
-    """The builder's arguments and the exact count of trainable parameters that they give."""
+    """The builder's arguments and the exact count of trainable parameters that they give.
+
+    `task` is what a model of this size is for, where that is not the entry's own task.
+    """
 
     params: Annotated[int, Field(gt=0)]
+    task: str | None = None
     arguments: dict[str, Any]
 
     @model_validator(mode="before")
@@ -50,8 +57,8 @@ class Size(Table):
     def _gather_arguments(cls, data: Any) -> Any:
         # TOML holds the arguments flat beside params.
         if isinstance(data, dict) and "arguments" not in data:
-            arguments = {key: value for key, value in data.items() if key != "params"}
-            return {key: data[key] for key in ("params",) if key in data} | {"arguments": arguments}
+            own = {key: data[key] for key in ("params", "task") if key in data}
+            return own | {"arguments": {key: data[key] for key in data if key not in own}}
         return data
 
 
@@ -84,7 +91,11 @@ class Weights(Table):
 
 
 class Entry(Table):
-    """One paper of the zoo. `finetune` names the recipe that fine-tuning starts from, per task."""
+    """One paper of the zoo.
+
+    `builder` makes the model of its `task`, `builders` those of other tasks that the paper trains
+    the same network for; `finetune` names the recipe that fine-tuning starts from, per task.
+    """
 
     name: str
     builder: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
@@ -93,12 +104,16 @@ class Entry(Table):
     sizes: Annotated[dict[str, Size], Field(min_length=1)]
     weights: dict[str, Weights] = {}
     default: str | None = None
+    builders: dict[str, Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]] = {}
     finetune: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _check_names(self) -> Entry:
         if self.weights and self.default not in self.weights:
             raise ValueError(f"default '{self.default}' is none of its weights")
+        for name, each in self.sizes.items():
+            if each.task not in (None, self.task, *self.builders):
+                raise ValueError(f"size '{name}' is for '{each.task}', which has no builder")
         for tag, weights in self.weights.items():
             if weights.size not in self.sizes:
                 raise ValueError(f"weights '{tag}' name a size '{weights.size}' that is not there")
@@ -184,9 +199,16 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
     return path
 
 
-def builder(found: Entry) -> Callable[..., Any]:
-    """Return the class or function that builds the model; this imports its module and Keras."""
-    module, _, attribute = found.builder.partition(":")
+def task(found: Entry, size_name: str | None = None) -> str:
+    """Return what a model of that size is for."""
+    return size(found, size_name).task or found.task
+
+
+def builder(found: Entry, size_name: str | None = None) -> Callable[..., Any]:
+    """Return the class that builds a model of that size; this imports its module and Keras."""
+    wanted = task(found, size_name)
+    path = found.builder if wanted == found.task else found.builders[wanted]
+    module, _, attribute = path.partition(":")
     made: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     return made
 
@@ -199,7 +221,7 @@ def arguments(found: Entry, size_name: str | None, changes: dict[str, Any]) -> d
         OptionError: the builder has no such argument.
     """
     chosen = size(found, size_name).arguments
-    parameters = inspect.signature(builder(found)).parameters.values()
+    parameters = inspect.signature(builder(found, size_name)).parameters.values()
     known = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
     known += ["dtype", "name"]  # Keras' own, which every model takes
     for name in changes:
@@ -309,7 +331,8 @@ def measured(held: dict[str, Any]) -> str:
     """Return the main number of a metrics.json as text, such as "BLEU 45.1"; "" without one."""
     if "metric" not in held or "value" not in held:
         return ""
-    return f"{str(held['metric']).upper()} {held['value']:.1f}"
+    name, end = SHOWN.get(str(held["metric"]), (str(held["metric"]), ""))
+    return f"{name} {held['value']:.1f}{end}"
 
 
 def _result(result: Result) -> str:

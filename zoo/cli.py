@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -35,7 +36,7 @@ Changes = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of pairs."),
+    typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of examples."),
 ]
 Split = Annotated[str | None, typer.Option(help="Split of the corpus.")]
 BeamSize = Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")]
@@ -62,7 +63,7 @@ def list_models() -> None:
         entry = catalog.entry(name)
         year = str(entry.paper.year)
         for tag, weights in entry.weights.items():
-            task = f"{entry.task} {'-'.join(weights.languages)}"
+            task = f"{catalog.task(entry, weights.size)} {'-'.join(weights.languages)}"
             shown = f"{name}.{tag}" + ("*" if tag == entry.default else "")
             count = f"{catalog.parameters(entry, tag):,}"
             metric = catalog.measured(catalog.metrics(entry, tag)) or "-"
@@ -109,10 +110,17 @@ def predict(
     length_penalty: LengthPenalty = None,
     max_length: Annotated[int | None, typer.Option(help="Longest output, in pieces.")] = None,
     batch_size: BatchSize = None,
-    num_return: Annotated[int, typer.Option(help="Outputs for each text, best first.")] = 1,
+    num_return: Annotated[
+        int | None, typer.Option(help="Outputs for each text, best first.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Draw words; 1 as they are.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw among so many words.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw among such a share.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the draws.")] = None,
+    scores: Annotated[bool, typer.Option("--scores", help="All labels, as JSON.")] = False,
     dtype: Dtype = None,
 ) -> None:
-    """Run a model on texts; one output a line, in the order of the texts."""
+    """Translate, continue or classify texts; one output a line, in the order of the texts."""
     texts = read_texts(text or [], file)
     model = _load(name, dtype)
     outputs: list[Any] = model.predict(
@@ -122,9 +130,17 @@ def predict(
         max_length=max_length,
         batch_size=batch_size,
         num_return=num_return,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        scores=scores,
     )
     for output in outputs:
-        print(output if num_return == 1 else "\n".join(output))
+        if scores:
+            print(json.dumps(output, ensure_ascii=False))
+        else:
+            print(output if isinstance(output, str) else "\n".join(output))
 
 
 @app.command()
@@ -137,9 +153,7 @@ def evaluate(
     batch_size: BatchSize = None,
     dtype: Dtype = None,
 ) -> None:
-    """Measure a model on its test set or on your pairs; prints JSON."""
-    import json
-
+    """Measure a model on its test set or on your own examples; prints JSON."""
     _check_data(data)
     model = _load(name, dtype)
     measured = model.evaluate(
@@ -155,16 +169,30 @@ def evaluate(
 @app.command()
 def finetune(
     name: Name,
-    data: Annotated[Path, typer.Option(help="TSV, CSV or JSON lines with source and target.")],
+    data: Annotated[
+        Path, typer.Option(help="TSV, CSV or JSON lines: source and target, text and label, text.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     task: Annotated[str | None, typer.Option(help="Task; the model's own if not given.")] = None,
     validation: Annotated[float, typer.Option(help="Share of the rows held out.")] = 0.1,
+    adapt: Annotated[
+        bool, typer.Option(help="Go on with the texts first, before a classifier is trained.")
+    ] = True,
     changes: Changes = None,
+    resume: Resume = False,
 ) -> None:
-    """Train a model further on your own pairs."""
+    """Train a model further on your own examples."""
     parsed = _changes(changes)
     model = _load(name)
-    model.finetune(data, task=task, validation=validation, out=out, changes=parsed)
+    model.finetune(
+        data,
+        task=task,
+        validation=validation,
+        adapt=adapt,
+        out=out,
+        changes=parsed,
+        resume=resume,
+    )
     print(out)
 
 

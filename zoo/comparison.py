@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from zoo.experiments import Experiment, Variant
     from zoo.pretrained import Pretrained
 
-Metric = Literal["bleu", "chrf", "loss", "perplexity"]
+Metric = Literal["bleu", "chrf", "loss", "perplexity", "accuracy", "error", "macro_f1"]
 LABELS: dict[Metric, str] = {
+    "accuracy": "accuracy %",
+    "error": "test error %",
+    "macro_f1": "macro F1 %",
     "bleu": "BLEU",
     "chrf": "chrF",
     "loss": "loss",
@@ -50,8 +53,12 @@ def write(
         warnings: what the reader of results.md should know first.
     """
     results, notes = measure(experiment, models, out)
-    histories = {name: model.history for name, model in models.items()}
-    draw(experiment, results, histories, out / f"{experiment.name}.png")
+    picture = out / f"{experiment.name}.png"
+    if experiment.axis is None:
+        histories = {name: model.history for name, model in models.items()}
+        draw(experiment, results, histories, picture)
+    else:
+        draw_along(experiment, results, models, picture)
     rows = [
         {"variant": each.variant, "changes": each.changes}
         | {str(metric): value for metric, value in each.metrics.items()}
@@ -72,6 +79,8 @@ def measure(
 
     What is a mean over pieces is left out, with a note, if the variants cut targets differently.
     """
+    if next(iter(models.values())).recipe.task != "translate":
+        return _as_measured(experiment, models)
     kept, notes = list(experiment.metrics), []
     prepared = {name: out / f"{name}.run" / "data" for name in models}
     data = {name: path if path.is_dir() else None for name, path in prepared.items()}
@@ -115,6 +124,52 @@ def measure(
         if metric in PER_PIECE
     ]
     return results, notes
+
+
+def _as_measured(
+    experiment: Experiment, models: Mapping[str, Pretrained]
+) -> tuple[list[Result], list[str]]:
+    """Return what each run measured at its end, on its test split, and how."""
+    results, notes = [], []
+    for name, model in models.items():
+        held = model.metrics
+        found = {**held, "error": 100.0 - held["accuracy"]} if "accuracy" in held else held
+        results.append(
+            Result(
+                name,
+                _assignments(experiment.variants[name]),
+                {metric: round(found[metric], 4) for metric in experiment.metrics},
+                int(model.history[-1]["step"]),
+                int(held["training_seconds"]),
+            )
+        )
+        size = next(f"{held[unit]:,} {unit}" for unit in ("texts", "words") if unit in held)
+        notes.append(
+            f"Seed {model.recipe.seed}; trained on {held['backend']}, {held['hardware']}; measured "
+            f"on {size} of {held['data']} {held['split']}."
+        )
+    return results, list(dict.fromkeys(notes))
+
+
+def draw_along(
+    experiment: Experiment,
+    results: Sequence[Result],
+    models: Mapping[str, Pretrained],
+    out: Path,
+) -> Path:
+    """Draw the first metric over the axis, a line for each series."""
+    from zoo import series
+
+    assert experiment.axis is not None
+    table, _, key = experiment.axis.key.partition(".")
+    metric = experiment.metrics[0]
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for each in results:
+        x = getattr(getattr(models[each.variant].recipe, table), key)
+        name = experiment.variants[each.variant].series or each.variant
+        lines.setdefault(name, []).append((float(x), each.metrics[metric]))
+    title = f"{experiment.name} ({experiment.paper})"
+    return series.draw(lines, out, across=experiment.axis.label, up=LABELS[metric], title=title)
 
 
 def _pieces(model: Pretrained, texts: Sequence[str]) -> tuple[int, list[list[int]]]:

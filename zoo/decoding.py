@@ -1,13 +1,14 @@
-"""Greedy and beam search over any model that can `start` and `step`.
+"""Greedy search, beam search and sampling over any model that can `start` and `step`.
 
 One loop serves every paper. `model.start(inputs, max_length)` reads the input and gives a memory,
 which stays, and a state, which each `model.step(token, position, memory, state)` changes. A method
-is one function that takes a step's logits and picks what comes next (`_greedy`, `_beam`); another,
-such as sampling, is another such function and a `_begin` for what it carries.
+is one function that takes a step's logits and picks what comes next: `_single`, which follows one
+sequence a row, the most probable piece or one that is drawn, and `_beam`.
 
 Scores follow vaswani2017 (section 6.1) and GNMT: score = log P / lp, lp = ((5 + |Y|) / 6)^alpha,
-where |Y| counts the end token. Every returned sequence is complete: at the last position that a
-row's limit allows, only the end token may follow, with the probability that the model gives it.
+where |Y| counts the end token. Every returned sequence is complete, unless `decode` is told
+otherwise: at the last position that a row's limit allows, only the end token may follow, with the
+probability that the model gives it.
 
 Caches grow in a few static sizes: the loop runs in the smallest one, and goes on in the next if it
 must (`grow`), so that a short output pays neither time nor memory for the longest allowed.
@@ -22,7 +23,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from zoo import compiling
+from zoo import compiling, sampling
 from zoo.errors import NotSupported, OptionError, check_count
 
 # The smallest size of a cache; each next one is twice as large, compiled when an output reaches it.
@@ -42,10 +43,10 @@ class Decoded:
     """What was found for each row of a batch, best first.
 
     Attributes:
-        ids: int32 [batch, num_return, max_length], without the start token, with the end token,
-            padded after it.
+        ids: int32 [batch, num_return, max_length], without the start token, with the end token if
+            the sequence has one, padded after it or after the row's limit.
         scores: float32 [batch, num_return], log P / lp; -inf where there are not so many sequences.
-        log_probabilities: float32 [batch, num_return], the natural log P with the end token.
+        log_probabilities: float32 [batch, num_return], the natural log P of these ids.
         steps: steps that the model made.
     """
 
@@ -65,6 +66,8 @@ class Search:
     beam_size: int
     num_return: int
     early_stop: bool
+    complete: bool = True
+    strategy: sampling.Strategy | None = None
 
 
 def decode(
@@ -80,8 +83,10 @@ def decode(
     length_penalty: float = 0.6,
     num_return: int = 1,
     early_stop: bool = True,
+    complete: bool = True,
+    sampler: sampling.Sampler | None = None,
 ) -> Decoded:
-    """Search for the most probable sequences that follow the inputs.
+    """Search for the most probable sequences that follow the inputs, or draw some.
 
     A beam keeps the `beam_size` best unfinished sequences and, apart from them, the best finished
     ones, which stay as they are. A row stops as soon as no unfinished sequence can still beat the
@@ -97,23 +102,39 @@ def decode(
         length_penalty: alpha; 0 compares log-probabilities, more favours longer sequences.
         num_return: how many sequences to return, at most beam_size.
         early_stop: false goes on to the limit; the result is the same.
+        complete: false lets a sequence that reaches its limit stay without an end, as a text that
+            could go on.
+        sampler: draw one sequence for each row by it instead. Rows of a batch have draws of their
+            own; these depend on the number of rows.
 
     Raises:
-        OptionError: an option out of its range.
+        OptionError: an option out of its range, or a sampler together with a beam.
         NotSupported: a model that cannot `start` and `step`.
     """
     if not (hasattr(model, "start") and hasattr(model, "step")):
         raise NotSupported(f"{model.name} cannot decode: it has no `start` and `step`")
     _check(max_length, beam_size, num_return, length_penalty)
+    if sampler is not None and beam_size > 1:
+        raise OptionError(
+            f"beam_size is {beam_size} and a sampler is given",
+            "sample with beam_size 1, or search without temperature, top_k, top_p and seed",
+        )
     batch = len(next(iter(tree.flatten(inputs))))
     most = np.full(batch, max_length) if limits is None else np.clip(limits, 1, max_length)
     given: dict[str, Any] = {
         "limits": most.astype(np.int32),
         "length_penalty": np.asarray(length_penalty, np.float32),
     }
+    strategy = None
+    if sampler is not None:
+        strategy = sampler.strategy
+        sampling.prepare(strategy)
+        given |= sampler.arrays()
     first = np.broadcast_to(np.asarray(start_id, np.int32), (batch,)).copy()
     sizes = _sizes(int(most.max()), batch * beam_size, hasattr(model, "grow"))
-    search = Search(sizes[0], end_id, pad_id, beam_size, num_return, early_stop)
+    search = Search(
+        sizes[0], end_id, pad_id, beam_size, num_return, early_stop, complete, strategy
+    )
     arrays = {"inputs": dict(inputs), "first": first, "given": given}
     position, memory, carry = compiling.run(_start, model, search, arrays)
     for length in sizes[1:]:
@@ -193,7 +214,7 @@ def _decoded(carry: dict, steps: int, max_length: int, search: Search) -> Decode
 def _start(model: keras.Model, search: Search, arrays: dict) -> tuple:
     """Read the inputs, make room for the search and run the loop in the first size."""
     memory, state = model.start(arrays["inputs"], search.length)
-    begin = _begin_greedy if search.beam_size == 1 else _begin_beam
+    begin = _begin_single if search.beam_size == 1 else _begin_beam
     tiled = [
         tree.map_structure(lambda leaf: ops.repeat(leaf, search.beam_size, axis=0), each)
         if search.beam_size > 1
@@ -219,7 +240,7 @@ def _go_on(model: keras.Model, search: Search, arrays: dict) -> tuple:
 
 def _run(model, search: Search, start, memory, carry: dict, given: dict) -> tuple:
     """Step until every row is done or the size is used up."""
-    pick = _greedy if search.beam_size == 1 else _beam
+    pick = _single if search.beam_size == 1 else _beam
 
     def unfinished(position, carry):
         return ops.logical_and(position < search.length, ops.any(~carry["done"]))
@@ -232,7 +253,7 @@ def _run(model, search: Search, start, memory, carry: dict, given: dict) -> tupl
     return compiling.loop(unfinished, advance, start, carry)
 
 
-def _begin_greedy(search: Search, first) -> dict:
+def _begin_single(search: Search, first) -> dict:
     batch = ops.shape(first)[0]
     return {
         "token": first,
@@ -243,12 +264,17 @@ def _begin_greedy(search: Search, first) -> dict:
     }
 
 
-def _greedy(search: Search, given: dict, logits, position, carry: dict) -> dict:
-    """Follow the most probable piece of logits [batch, vocabulary]."""
-    top, piece = _top(logits, 1)
-    forced = (position + 1 >= given["limits"])[:, None]
-    top = ops.where(forced, logits[:, search.end_id : search.end_id + 1], top)
-    piece = ops.where(forced, search.end_id, piece)  # [batch, 1]
+def _single(search: Search, given: dict, logits, position, carry: dict) -> dict:
+    """Follow one piece of logits [batch, vocabulary]: the most probable one, or one that is drawn."""
+    if search.strategy is None:
+        top, piece = _top(logits, 1)  # [batch, 1]
+    else:
+        piece = sampling.draw(search.strategy, given, logits, position)[:, None]
+        top = ops.take_along_axis(logits, piece, axis=1)
+    last = position + 1 >= given["limits"]
+    if search.complete:
+        top = ops.where(last[:, None], logits[:, search.end_id : search.end_id + 1], top)
+        piece = ops.where(last[:, None], search.end_id, piece)
     done = carry["done"]
     gain = ops.where(done[:, None], 0.0, top - ops.logsumexp(logits, axis=-1, keepdims=True))
     token = ops.where(done, search.pad_id, piece[:, 0])
@@ -259,7 +285,7 @@ def _greedy(search: Search, given: dict, logits, position, carry: dict) -> dict:
         "ids": _write(carry["ids"], token[:, None], position),
         "log_probabilities": log_probability,
         "scores": ops.where(done[:, None], carry["scores"], score),
-        "done": ops.logical_or(done, piece[:, 0] == search.end_id),
+        "done": ops.logical_or(done, ops.logical_or(piece[:, 0] == search.end_id, last)),
         "state": carry["state"],
     }
 
@@ -295,10 +321,11 @@ def _beam(search: Search, given: dict, logits, position, carry: dict) -> dict:
     width = min(2 * beams, logits.shape[-1])
     top, pieces = _top(logits, width)
     end = logits[:, end_id : end_id + 1]
-    forced = ops.repeat(last, beams, axis=0)
-    only = ops.arange(width) == 0
-    top = ops.where(forced, ops.where(only, end, -np.inf), top)
-    pieces = ops.where(forced, end_id, pieces)
+    if search.complete:
+        forced = ops.repeat(last, beams, axis=0)
+        only = ops.arange(width) == 0
+        top = ops.where(forced, ops.where(only, end, -np.inf), top)
+        pieces = ops.where(forced, end_id, pieces)
     # Rounding must not make a probability of more than 1, or the bound below would not hold.
     gain = ops.minimum(top - ops.logsumexp(logits, axis=-1, keepdims=True), 0.0)
     total = ops.reshape(ops.reshape(carry["alive"], (-1, 1)) + gain, (batch, beams * width))
@@ -308,8 +335,8 @@ def _beam(search: Search, given: dict, logits, position, carry: dict) -> dict:
     ids = ops.take_along_axis(carry["ids"], parent[:, :, None], axis=1)
     ids = _write(ids, piece, position)  # [batch, extensions, length]
 
-    # Those that end.
-    ends = piece == end_id
+    # Those that end, or may not go on.
+    ends = ops.logical_or(piece == end_id, last)
     ended = ops.where(ends, total, -np.inf)
     score = ended / _length_factor(position + 1, given)
     scores, order = ops.top_k(ops.concatenate([carry["scores"], score], axis=1), beams)

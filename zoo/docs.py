@@ -32,7 +32,7 @@ def table() -> str:
             cells = [
                 f"`{name}.{tag}`" + (" (default)" if tag == entry.default else ""),
                 f"[{entry.paper.title}]({entry.paper.url}), {entry.paper.year}",
-                f"{entry.task} {' → '.join(weights.languages)}",
+                f"{catalog.task(entry, weights.size)} {' → '.join(weights.languages)}",
                 f"{catalog.parameters(entry, tag):,}",
                 " ".join(str(held[key]) for key in ("data", "split") if key in held),
                 _measured(held),
@@ -87,7 +87,9 @@ def comparison(task: str) -> list[list[str]]:
     cells: dict[tuple[str, str], str] = {}
     for name in catalog.names():
         entry = catalog.entry(name)
-        for tag in entry.weights if entry.task == task else []:
+        for tag, weights in entry.weights.items():
+            if catalog.task(entry, weights.size) != task:
+                continue
             held = catalog.metrics(entry, tag)
             if shown := catalog.measured(held):
                 minutes = held.get("training_seconds", 0) / 60
@@ -122,7 +124,9 @@ def _filled(begin: str, rows: list[list[str]]) -> str:
 def _measured(held: dict[str, Any]) -> str:
     """Return the metric and, of a translation, chrF beside BLEU."""
     shown = catalog.measured(held) or "not measured"
-    return f"{shown}, chrF {held['chrf']:.1f}" if "chrf" in held else shown
+    beside = {"chrf": "chrF {:.1f}", "macro_f1": "macro F1 {:.1f} %"}
+    more = [text.format(held[key]) for key, text in beside.items() if key in held]
+    return ", ".join([shown, *more])
 
 
 def _reported(entry: catalog.Entry) -> str:

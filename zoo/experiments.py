@@ -28,9 +28,20 @@ SMOKE = "These are the seconds-long versions of the runs: the numbers say nothin
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]
 
 
-class Variant(Table):
-    """Dotted changes to the base recipe, none for the recipe as it is; the paper's own numbers."""
+class Axis(Table):
+    """A number of the recipes that a metric is drawn over: the dotted key, and what it is called."""
 
+    key: str
+    label: str
+
+
+class Variant(Table):
+    """Dotted changes to the base recipe, none for the recipe as it is; the paper's own numbers.
+
+    `series` is the line of the picture that the variant is a point of, where there is an axis.
+    """
+
+    series: str = ""
     changes: dict[str, Any] = {}
     reported: dict[Metric, float] = {}
 
@@ -39,7 +50,8 @@ class Experiment(Table):
     """A claim of a paper, and the runs that test it.
 
     `recipe` is the base of all variants, `metrics` are those of the task's evaluation that are
-    compared, `reported_on` says on what the paper measured its numbers.
+    compared, `reported_on` says on what the paper measured its numbers. With an `axis`, the first
+    metric is drawn over a number that the variants differ in.
     """
 
     name: str
@@ -48,6 +60,7 @@ class Experiment(Table):
     recipe: str
     metrics: Annotated[list[Metric], Field(min_length=1)]
     reported_on: str = ""
+    axis: Axis | None = None
     variants: Annotated[dict[VariantName, Variant], Field(min_length=2)]
 
     @model_validator(mode="after")

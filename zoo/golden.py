@@ -21,14 +21,13 @@ TOLERANCE = 2e-3  # between backends, float32: about 1e-4 was seen
 
 
 class _Task(Protocol):
-    model: Any
-    target_tokenizer: Any
-
-    def encode_sources(self, texts: list[str]) -> list[list[int]]: ...
+    """What a task does for golden outputs; `golden_logits` are [positions, classes or words]."""
 
     def predict(self, texts: list[str]) -> list[str]: ...
 
-    def score(self, sources: list[str], targets: list[str]) -> np.ndarray: ...
+    def golden_scores(self, texts: list[str], outputs: list[str]) -> np.ndarray: ...
+
+    def golden_logits(self, text: str, output: str) -> np.ndarray: ...
 
 
 def record(task: _Task, texts: Sequence[str]) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def record(task: _Task, texts: Sequence[str]) -> dict[str, Any]:
     return {
         "inputs": texts,
         "outputs": outputs,
-        "log_probabilities": [round(float(x), 4) for x in task.score(texts, outputs)],
+        "log_probabilities": [round(float(x), 4) for x in task.golden_scores(texts, outputs)],
         "logits": np.round(_logits(task, texts[0], outputs[0]), 5).tolist(),
     }
 
@@ -72,7 +71,7 @@ def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) 
         raise BundleError(f"golden logits have shape {wanted.shape}, now {found.shape}", hint)
     if (apart := float(np.abs(found - wanted).max())) > tolerance:
         raise BundleError(f"logits differ from the golden ones by {apart:.2g}", hint)
-    scores = task.score(inputs, outputs)
+    scores = task.golden_scores(inputs, outputs)
     for text, score, known in zip(inputs, scores, golden["log_probabilities"], strict=True):
         if abs(float(score) - known) > 10 * tolerance:
             raise BundleError(f"the score of '{text}' is {score:.4f}, was {known:.4f}", hint)
@@ -81,15 +80,8 @@ def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) 
             raise BundleError(f"'{text}' gives '{output}', was '{known}'", hint)
 
 
-def _logits(task: _Task, source: str, target: str) -> np.ndarray:
-    """Return logits [positions, ids]: the first positions, ids spread over the vocabulary."""
-    import keras
-
-    tokenizer = task.target_tokenizer
-    inputs = {
-        "source": np.array(task.encode_sources([source]), dtype=np.int32),
-        "target": np.array([[tokenizer.start_id, *tokenizer.encode(target)]], dtype=np.int32),
-    }
-    logits = keras.ops.convert_to_numpy(task.model(inputs, training=False))[0]
+def _logits(task: _Task, text: str, output: str) -> np.ndarray:
+    """Return logits [positions, ids]: the first positions, ids spread over all there are."""
+    logits = task.golden_logits(text, output)
     ids = np.linspace(0, logits.shape[-1] - 1, IDS).astype(int)
     return np.asarray(logits[:POSITIONS][:, ids], dtype=np.float32)

@@ -20,8 +20,21 @@ LABELS = {
     "training_pairs": "pairs trained on",
     "validation_pairs": "pairs held out to choose the epoch by",
     "targets_in_training": "test sentences whose target side also occurs in training",
+    "texts_in_training": "test texts that also occur in training",
+    "training_texts": "texts trained on",
+    "validation_texts": "texts held out to choose the epoch by",
+    "macro_f1": "macro F1 (%)",
+    "bits_per_character": "bits per character",
+    "perplexity_per_token": "perplexity per token",
+    "unknown": "share of tokens that the vocabulary lacks",
     "beam_size": "beam size",
     "length_penalty": "length penalty",
+}
+# What the hub calls our tasks.
+PIPELINES = {
+    "translate": "translation",
+    "generate": "text-generation",
+    "classify": "text-classification",
 }
 SHOWN_ABOVE = ("metric", "value", "data", "split")
 
@@ -37,9 +50,8 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
     entry = catalog.entry(recipe.paper)
     paper, tag, weights = entry.paper, *registered(recipe)
     reference = f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}"
-    languages = f"{recipe.data.source} to {recipe.data.target}"
     about = (
-        f"Task: {recipe.task}, {languages}. A model of *{paper.title}* "
+        f"Task: {recipe.task}, {' to '.join(recipe.data.languages)}. A model of *{paper.title}* "
         f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
         f"(size `{recipe.model.size}`), made with paperzoo. {paper.introduced}"
     )
@@ -94,15 +106,14 @@ def _front_matter(
         licensed = ["license: other", f"license_name: {json.dumps(name)}"]
     else:
         licensed = [f"license: {license}"]
-    languages = weights.languages if weights else [recipe.data.source, recipe.data.target]
+    languages = weights.languages if weights else recipe.data.languages
     lines = [
         "library_name: keras",
         *licensed,
         f"language: {json.dumps(languages)}",
         f"tags: {json.dumps(['paperzoo', recipe.paper])}",
     ]
-    if recipe.task == "translate":
-        lines.append("pipeline_tag: translation")
+    lines.append(f"pipeline_tag: {PIPELINES[recipe.task]}")
     if recipe.data.hub:
         lines.append(f"datasets: {json.dumps([recipe.data.hub])}")
     if "metric" in metrics:
@@ -122,6 +133,7 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     hidden = (*SHOWN_ABOVE, metrics.get("metric"))
     piece = _piece(recipe)
     unit = piece if recipe.train.loss == "token" else recipe.train.loss
+    unit = {"generate": "token", "classify": "text"}.get(recipe.task, unit)
     labels = LABELS | {
         "loss": f"validation loss (nats per {unit})",
         "perplexity": f"perplexity per {piece}",
@@ -162,29 +174,52 @@ def _reported(entry: catalog.Entry) -> str:
 
 def _trained(recipe: Recipe) -> str:
     data, train = recipe.data, recipe.train
-    if train.batch_tokens is not None:
-        batch = f"{train.batch_tokens:,} padded target tokens"
+    if recipe.task == "translate":
+        what = (
+            f"{data.source} to {data.target}, pairs of at most {data.max_length} {_piece(recipe)}s"
+        )
+        batch = f"{train.batch_sentences:,} sentence pairs" if train.batch_sentences else ""
+        if train.batch_tokens is not None:
+            batch = f"{train.batch_tokens:,} padded target tokens"
+        loss = f"loss per {train.loss}, label smoothing {train.label_smoothing}"
     else:
-        batch = f"{train.batch_sentences:,} sentence pairs"
+        what = f"{data.language}"
+        if data.max_length is not None:
+            what += f", texts cut at {data.max_length} words"
+        if data.limit is not None:
+            what += f", {data.limit:,} texts"
+        if data.labels:
+            what += f", labels {', '.join(data.labels)}"
+        batch = f"{train.batch_sentences:,} texts"
+        loss = "loss per text"
+        if recipe.task == "generate":
+            vary = "about " if train.vary_bptt else ""
+            batch = f"{train.batch_sentences:,} rows of {vary}{train.bptt} words"
+            loss = (
+                f"loss per word, alpha {train.activation:g} of AR, beta {train.temporal:g} of TAR"
+            )
+    begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
     return (
-        f"On {data.corpus} ({data.source} to {data.target}, pairs of at most {data.max_length} "
-        f"{_piece(recipe)}s): at most {train.updates:,} updates of {batch}, "
-        f"{recipe.optimizer.name}, schedule {recipe.schedule.name}, loss per {train.loss}, label "
-        f"smoothing {train.label_smoothing}, precision {train.precision}, seed {recipe.seed}. "
-        f"{_tokenizer(recipe)} Everything else is in recipe.toml, the training curve in "
-        f"history.csv; `zoo train recipe.toml` runs it again."
+        f"On {data.corpus} ({what}): at most {train.updates:,} updates of {batch}, "
+        f"{recipe.optimizer.name}, schedule {recipe.schedule.name}, {loss}, precision "
+        f"{train.precision}, seed {recipe.seed}.{begun} {_tokenizer(recipe)} Everything else is in "
+        f"recipe.toml, the training curve in history.csv; `zoo train recipe.toml` runs it again."
     )
 
 
 def _piece(recipe: Recipe) -> str:
     """Return what a text is cut into: "piece" or "word"."""
-    return "word" if recipe.tokenizer.kind == "words" else "piece"
+    return "piece" if recipe.tokenizer.kind == "sentencepiece" else "word"
 
 
 def _tokenizer(recipe: Recipe) -> str:
     """Return one sentence about how text is cut."""
     settings = recipe.tokenizer
     sizes = [f"{size:,}" for size in settings.sizes]
+    if settings.kind == "marked":
+        return f"English words with fastai's markers, the {sizes[1]} most frequent."
+    if settings.kind == "spaces":
+        return f"Words between white space, the {sizes[1]} most frequent."
     if settings.kind == "words":
         return (
             f"Words cut by the rules of Moses, the most frequent of each side, {sizes[0]} in "

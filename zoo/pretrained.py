@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import bundle, catalog, golden, model_card, tasks
-from zoo.data import corpora, prepare
-from zoo.data.readers import COLUMNS, Pair, read_pairs
+from zoo.data import examples as user_examples
 from zoo.errors import (
-    DataError,
+    CheckpointError,
     InputError,
+    NotSupported,
     OptionError,
     UnknownName,
     check_count,
     check_path,
     counted,
+    did_you_mean,
 )
 from zoo.recipe import Recipe
 from zoo.text import Tokenizer, load_tokenizers
@@ -27,8 +30,6 @@ from zoo.text import Tokenizer, load_tokenizers
 if TYPE_CHECKING:
     import keras
 
-    from zoo.data.arrays import Arrays
-    from zoo.data.batches import Batch
     from zoo.tasks.translate import Alignment
 
 
@@ -97,13 +98,18 @@ class Pretrained:
         )
 
     def __repr__(self) -> str:
-        data, size = self.recipe.data, self.model.count_params()
-        return f"Pretrained({self.recipe.name}: {data.source} to {data.target}, {size:,} weights)"
+        languages, size = " to ".join(self.recipe.data.languages), self.model.count_params()
+        return f"Pretrained({self.recipe.name}: {self.recipe.task} {languages}, {size:,} weights)"
 
     @property
     def tokenizer(self) -> Tokenizer:
         """The source's tokenizer."""
         return self.source_tokenizer
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes of a classifier, in the order of its logits; else none."""
+        return list(self.recipe.data.labels)
 
     @property
     def card(self) -> catalog.Card:
@@ -119,59 +125,107 @@ class Pretrained:
         self,
         texts: str | Iterable[str],
         *,
-        beam_size: int | None = None,
-        length_penalty: float | None = None,
         max_length: int | None = None,
         batch_size: int | None = None,
-        num_return: int = 1,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        num_return: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        scores: bool = False,
         progress: bool = True,
     ) -> Any:
-        """Translate a text, or many in one go.
+        """Translate, continue or classify a text, or many in one go, as the model's task is.
 
         Args:
             texts: one text, or a list of them.
-            beam_size: hypotheses kept at each step, 1 is greedy; None takes the recipe's, as do
-                the next two.
-            length_penalty: GNMT's alpha.
-            max_length: most pieces of an output, end included; None allows the input's length
-                plus the recipe's `evaluate.max_extra`.
-            batch_size: texts decoded together.
-            num_return: best hypotheses to return, at most beam_size.
+            max_length: most pieces of an output, end included; None allows the input's length plus
+                the recipe's `evaluate.max_extra` to a translator, so many to a writer.
+            batch_size: texts that go through the model together.
+            beam_size: hypotheses kept at each step, 1 is greedy; None takes the recipe's, as does
+                length_penalty, GNMT's alpha.
+            num_return: best hypotheses to return, at most beam_size; 1 if None.
+            temperature, top_k, top_p: let a writer draw its words: from probabilities that are
+                sharper the lower the temperature is, among the top_k most probable words, among the
+                most probable ones that have top_p of the probability together. Greedy if all None.
+            seed: of such draws, another one each time if None.
+            scores: of a classifier, all labels with their probabilities.
             progress: show a bar on a terminal while there is more than one batch.
 
         Returns:
-            A text for a text, a list for a list, in its order; with num_return over 1 a list of
-            texts, the best first, in place of each text.
+            For a text one result, for a list a list in its order. A translation; the text with what
+            follows it; a label, or with `scores` a dict of labels and probabilities, the most
+            probable first. With num_return over 1 a list of texts, the best first, for each text.
 
         Raises:
             InputError: an empty text, or one of unknown characters only; says which.
-            OptionError: an option without sense.
+            OptionError: an option without sense, or one that the task does not have.
         """
         one, listed = _listed(texts)
-        found = self._task.predict(
-            listed,
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-            max_length=max_length,
-            batch_size=batch_size,
-            num_return=num_return,
-            progress=progress,
-        )
+        given = {
+            "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
+            "length_penalty": length_penalty, "num_return": num_return,
+            "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
+            "scores": scores or None, "progress": progress,
+        }  # fmt: skip
+        found = self._task.predict(listed, **self._chosen("predict", given))
         return found[0] if one else found
 
-    def score(self, source: str | Iterable[str], target: str | Iterable[str]) -> float | np.ndarray:
-        """Return the natural log-probability of a target given its source, end included.
+    def _chosen(self, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options that were given, all of which the task's verb must have."""
+        known = inspect.signature(getattr(self._task, verb)).parameters
+        chosen = {name: value for name, value in given.items() if value is not None}
+        for name in chosen:
+            if name not in known:
+                options = [each for each in given if each in known]
+                raise OptionError(
+                    f"a model for the task '{self.recipe.task}' has no option '{name}'",
+                    did_you_mean(name, options),
+                )
+        return chosen
 
-        Two texts give a number, two lists of texts a float64 array [texts].
+    def probabilities(self, texts: Iterable[str], batch_size: int | None = None) -> np.ndarray:
+        """Return a classifier's probability of each of `labels`: float64 [texts, labels].
+
+        Raises:
+            NotSupported: the model is no classifier.
         """
-        one, sources = _listed(source)
+        if not hasattr(self._task, "probabilities"):
+            raise NotSupported(f"{self.recipe.name} is no classifier", "predict is for all models")
+        return self._task.probabilities(_listed(texts)[1], batch_size=batch_size)
+
+    def score(
+        self, text: str | Iterable[str], target: str | Iterable[str] | None = None
+    ) -> float | np.ndarray:
+        """Return the natural log-probability of a text, end included.
+
+        A translator gives that of a target given its source; a language model that of the text.
+        One text (and target) gives a number, lists of texts a float64 array [texts].
+
+        Raises:
+            NotSupported: a classifier has none; `predict(..., scores=True)` gives probabilities.
+        """
+        if not hasattr(self._task, "score"):
+            raise NotSupported(
+                f"{self.recipe.name} does not score texts", "predict(text, scores=True) does"
+            )
+        one, texts = _listed(text)
+        if self.recipe.task != "translate":
+            if target is not None:
+                raise InputError("a language model scores one text", "leave the target out")
+            found = self._task.score(texts)
+            return float(found[0]) if one else found
+        if target is None:
+            raise InputError("there is no target", "a translator scores a target given its source")
         one_target, targets = _listed(target)
-        if one != one_target or len(sources) != len(targets):
+        if one != one_target or len(texts) != len(targets):
             raise InputError(
-                f"{counted(len(sources), 'source')}, but {counted(len(targets), 'target')}",
+                f"{counted(len(texts), 'source')}, but {counted(len(targets), 'target')}",
                 "give two texts, or two lists of equal length",
             )
-        found = self._task.score(sources, targets)
+        found = self._task.score(texts, targets)
         return float(found[0]) if one else found
 
     def align(self, text: str, target: str | None = None) -> Alignment:
@@ -187,15 +241,21 @@ class Pretrained:
         for each in (text,) if target is None else (text, target):
             if not isinstance(each, str):
                 raise InputError(f"{type(each).__name__} is no text", "align takes one text")
+        if not hasattr(self._task, "align"):
+            raise NotSupported(
+                f"{self.recipe.name} has no attention", "align needs a model that has it"
+            )
         return self._task.align(text, target)
 
     def encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids that the model reads for each source: the end id last, no padding.
+        """Return the ids that the model reads for each text: the end id last, no padding.
 
         Raises:
             InputError: a text that the model cannot take.
         """
-        return self._task.encode_sources(texts)
+        if self.recipe.task == "translate":
+            return self._task.encode_sources(texts)
+        return [ids.tolist() for ids in self._task.encode(texts)]
 
     def evaluate(
         self,
@@ -210,168 +270,155 @@ class Pretrained:
         progress: bool = True,
         likelihood: bool = False,
     ) -> dict[str, Any]:
-        """Measure the model on examples; those with one source count as its several references.
+        """Measure the model on examples; pairs of one source count as its several references.
 
         Args:
             data: whatever `finetune` takes; or the folder of the recipe's corpus, as in
                 ZOO_DATA/multi30k; or a folder that `zoo prepare` wrote; None finds the recipe's
                 corpus by itself.
             split: of a corpus, the recipe's `evaluate.split` if None.
-            limit: measure only so many sources, the first.
-            likelihood: also measure the first reference of each source: "loss", nats per target
-                piece with the end, and "perplexity".
+            limit: measure only so many examples, the first.
+            beam_size, length_penalty: of a translator, see `predict`.
+            likelihood: of a translator, also measure the first reference of each source: "loss",
+                nats per target piece with the end, and "perplexity".
 
         Returns:
-            The task's metrics (for translation "bleu", its sacreBLEU "signature", "chrf"), with
-            "metric", "value", "data" and "split".
+            The task's metrics, with "metric", "value", "data" and "split": of a translator "bleu",
+            its sacreBLEU "signature", "chrf"; of a language model "perplexity" per word, per token,
+            "bits_per_character"; of a classifier "accuracy", "macro_f1", "confusion".
         """
         if limit is not None:
             check_count("limit", limit)
         about, examples = self.examples(data, targets, split=split)
-        found = self._task.evaluate(
-            examples[:limit],
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-            batch_size=batch_size,
-            progress=progress,
-            likelihood=likelihood,
-        )
+        given = {
+            "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
+            "likelihood": likelihood or None, "progress": progress,
+        }  # fmt: skip
+        found = self._task.evaluate(examples[:limit], **self._chosen("evaluate", given))
         metric = self.recipe.evaluate.metric
         return {"metric": metric, "value": found[metric], **about, **found}
 
     def examples(
         self, data: Any = None, targets: Iterable[str] | None = None, *, split: str | None = None
-    ) -> tuple[dict[str, str], list[tuple[str, list[str]]]]:
-        """Return what the examples are, and each source with its references.
+    ) -> tuple[dict[str, str], list[tuple[str, Any]]]:
+        """Return what the examples are, and each source with its references or text with its label.
 
         The arguments are those of `evaluate`, which measures on what this returns.
         """
-        wanted, split = self.recipe.data, split or self.recipe.evaluate.split
-        named = {"data": wanted.corpus, "split": split}
-        path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
-        if data is None:
-            if wanted.corpus not in corpora.CORPORA:
-                raise InputError(
-                    f"{self.recipe.name} was trained on '{wanted.corpus}', which is no corpus",
-                    "give the examples to measure it on",
-                )
-            return named, corpora.references(corpora.load(wanted, split))
-        if path is not None and path.is_dir():
-            if (path / "prepared.json").exists():
-                held = prepare.Prepared.read(path)
-                languages = [(each.source, each.target) for each in (held.recipe.data, wanted)]
-                if languages[0] != languages[1]:
-                    found, needed = (" to ".join(each) for each in languages)
-                    raise DataError(
-                        f"{path} was prepared for {found}, {self.recipe.name} is {needed}",
-                        "give a folder or a file in the model's languages",
-                    )
-                return named, held.test
-            inner = path / wanted.corpus
-            folder = inner if inner.is_dir() else path
-            return named, corpora.references(corpora.load(wanted, split, folder))
-        name = path.name if path is not None else "examples"
-        return {"data": name}, corpora.references(self._read(data, targets))
-
-    def _read(self, data: Any, targets: Iterable[Any] | None = None) -> list[Pair]:
-        """Read pairs; columns may also have the names of the recipe's two languages."""
-        languages = (self.recipe.data.source, self.recipe.data.target)
-        return read_pairs(data, targets, columns=[*COLUMNS, languages])
+        return user_examples.find(self.recipe, data, targets, split)
 
     # Training it further
 
     def finetune(
         self,
         data: Any,
-        targets: Iterable[str] | None = None,
+        targets: Iterable[Any] | None = None,
         *,
         task: str | None = None,
         validation: float | Any = 0.1,
+        adapt: bool | Any = True,
         out: str | os.PathLike[str] | None = None,
         changes: Mapping[str, Any] | None = None,
+        resume: bool = False,
     ) -> Pretrained:
         """Return a model trained further on examples; this one stays as it is.
 
+        A language model with labels and `task="classify"` becomes a classifier in two stages
+        (ulmfit2018): it goes on as a language model on the texts, then learns the labels.
+
         Args:
             data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset; columns
-                are found by name (source and target, or text and label), else exactly two.
-            targets: one for each source, when data is a list of sources.
+                are found by name (source and target, or text and label), else exactly two. A
+                language model takes texts alone: a list, one column, or a .txt file.
+            targets: a target or label for each text, when data is a list of texts.
             task: what to train for; None is what the model does already.
             validation: the share of examples, or other examples, to choose the best epoch by.
-            out: the folder of the new bundle; None keeps the result in memory only.
-            changes: dotted keys of the recipe, as in {"schedule.peak": 1e-5}.
+            adapt: whether a language model goes on with the texts before it learns the labels, or
+                the texts to do so with, which need no labels.
+            out: the folder of the new bundle; None keeps the result in memory only. The run is in
+                the folder `out` + ".run" until the bundle is written.
+            changes: dotted keys of the recipe, as in {"schedule.peak": 1e-5}; of the last stage.
+            resume: go on with the run in `out` + ".run", in the stage where it stopped.
 
         Raises:
             DataError, RecipeError: the examples or a change cannot be read.
+            CheckpointError: there is a run and `resume` is not set, or the other way round.
             TrainingError: the loss stopped being a number.
         """
         from zoo.training import finetune as tuning
 
+        folder = None
         if out is not None:
             check_path("out", out)
             bundle.check_writable(out)
-        made, train, valid = self._training_data(data, targets, validation, task, changes)
-        model, metrics, history = tuning.run(
-            self.model, made, train, valid, self.target_tokenizer, out
-        )
+            folder = Path(out).expanduser().resolve()
+            folder = folder.with_name(folder.name + ".run")
+        if resume and (folder is None or not folder.is_dir()):
+            raise CheckpointError(
+                f"there is no run to resume in {folder}" if folder else "resume needs `out`",
+                "start it without resume",
+            )
+        if folder is not None and folder.is_dir() and not resume:
+            raise CheckpointError(
+                f"{folder} already holds a run", "go on with resume, or delete that folder"
+            )
         tokenizers = self.source_tokenizer, self.target_tokenizer
-        tuned = Pretrained(model, made, tokenizers, metrics=metrics, history=history)
-        tuned._golden_texts = list(self._golden_texts)
-        if out is not None:
+        # All examples are read before the first stage begins, so that nothing is wrong with them
+        # after an hour of training.
+        final = tuning.plan(
+            self.recipe, tokenizers, data, targets, validation=validation, task=task,
+            changes=changes,
+        )  # fmt: skip
+        stages = [("model", final)]
+        if final.recipe.task != self.recipe.task and adapt is not False:
+            texts = user_examples.read(final.recipe, data, targets) if adapt is True else adapt
+            texts = [text for text, _ in texts] if adapt is True else texts
+            stages = [("language-model", tuning.plan(self.recipe, tokenizers, texts)), *stages]
+        model = self.model
+        metrics: dict[str, Any] = {}
+        history: list[dict[str, float]] = []
+        for name, planned in stages:
+            place = folder / name if folder is not None else None
+            model, metrics, history = tuning.run(
+                model, planned, self.target_tokenizer, place, resume and _begun(place)
+            )
+        tuned = Pretrained(model, final.recipe, tokenizers, metrics=metrics, history=history)
+        if tuned.recipe.task == self.recipe.task:
+            tuned._golden_texts = list(self._golden_texts)
+        if out is not None and folder is not None:
             tuned.save(out)
+            shutil.rmtree(folder)
         return tuned
 
     def preprocess(
         self,
         data: Any,
-        targets: Iterable[str] | None = None,
+        targets: Iterable[Any] | None = None,
         *,
         validation: float | Any = 0.1,
         changes: Mapping[str, Any] | None = None,
         passes: int = 1,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[tuple[Any, np.ndarray]]:
         """Yield the training batches that `finetune` with the same arguments would fit on.
 
-        For people who write their own training loop: each is ({"source", "target"}, labels), int32
-        [rows, time]; the target is the decoder's input, padding is 0 and labels of padding count
-        for nothing.
+        For people who write their own training loop. A translator's are ({"source", "target"},
+        labels), int32 [rows, time]; the target is the decoder's input, padding is 0 and labels of
+        padding count for nothing. A language model's are ({"tokens", "carry"}, labels), see
+        `zoo.data.stream.Stream`; a classifier's (tokens, labels), padded on the left.
 
         Args:
             data, targets, validation, changes: as for `finetune`.
             passes: how often to go through the data, in another order each time.
         """
-        from zoo.training.fit import batches
-
-        check_count("passes", passes)
-        made, train, _ = self._training_data(data, targets, validation, None, changes)
-        made_batches = batches(train, made, self.target_tokenizer)
-        return (made_batches.batch(step) for step in range(passes * made_batches.per_pass))
-
-    def _training_data(
-        self,
-        data: Any,
-        targets: Iterable[str] | None,
-        validation: float | Any,
-        task: str | None,
-        changes: Mapping[str, Any] | None,
-    ) -> tuple[Recipe, Arrays, Arrays]:
-        """Return the recipe of a fine-tuning run, its training and its validation arrays."""
         from zoo.training import finetune as tuning
 
-        if changes is not None and not isinstance(changes, Mapping):
-            raise OptionError(
-                f"changes is {changes!r}", 'give keys and values, as in {"schedule.peak": 1e-5}'
-            )
-        name = Path(data).name if isinstance(data, (str, os.PathLike)) else "examples"
-        made = tuning.recipe(self.recipe, name, task, changes)
-        pairs = self._read(data, targets)
-        if isinstance(validation, (int, float)):
-            train, valid = tuning.split(pairs, validation, made.seed)
-        else:
-            train, valid = pairs, self._read(validation)
+        check_count("passes", passes)
         tokenizers = self.source_tokenizer, self.target_tokenizer
-        arrays = [tuning.encoded(each, tokenizers, made) for each in (train, valid)]
-        return tuning.sized(made, arrays[0], tokenizers[1], changes), arrays[0], arrays[1]
+        planned = tuning.plan(
+            self.recipe, tokenizers, data, targets, validation=validation, changes=changes
+        )
+        made = planned.batches(self.target_tokenizer)
+        return (made.batch(step) for step in range(passes * made.per_pass))
 
     # Keeping it
 
@@ -399,6 +446,10 @@ class Pretrained:
         if self._golden_texts:
             golden.attach(written, self._golden_texts)
         return written
+
+
+def _begun(folder: Path | None) -> bool:
+    return folder is not None and any(folder.glob("step-*"))
 
 
 def _listed(texts: Any) -> tuple[bool, list[str]]:

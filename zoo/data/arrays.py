@@ -10,6 +10,8 @@ import numpy as np
 
 from zoo.errors import DataError
 
+PARTS = ("ids", "offsets")
+
 
 @dataclass(frozen=True)
 class Ragged:
@@ -59,11 +61,46 @@ class Arrays:
         Raises:
             DataError: if a file is missing.
         """
-        sides = []
-        for side in ("source", "target"):
-            files = [folder / f"{split}.{side}.{part}.npy" for part in ("ids", "offsets")]
-            for path in files:
-                if not path.exists():
-                    raise DataError(f"{folder} has no {path.name}", "run `zoo prepare` again")
-            sides.append(Ragged(*(np.load(path, mmap_mode="r") for path in files)))
-        return cls(*sides)
+        return cls(
+            *(
+                Ragged(*(_mapped(folder / f"{split}.{side}.{part}.npy") for part in PARTS))
+                for side in ("source", "target")
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Texts as ids, from the start id to the end id, and their labels, int32 [texts], if any."""
+
+    texts: Ragged
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def save(self, folder: Path, split: str) -> None:
+        """Write two .npy files, or three with labels, named by split."""
+        np.save(folder / f"{split}.ids.npy", self.texts.ids)
+        np.save(folder / f"{split}.offsets.npy", self.texts.offsets)
+        if self.labels is not None:
+            np.save(folder / f"{split}.labels.npy", self.labels)
+
+    @classmethod
+    def load(cls, folder: Path, split: str) -> Documents:
+        """Memory-map what `save` wrote.
+
+        Raises:
+            DataError: if a file is missing.
+        """
+        labels = folder / f"{split}.labels.npy"
+        return cls(
+            Ragged(*(_mapped(folder / f"{split}.{part}.npy") for part in PARTS)),
+            _mapped(labels) if labels.exists() else None,
+        )
+
+
+def _mapped(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise DataError(f"{path.parent} has no {path.name}", "run `zoo prepare` again")
+    return np.load(path, mmap_mode="r")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo.data.readers import read_lines
+from zoo.data.readers import find, read_lines
 from zoo.errors import DataError, UnknownName, counted, did_you_mean
 from zoo.recipe import Data
 
@@ -109,7 +109,7 @@ def _plain_spaces(text: str) -> str:
 
 def _from_folder(folder: Path, corpus: Corpus, data: Data, split: str) -> list[Pair]:
     name = corpus.splits.get(split, split)
-    sides = [_find(folder, f"{name}.{language}") for language in (data.source, data.target)]
+    sides = [find(folder, f"{name}.{language}") for language in (data.source, data.target)]
     if all(sides):
         source, target = (list(read_lines(side)) for side in sides if side)
         if len(source) != len(target):
@@ -118,7 +118,7 @@ def _from_folder(folder: Path, corpus: Corpus, data: Data, split: str) -> list[P
                 "the two files must have a line for each other's lines",
             )
         return list(zip(source, target, strict=True))
-    table, raw = _find(folder, f"{name}.tsv"), corpus.raw and _find(folder, corpus.raw)
+    table, raw = find(folder, f"{name}.tsv"), corpus.raw and find(folder, corpus.raw)
     if table:
         return _oriented(list(_rows(table)), corpus, data)
     if raw:
@@ -178,13 +178,6 @@ def _hub_rows(rows: Iterable[dict], columns: tuple[str, ...], data: Data) -> Ite
                 "change data.source and data.target, or data.hub",
             )
         yield row[columns[0]], row[columns[1]]
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.exists():
-            return path
-    return None
 
 
 def _rows(path: Path) -> Iterator[Pair]:

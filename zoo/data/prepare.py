@@ -8,12 +8,14 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from zoo import catalog
 from zoo import recipe as recipes
-from zoo.data import corpora
-from zoo.data.arrays import Arrays, Ragged
+from zoo.data import corpora, prepare_texts
+from zoo.data.arrays import Arrays, Documents, Ragged
 from zoo.errors import DataError
 from zoo.recipe import Recipe
 from zoo.text import (
@@ -24,7 +26,8 @@ from zoo.text import (
     save_tokenizers,
 )
 
-Example = tuple[str, list[str]]
+# A source with its references, or a text with its label.
+Example = tuple[str, list[str]] | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Prepared:
 
     folder: Path
     recipe: Recipe
-    train: Arrays
-    valid: Arrays
+    train: Arrays | Documents
+    valid: Arrays | Documents
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     test: list[Example]
-    seen: int  # test sources with a reference that occurs among the training targets too
+    seen: int  # test sources with a reference, or test texts, that occur in training too
 
     @classmethod
     def read(cls, folder: Path | str) -> Prepared:
@@ -55,13 +58,15 @@ class Prepared:
                 "write it with: zoo prepare RECIPE --out DIR",
             )
         content = json.loads(facts.read_text(encoding="utf-8"))
+        recipe = recipes.load(folder / "recipe.toml")
+        kind = Arrays if recipe.task == "translate" else Documents
         return cls(
             folder,
-            recipes.load(folder / "recipe.toml"),
-            Arrays.load(folder, "train"),
-            Arrays.load(folder, "valid"),
+            recipe,
+            kind.load(folder, "train"),
+            kind.load(folder, "valid"),
             *load_tokenizers(folder),
-            [(source, targets) for source, targets in content["test"]],
+            [(text, other) for text, other in content["test"]],
             content["seen"],
         )
 
@@ -79,31 +84,52 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
     ):
         raise DataError(f"{out} exists and holds no prepared data", "choose another --out")
-    pairs = {split: corpora.load(recipe.data, split) for split in ("train", "valid")}
-    test = corpora.references(corpora.load(recipe.data, recipe.evaluate.split))
-    targets = {target for _, target in pairs["train"]}
-    seen = sum(any(target in targets for target in each) for _, each in test)
-    tokenizers = train_tokenizers(recipe, pairs["train"])
-
     aside = out.with_name(out.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        save_tokenizers(aside, *tokenizers)
-        for split, rows in pairs.items():
-            arrays = encode_pairs(
-                rows, *tokenizers, recipe.data.max_length, recipe.data.reverse_source
-            )
-            arrays.save(aside, split)
+        facts = _write_pairs(recipe, aside) if recipe.task == "translate" else _write(recipe, aside)
         (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
-        facts = json.dumps({"seen": seen, "test": test}, ensure_ascii=False)
-        (aside / "prepared.json").write_text(facts, encoding="utf-8")
+        text = json.dumps(facts, ensure_ascii=False)
+        (aside / "prepared.json").write_text(text, encoding="utf-8")
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     shutil.rmtree(out, ignore_errors=True)
     aside.rename(out)
     return Prepared.read(out)
+
+
+def _write_pairs(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Write tokenizers and arrays of a parallel corpus; return the content of prepared.json."""
+    pairs = {split: corpora.load(recipe.data, split) for split in ("train", "valid")}
+    test = corpora.references(corpora.load(recipe.data, recipe.evaluate.split))
+    targets = {target for _, target in pairs["train"]}
+    tokenizers = train_tokenizers(recipe, pairs["train"])
+    save_tokenizers(folder, *tokenizers)
+    for split, rows in pairs.items():
+        assert recipe.data.max_length is not None  # the recipe's own check has seen to it
+        encode_pairs(rows, *tokenizers, recipe.data.max_length, recipe.data.reverse_source).save(
+            folder, split
+        )
+    seen = sum(any(target in targets for target in each) for _, each in test)
+    return {"seen": seen, "test": test}
+
+
+def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Write tokenizer and arrays of single texts; return the content of prepared.json."""
+    rows = prepare_texts.splits(recipe)
+    read = [text for text, _ in rows["train"]]
+    wanted = recipe.tokenizer.weights
+    if not wanted:
+        tokenizer = prepare_texts.learn(recipe, read)
+    else:
+        tokenizer = load_tokenizers(catalog.find_bundle(wanted))[0]
+    save_tokenizers(folder, tokenizer, tokenizer)
+    for split in ("train", "valid"):
+        prepare_texts.encode(rows[split], tokenizer, recipe).save(folder, split)
+    seen = len({*read} & {text for text, _ in rows["test"]})
+    return {"seen": seen, "test": rows["test"]}
 
 
 def train_tokenizers(

@@ -80,6 +80,85 @@ def read_pairs(
     return pairs
 
 
+def read_texts(data: Any) -> list[str]:
+    """Return the texts of a file, a list, a frame or a data set.
+
+    Args:
+        data: the path of a table with a column "text" (or one column only) or of a plain text
+            file, one text a line; a list of texts or of mappings; a mapping of columns; a pandas
+            series or frame; a datasets.Dataset.
+
+    Raises:
+        DataError: names the file and line (or row, from 1) of what is wrong, or says that there
+            are no rows.
+    """
+    names: list[str] | None = ["text"]
+    rows: Rows
+    if isinstance(data, (str, os.PathLike)):
+        path = Path(data).expanduser()
+        kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+        what = path.name
+        if kind.lower() in (".tsv", ".csv", ".jsonl", ".json", ".ndjson"):
+            names, rows = _file(path)
+        else:
+            names, rows = ["text"], _plain(path)
+    elif isinstance(data, Mapping) or hasattr(data, "columns") or hasattr(data, "column_names"):
+        names, rows, what = _table(data)
+    else:
+        if not isinstance(data, Iterable):
+            raise DataError(f"texts cannot be read from {type(data).__name__}", "give a list")
+        names, rows, what = _single([*data])
+    texts = []
+    column: int | None = None
+    for where, cells in rows:
+        if column is None:
+            header = names if names is not None else cells
+            column = _one_column(header, where if names is None else what)
+            known = [str(name).strip().casefold() for name in header]
+            if names is None and "text" in known:
+                names = known
+                continue
+        if len(cells) <= column:
+            raise DataError(f"{where}: {counted(len(cells), 'column')}", "each row needs a text")
+        texts.append(_text(cells[column], f"{where}: the text"))
+    if not texts:
+        raise DataError(f"no rows in {what}", "give at least one text")
+    return texts
+
+
+def _one_column(names: Sequence[Any], where: str) -> int:
+    """Return the place of the column "text", or of the only one."""
+    found = [str(name).strip().casefold() for name in names]
+    if "text" in found:
+        return found.index("text")
+    if len(found) == 1:
+        return 0
+    shown = ", ".join(str(name)[:30] for name in names[:8])
+    raise DataError(
+        f"{where}: found {counted(len(names), 'column')}: {shown}",
+        "name one 'text', or keep exactly one",
+    )
+
+
+def _single(values: list[Any]) -> tuple[list[str], Rows, str]:
+    """Return rows of a list of texts or of mappings with a text each."""
+    if values and isinstance(values[0], Mapping):
+        records = ((f"row {i}", value) for i, value in enumerate(values, 1))
+        names, rows = _records(records)
+        return names or ["text"], rows, "the list"
+    return ["text"], ((f"row {i}", [value]) for i, value in enumerate(values, 1)), "the list"
+
+
+def _plain(path: Path) -> Rows:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder", "name a file of texts")
+    if not path.is_file():
+        raise DataError(f"there is no file {path}", "check the path")
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.strip():
+            yield f"{path.name}:{number}", [line]
+
+
 # Columns
 
 
@@ -140,6 +219,14 @@ def _file(path: Path) -> tuple[list[str] | None, Rows]:
     if kind.lower() in (".jsonl", ".json", ".ndjson"):
         return _records(_json_lines(path))
     return None, _csv(path) if kind.lower() == ".csv" else _tsv(path)
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """Return the file of that name in a folder, gzipped or not; None if there is neither."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.exists():
+            return path
+    return None
 
 
 def read_lines(path: Path, ends: bool = False) -> Iterator[str]:

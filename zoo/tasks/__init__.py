@@ -7,7 +7,11 @@ from typing import Any
 
 from zoo.errors import UnknownName, did_you_mean
 
-_TASKS = {"translate": "zoo.tasks.translate:Translate"}
+_TASKS = {
+    "translate": "zoo.tasks.translate:Translate",
+    "generate": "zoo.tasks.generate:Generate",
+    "classify": "zoo.tasks.classify:Classify",
+}
 
 
 def task(name: str) -> Any:

@@ -35,9 +35,9 @@ def with_progress(batches: Sequence[np.ndarray], wanted: bool) -> Iterator[np.nd
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
-    columns = (TextColumn("translating"), BarColumn(), MofNCompleteColumn(), Remaining())
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        shown = bar.add_task("translating", total=sum(len(part) for part in batches))
+        shown = bar.add_task("reading", total=sum(len(part) for part in batches))
         for part in batches:
             yield part
             bar.advance(shown, len(part))

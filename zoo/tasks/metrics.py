@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 def translation(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return corpus BLEU and chrF of sacreBLEU with their signatures.
@@ -24,3 +26,42 @@ def translation(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> 
         key = "signature" if name == "bleu" else "chrf_signature"
         measured[key] = str(metric.get_signature())
     return measured
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities [rows, classes] of logits [rows, classes]."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def classification(
+    probabilities: np.ndarray, truth: Sequence[str], labels: Sequence[str]
+) -> dict[str, Any]:
+    """Return how well labels were told.
+
+    Args:
+        probabilities: float [texts, labels].
+        truth: the true label of each text.
+
+    Returns:
+        "accuracy" and "macro_f1", the mean of the F1 scores of those labels that are in the truth
+        or were given, both in percent; "loss", the mean of -log P of the true labels, in nats;
+        "confusion", for each true label how often each label was given; "texts".
+    """
+    true = np.array([labels.index(label) for label in truth])
+    given = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(labels), len(labels)), dtype=int)
+    np.add.at(confusion, (true, given), 1)
+    hits, seen = np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
+    f1 = 2 * hits[seen > 0] / seen[seen > 0]
+    chosen = np.maximum(probabilities[np.arange(len(true)), true], 1e-300)
+    return {
+        "accuracy": 100.0 * float(np.mean(true == given)),
+        "macro_f1": 100.0 * float(f1.mean()),
+        "loss": -float(np.log(chosen).mean()),
+        "confusion": {
+            label: dict(zip(labels, map(int, row), strict=True))
+            for label, row in zip(labels, confusion, strict=True)
+        },
+        "texts": len(truth),
+    }

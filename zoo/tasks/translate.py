@@ -249,6 +249,25 @@ class Translate:
             measured["perplexity"] = float(np.exp(measured["loss"]))
         return measured
 
+    # Golden outputs --------------------------------------------------------------------------
+
+    def golden_inputs(self, examples: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+        """Return the inputs that a model trained on this is remembered by."""
+        return [source for source, _ in examples[:4]]
+
+    def golden_scores(self, texts: Sequence[str], outputs: Sequence[str]) -> np.ndarray:
+        """Return log P of each output, float64 [texts]."""
+        return self.score(texts, outputs)
+
+    def golden_logits(self, text: str, output: str) -> np.ndarray:
+        """Return the logits [positions, vocabulary] of the output's pieces and its end."""
+        tokenizer = self.target_tokenizer
+        inputs = {
+            "source": np.array(self.encode_sources([text]), dtype=np.int32),
+            "target": np.array([[tokenizer.start_id, *tokenizer.encode(output)]], dtype=np.int32),
+        }
+        return ops.convert_to_numpy(self.model(inputs, training=False))[0]
+
     # Arrays ----------------------------------------------------------------------------------
 
     @property

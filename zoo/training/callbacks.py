@@ -11,9 +11,12 @@ from typing import Any, TextIO
 import keras
 
 from zoo.data.batches import Batches
+from zoo.data.document_batches import DocumentBatches
+from zoo.data.stream import Stream
 from zoo.errors import TrainingError
 from zoo.recipe import Recipe
 from zoo.training import checkpoints
+from zoo.training.asgd import stalled
 
 
 class Keeper(keras.callbacks.Callback):
@@ -72,6 +75,11 @@ class Keeper(keras.callbacks.Callback):
                 f"the last good weights are in {checkpoints.latest(self.folder)}",
             )
         self.state["history"].append(row)
+        settings, optimizer = self.recipe.optimizer, self.model.optimizer
+        if settings.nonmonotone is not None and not optimizer.averages:
+            losses = [each["val_loss"] for each in self.state["history"]]
+            if stalled(losses, settings.nonmonotone):
+                optimizer.begin()
         if self.state["best"] is None or row["val_loss"] < self.state["best_loss"]:
             self.state["best"], self.state["best_loss"] = step, row["val_loss"]
         checkpoints.save(self.folder, step, self.model, self.state)
@@ -84,7 +92,12 @@ class Progress(keras.callbacks.Callback):
     On a terminal one line is redrawn; elsewhere a line is printed for each fit-epoch.
     """
 
-    def __init__(self, batches: Batches, recipe: Recipe, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        batches: Batches | DocumentBatches | Stream,
+        recipe: Recipe,
+        stream: TextIO | None = None,
+    ) -> None:
         super().__init__()
         self.batches = batches
         self.recipe = recipe

@@ -25,10 +25,13 @@ from zoo.errors import CheckpointError
 
 PREFIX = "step-"
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+MEANS = "means.safetensors"
 
 
 def save(folder: Path, step: int, model: keras.Model, state: dict[str, Any]) -> Path:
     """Write the checkpoint of a step and return its folder.
+
+    If the optimizer averages weights, the mean ones are written too.
 
     Raises:
         CheckpointError: if the disk refuses; earlier checkpoints are untouched.
@@ -41,6 +44,9 @@ def save(folder: Path, step: int, model: keras.Model, state: dict[str, Any]) -> 
         # `save_file` is not used: it gives its files mode 0600.
         (aside / WEIGHTS).write_bytes(to_bytes(_values(model.variables)))
         (aside / OPTIMIZER).write_bytes(to_bytes(_values(model.optimizer.variables)))
+        if getattr(model.optimizer, "averages", False):
+            with model.optimizer.swapped(model.trainable_variables):
+                (aside / MEANS).write_bytes(to_bytes(_values(model.variables)))
         (aside / STATE).write_text(json.dumps({"step": step, **state}), encoding="utf-8")
         for file in aside.iterdir():
             flush(file)
@@ -74,13 +80,14 @@ def restore(path: Path, model: keras.Model) -> dict[str, Any]:
 
 
 def restore_weights(path: Path, model: keras.Model) -> None:
-    """Set the model's variables only.
+    """Set the model's variables only, to the mean ones where the checkpoint has them.
 
     Raises:
         CheckpointError: if the checkpoint is damaged or of another model.
     """
     with _whole(path):
-        _assign(path / WEIGHTS, model.variables)
+        means = path / MEANS
+        _assign(means if means.exists() else path / WEIGHTS, model.variables)
 
 
 def average(paths: list[Path], model: keras.Model) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,103 +18,230 @@ import numpy as np
 
 from zoo import bundle, catalog
 from zoo import recipe as recipes
-from zoo.data.arrays import Arrays
+from zoo.data import examples, prepare_texts
+from zoo.data.arrays import Arrays, Documents
+from zoo.data.batches import Batches
+from zoo.data.document_batches import DocumentBatches
 from zoo.data.prepare import encode_pairs
-from zoo.errors import DataError, OptionError, TrainingError, ZooWarning, did_you_mean
+from zoo.data.stream import Stream
+from zoo.errors import (
+    CheckpointError,
+    DataError,
+    OptionError,
+    TrainingError,
+    ZooWarning,
+    did_you_mean,
+)
 from zoo.recipe import Recipe
 from zoo.text import Tokenizer
-from zoo.training.fit import batches, fit
-from zoo.training.loop import environment
+from zoo.training.fit import batches, document_batches, fit, stream
+from zoo.training.loop import build, environment, take_over
 
 Pair = tuple[str, str]
+Tokenizers = tuple[Tokenizer, Tokenizer]
 
-# A low constant rate, so that a model forgets little of what it knew: a tenth of the peak that the
-# small recipes of the zoo train with.
+# For a translator a low constant rate, so that it forgets little of what it knew: a tenth of the
+# peak that the small recipes of the zoo train with. Others keep the schedule of their recipe.
 PEAK = 1e-4
 PASSES, FEWEST, MOST = 5, 100, 5000
+# All groups of layers are in training after this share of the updates.
+THAWED = 0.4
 
 
-def recipe(
-    base: Recipe, data: str, task: str | None = None, changes: Mapping[str, Any] | None = None
-) -> Recipe:
-    """Return the recipe of a fine-tuning run, all but the sizes that `sized` takes from the data.
+@dataclass(frozen=True)
+class Plan:
+    """One fine-tuning run: its recipe, and the examples as arrays."""
 
-    Model and tokenizer are the base's; how to train comes from the recipe that the registry names
-    for the task, with a low constant rate.
+    recipe: Recipe
+    train: Arrays | Documents
+    valid: Arrays | Documents
 
-    Args:
-        base: the resolved recipe of the model.
-        data: what the examples are called.
-        changes: dotted keys that win over everything.
+    @property
+    def digest(self) -> str:
+        """A sum over all ids and labels, which tells other examples."""
+        found = hashlib.sha256(recipes.dumps(self.recipe).encode())
+        for held in (self.train, self.valid):
+            parts = (
+                [held.source.ids, held.target.ids]
+                if isinstance(held, Arrays)
+                else [held.texts.ids, held.texts.offsets, held.labels]
+            )
+            for part in parts:
+                if part is not None:
+                    found.update(np.ascontiguousarray(part).tobytes())
+        return found.hexdigest()
 
-    Raises:
-        OptionError: the paper cannot be fine-tuned for this task.
-        RecipeError: a change is wrong, or would change the model's shape.
+    def batches(self, tokenizer: Tokenizer) -> Batches | DocumentBatches | Stream:
+        """Return the training batches."""
+        return _batches(self.recipe, self.train, tokenizer)
+
+
+def plan(
+    base: Recipe,
+    tokenizers: Tokenizers,
+    data: Any,
+    targets: Iterable[Any] | None = None,
+    *,
+    validation: float | Any = 0.1,
+    task: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Return what a fine-tuning run of a model on a user's examples is made of.
+
+    Arguments and errors are those of `Pretrained.finetune`.
     """
+    if changes is not None and not isinstance(changes, Mapping):
+        raise OptionError(
+            f"changes is {changes!r}", 'give keys and values, as in {"schedule.peak": 1e-5}'
+        )
+    name = Path(data).name if isinstance(data, (str, os.PathLike)) else "examples"
     task = task or base.task
     entry = catalog.entry(base.paper)
     if task not in entry.finetune:
         raise OptionError(
             f"{base.paper} cannot be fine-tuned for '{task}'", did_you_mean(task, entry.finetune)
         )
-    start = recipes.load(entry.finetune[task])
+    draft = recipes.load(entry.finetune[task])
+    for_reading = draft.changed({"data.source": base.data.source, "data.target": base.data.target})
+    pairs = examples.read(for_reading, data, targets)
+    labels = sorted({label for _, label in pairs}) if task == "classify" else []
+    made = recipe(base, name, task, changes, labels)
+    if isinstance(validation, (int, float)):
+        train, valid = split(pairs, validation, made.seed)
+    else:
+        train, valid = pairs, examples.read(made, validation)
+    if task == "translate":
+        found = [encoded(each, tokenizers, made) for each in (train, valid)]
+        return Plan(sized(made, found[0], tokenizers[1], changes), *found)
+    for number, (_, label) in enumerate(valid, start=1):
+        if label and label not in made.data.labels:
+            raise DataError(
+                f"validation, row {number}: no other example has the label '{label}'",
+                "give training examples of it, or leave the row out",
+            )
+    documents = [prepare_texts.encode(each, tokenizers[0], made) for each in (train, valid)]
+    return Plan(sized(made, documents[0], tokenizers[0], changes), *documents)
+
+
+def recipe(
+    base: Recipe,
+    data: str,
+    task: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = (),
+) -> Recipe:
+    """Return the recipe of a fine-tuning run, all but the sizes that `sized` takes from the data.
+
+    Model and tokenizer are the base's; how to train comes from the recipe that the registry names
+    for the task. A classifier that is made of a language model gets the sizes of its encoder.
+
+    Args:
+        base: the resolved recipe of the model.
+        data: what the examples are called.
+        changes: dotted keys that win over everything.
+        labels: of the examples, for a classifier; one that knows them all keeps its own.
+
+    Raises:
+        DataError: there is one label only.
+        RecipeError: a change is wrong, or would change the model's shape.
+    """
+    task = task or base.task
+    start = recipes.load(catalog.entry(base.paper).finetune[task])
     name = base.name if base.name.endswith("-finetuned") else f"{base.name}-finetuned"
+    model = base.tables()["model"]
+    if task == "classify":
+        if len(labels) < 2:
+            raise DataError(
+                f"all examples have the one label '{labels[0]}'", "a classifier needs two or more"
+            )
+        if set(labels) <= set(base.data.labels):
+            labels = base.data.labels
+        if task != base.task:
+            model = start.resolved().tables()["model"]
+            shared = set(model["arguments"]) & set(base.model.arguments)
+            model["arguments"] |= {
+                key: base.model.arguments[key] for key in shared if not key.startswith("dropout")
+            }
+        model["arguments"] = {**model["arguments"], "classes": len(labels)}
+    evaluate = base if task == base.task else start
     tables = start.tables() | {
         "name": name,
-        "model": base.tables()["model"],
-        "tokenizer": base.tables()["tokenizer"],
-        "evaluate": base.tables()["evaluate"] | {"minimum": None},
+        "model": {**model, "weights": ""},
+        "tokenizer": base.tables()["tokenizer"] | {"weights": ""},
+        "evaluate": evaluate.tables()["evaluate"] | {"minimum": None, "maximum": None},
         "smoke": {},
     }
     tables["data"] |= {
         "corpus": data,
         "source": base.data.source,
         "target": base.data.target,
+        "language": base.data.language,
+        "labels": list(labels),
         "reverse_source": base.data.reverse_source,
+        "reverse": base.data.reverse,
         "hub": None,
         "hub_config": None,
         "revision": None,
         "limit": None,
     }
-    defaults = {
-        "schedule.name": "constant",
-        "schedule.warmup": 0,
-        "schedule.peak": PEAK,
+    defaults: dict[str, Any] = {
         "optimizer.learning_rate": 1.0,
         "train.average": 1,
         "train.precision": "float32",
     }
+    if task == "translate":
+        defaults |= {"schedule.name": "constant", "schedule.warmup": 0, "schedule.peak": PEAK}
     return recipes.loads(tables, where=f"recipe {name}").changed(defaults | dict(changes or {}))
 
 
 def sized(
     made: Recipe,
-    train: Arrays,
-    target: Tokenizer,
+    train: Arrays | Documents,
+    tokenizer: Tokenizer,
     changes: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """Return the recipe with batches and updates that suit the size of the data.
 
     At least eight batches a pass where the data allow it (a batch has a fixed shape, so few rows
-    would leave most of it empty), five passes, between 100 and 5,000 updates, five epochs. What
-    `changes` set stays.
+    would leave most of it empty), five passes, between 100 and 5,000 updates, five epochs; groups
+    of layers thaw within the first two of them. What `changes` set stays.
     """
     changes = changes or {}
     settings = made.train
     if settings.batch_tokens is not None and "train.batch_tokens" not in changes:
+        assert isinstance(train, Arrays)
         tokens = int(train.target.lengths.sum()) // 8
         least = 4 * settings.buckets[-1]
         size = min(settings.batch_tokens, max(least, tokens))
         made = made.changed({"train.batch_tokens": size})
     if settings.batch_sentences is not None and "train.batch_sentences" not in changes:
-        size = min(settings.batch_sentences, max(4, len(train) // 8))
+        rows = len(train)
+        if settings.bptt is not None:  # a stream's rows are as long as there is text for
+            assert isinstance(train, Documents)
+            rows = (len(train.texts.ids) - 1) // settings.bptt
+        least = min(4, rows) if made.task == "translate" else min(2, rows)
+        size = min(settings.batch_sentences, max(4, least, rows // 8), max(1, rows))
         made = made.changed({"train.batch_sentences": size})
     if "train.updates" not in changes:
-        updates = PASSES * batches(train, made, target).per_pass
+        updates = PASSES * _batches(made, train, tokenizer).per_pass
         made = made.changed({"train.updates": min(max(updates, FEWEST), MOST)})
     if "train.updates_per_epoch" not in changes:
         made = made.changed({"train.updates_per_epoch": math.ceil(made.train.updates / 5)})
+    if made.schedule.unfreeze_every is not None and "schedule.unfreeze_every" not in changes:
+        groups = 1 + int(made.model.arguments["layers"])
+        every = max(1, round(THAWED * made.train.updates / groups))
+        made = made.changed({"schedule.unfreeze_every": every})
     return made
+
+
+def _batches(
+    made: Recipe, train: Arrays | Documents, tokenizer: Tokenizer
+) -> Batches | DocumentBatches | Stream:
+    if isinstance(train, Arrays):
+        return batches(train, made, tokenizer)
+    if made.task == "generate":
+        return stream(train, made)
+    return document_batches(train, made, tokenizer)
 
 
 def split(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
@@ -139,12 +268,9 @@ def split(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], l
     return [p for p in pairs if p[0] not in held], [p for p in pairs if p[0] in held]
 
 
-def encoded(
-    pairs: Sequence[Pair],
-    tokenizers: tuple[Tokenizer, Tokenizer],
-    made: Recipe,
-) -> Arrays:
+def encoded(pairs: Sequence[Pair], tokenizers: Tokenizers, made: Recipe) -> Arrays:
     """Return pairs as ids; warns of those that are too long and left out."""
+    assert made.data.max_length is not None  # the recipe's own check has seen to it
     longest = min(made.data.max_length, made.train.buckets[-1])
     arrays = encode_pairs(pairs, *tokenizers, longest, made.data.reverse_source)
     if len(arrays) < len(pairs):
@@ -152,53 +278,87 @@ def encoded(
             f"{len(pairs) - len(arrays)} of {len(pairs)} pairs are longer than {longest} pieces "
             "and left out; raise data.max_length and train.buckets to keep them",
             ZooWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return arrays
 
 
 def run(
     original: keras.Model,
-    made: Recipe,
-    train: Arrays,
-    valid: Arrays,
-    target: Tokenizer,
-    out: str | os.PathLike[str] | None,
+    planned: Plan,
+    tokenizer: Tokenizer,
+    folder: Path | None,
+    resume: bool = False,
 ) -> tuple[keras.Model, dict[str, Any], list[dict[str, float]]]:
-    """Train a copy of a model; return it, what was measured, and the training curve.
+    """Train a copy of a model, or a classifier that begins with its encoder.
 
-    Checkpoints go to a temporary folder, beside `out` if that is given. It stays only after a
-    TrainingError, which names the last good weights in it.
+    Returns the new model, what was measured, and the training curve.
+
+    Args:
+        tokenizer: the target's.
+        folder: of this run's checkpoints, which `resume` goes on from; None is a temporary one. It
+            stays after an error or a kill, so that nothing is lost.
+
+    Raises:
+        CheckpointError: the folder holds a run and `resume` is not set, or a run on other examples.
+        TrainingError: the loss is no longer a number; names the last good weights.
     """
+    made = planned.recipe
     keras.utils.set_random_seed(made.seed)
-    model = bundle.empty_model(made, made.train.precision)
-    bundle.copy_weights(original, model)
-    parent = None
-    if out is not None:
-        parent = Path(out).expanduser().resolve().parent
-        parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{made.name}.run-", dir=parent))
+    same = made.model.arguments == _arguments(original)
+    model = _new_model(made, same)
+    if same:
+        bundle.copy_weights(original, model)
+    else:
+        take_over(bundle.arrays(original), model)
+    place = folder or Path(tempfile.mkdtemp(prefix=f"{made.name}.run-"))
+    _check_run(place, planned.digest, resume)
     try:
-        result = fit(model, made, train, valid, folder, target)
+        result = fit(model, made, planned.train, planned.valid, place, tokenizer, resume=resume)
     except TrainingError:
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        if not any(place.glob("step-*")):
+            shutil.rmtree(place)
         raise
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)
         raise
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder is None:
+        shutil.rmtree(place, ignore_errors=True)
     # A model without optimizer state and compiled functions, in the original's precision.
     tuned = bundle.empty_model(made, original.dtype_policy.name)
     bundle.copy_weights(model, tuned)
+    unit = "pairs" if made.task == "translate" else "texts"
     metrics = {
         "data": made.data.corpus,
         "split": "validation",
         "loss": result.val_loss,
         "weights": result.chosen,
-        "training_pairs": len(train),
-        "validation_pairs": len(valid),
+        f"training_{unit}": len(planned.train),
+        f"validation_{unit}": len(planned.valid),
         "training_seconds": round(sum(row["seconds"] for row in result.history)),
         **environment(),
     }
     return tuned, metrics, result.history
+
+
+def _arguments(model: keras.Model) -> dict[str, Any]:
+    arguments: dict[str, Any] = model.arguments
+    return arguments
+
+
+def _new_model(made: Recipe, filled: bool) -> keras.Model:
+    """Return the run's model, zero where all weights will be filled, else with random ones."""
+    return bundle.empty_model(made, made.train.precision) if filled else build(made)
+
+
+def _check_run(folder: Path, digest: str, resume: bool) -> None:
+    """Make the folder of a run, or see whether the run in it is this one."""
+    facts = folder / "examples.sha256"
+    if resume and facts.exists() and facts.read_text(encoding="utf-8") != digest:
+        raise CheckpointError(
+            f"{folder} holds a run on other examples or with other settings",
+            "resume it with the same ones, or delete that folder",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    facts.write_text(digest, encoding="utf-8")

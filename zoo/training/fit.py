@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +11,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.data.arrays import Arrays
+from zoo.data.arrays import Arrays, Documents
 from zoo.data.batches import Batch, Batches
+from zoo.data.document_batches import DocumentBatches
+from zoo.data.stream import Stream
 from zoo.errors import CheckpointError
 from zoo.recipe import Recipe
+from zoo.tasks.classify import logits
+from zoo.tasks.likelihood import IGNORED, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
+from zoo.tasks.metrics import softmax
 from zoo.text import Tokenizer
 from zoo.training import checkpoints
+from zoo.training.asgd import ASGD
 from zoo.training.callbacks import Keeper, Progress
 from zoo.training.optimizers import optimizer
+from zoo.training.streaming import Carried, run_epoch
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,8 @@ def batches(arrays: Arrays, recipe: Recipe, tokenizer: Tokenizer, training: bool
 def fit(
     model: keras.Model,
     recipe: Recipe,
-    train: Arrays,
-    valid: Arrays,
+    train: Arrays | Documents,
+    valid: Arrays | Documents,
     run_folder: Path,
     tokenizer: Tokenizer,
     resume: bool = False,
@@ -94,37 +103,159 @@ def fit(
         CheckpointError: a checkpoint cannot be written or resumed from.
     """
     settings = recipe.train
-    data = batches(train, recipe, tokenizer)
-    held_out = batches(valid, recipe, tokenizer, training=False)
-    validation = Window(held_out, 0, held_out.per_pass)
-    compile_for(model, recipe, tokenizer.pad_id)
+    course = _course(model, recipe, train, valid, tokenizer)
+    trained = course.model
     state: dict[str, Any] = {"history": [], "best": None, "best_loss": None}
-    first = _begin(run_folder, model, state, resume)
+    first = _begin(run_folder, trained, state, resume)
     keeper = Keeper(run_folder, recipe, state)
-    progress = Progress(data, recipe)
-    # One fit call for each epoch: its batches are a window on the endless stream of steps, and
-    # nothing but the checkpointed state is carried from one to the next. Keras' number of the epoch
-    # is the step that it begins at; the last one may be shorter.
+    callbacks = [keeper, Progress(course.data, recipe)]
+    # Epoch by epoch: the batches of one are a window on the endless row of steps, and nothing but
+    # the checkpointed state is carried from one to the next. Keras' number of an epoch is the step
+    # that it begins at; the last one may be shorter.
     for step in range(first, settings.updates, settings.updates_per_epoch):
         if keeper.out_of_patience:
             break
         length = min(settings.updates_per_epoch, settings.updates - step)
-        model.fit(
-            Window(data, step, length),
-            validation_data=validation,
-            initial_epoch=step,
-            epochs=step + 1,
+        course.epoch(step, length, callbacks)
+    return _choose(trained, run_folder, state, settings.average, course.validate)
+
+
+class _Paired:
+    """Training a translator on batches of pairs, by Keras fit."""
+
+    def __init__(
+        self, model: keras.Model, recipe: Recipe, train: Any, valid: Any, tokenizer: Tokenizer
+    ) -> None:
+        self.model = model
+        self.data = batches(train, recipe, tokenizer)
+        held_out = batches(valid, recipe, tokenizer, training=False)
+        self.validation = Window(held_out, 0, held_out.per_pass)
+        compile_for(model, recipe, tokenizer.pad_id)
+
+    def epoch(self, first: int, length: int, callbacks: list[keras.callbacks.Callback]) -> None:
+        self.model.fit(
+            Window(self.data, first, length),
+            validation_data=self.validation,
+            initial_epoch=first,
+            epochs=first + 1,
             shuffle=False,
             verbose=0,
-            callbacks=[keeper, progress],
+            callbacks=callbacks,
         )
-    return _choose(model, run_folder, state, settings.average, validation)
+
+    def validate(self) -> float:
+        return float(np.asarray(self.model.evaluate(self.validation, verbose=0)))
+
+
+class _Classified:
+    """Training a classifier on batches of documents."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        train: Documents,
+        valid: Documents,
+        tokenizer: Tokenizer,
+    ) -> None:
+        self.model = model
+        self.data = document_batches(train, recipe, tokenizer)
+        self.held_out = [np.asarray(valid.texts[i]) for i in range(len(valid))]
+        self.labels = valid.labels
+        self.pad_id = tokenizer.pad_id
+        self.rows = recipe.evaluate.batch_size
+        model.compile(
+            optimizer=optimizer(recipe, model),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=_jit(recipe.train.jit),
+        )
+        model.optimizer.build(model.trainable_variables)
+
+    def epoch(self, first: int, length: int, callbacks: list[keras.callbacks.Callback]) -> None:
+        called = keras.callbacks.CallbackList(callbacks, model=self.model)
+        run_epoch(self.model, self.data, first, length, called, self.validate)
+
+    def validate(self) -> float:
+        found = logits(self.model, self.held_out, self.pad_id, self.rows)
+        chosen = softmax(found)[np.arange(len(found)), self.labels]
+        return -float(np.log(np.maximum(chosen, 1e-300)).mean())
+
+
+class _Streamed:
+    """Training a language model on a stream that it reads on from batch to batch."""
+
+    def __init__(
+        self, model: keras.Model, recipe: Recipe, train: Documents, valid: Documents
+    ) -> None:
+        settings = recipe.train
+        self.data = stream(train, recipe)
+        self.held_out = valid.texts.ids
+        self.rows = recipe.evaluate.batch_size
+        self.language_model = model
+        assert settings.batch_sentences is not None  # the recipe's own check has seen to it
+        self.model = Carried(
+            model, settings.batch_sentences, settings.activation, settings.temporal
+        )
+        lengths = self.data.lengths(settings.updates) if settings.vary_bptt else None
+        self.model.compile(
+            optimizer=optimizer(recipe, model, lengths),
+            loss=LabelSmoothedCrossEntropy(settings.label_smoothing, padding_id=IGNORED),
+            jit_compile=_jit(settings.jit),
+        )
+        self.model.optimizer.build(self.model.trainable_variables)
+
+    def epoch(self, first: int, length: int, callbacks: list[keras.callbacks.Callback]) -> None:
+        called = keras.callbacks.CallbackList(callbacks, model=self.model)
+        run_epoch(self.model, self.data, first, length, called, self.validate)
+
+    def validate(self) -> float:
+        rule = self.model.optimizer
+        swapped = rule.swapped if isinstance(rule, ASGD) else contextlib.nullcontext
+        with swapped(self.model.trainable_variables):
+            return stream_loss(self.language_model, self.held_out, self.rows)
+
+
+def _course(
+    model: keras.Model, recipe: Recipe, train: Any, valid: Any, tokenizer: Tokenizer
+) -> _Paired | _Classified | _Streamed:
+    if recipe.task == "generate":
+        return _Streamed(model, recipe, train, valid)
+    if recipe.task == "classify":
+        return _Classified(model, recipe, train, valid, tokenizer)
+    return _Paired(model, recipe, train, valid, tokenizer)
+
+
+def document_batches(documents: Documents, recipe: Recipe, tokenizer: Tokenizer) -> DocumentBatches:
+    """Return the recipe's batches of labelled texts."""
+    assert recipe.train.batch_sentences is not None  # the recipe's own check has seen to it
+    return DocumentBatches(
+        documents,
+        rows=recipe.train.batch_sentences,
+        buckets=recipe.train.buckets,
+        seed=recipe.seed,
+        pad_id=tokenizer.pad_id,
+    )
+
+
+def stream(documents: Documents, recipe: Recipe) -> Stream:
+    """Return the recipe's stream of some texts."""
+    settings = recipe.train
+    assert settings.bptt is not None  # the recipe's own check has seen to these two
+    assert settings.batch_sentences is not None
+    return Stream(
+        documents.texts,
+        rows=settings.batch_sentences,
+        bptt=settings.bptt,
+        vary=settings.vary_bptt,
+        shuffle=settings.shuffle,
+        seed=recipe.seed,
+    )
 
 
 def compile_for(model: keras.Model, recipe: Recipe, padding_id: int) -> None:
     """Give a built model the recipe's optimizer and loss, as Keras fit needs them."""
     model.compile(
-        optimizer=optimizer(recipe),
+        optimizer=optimizer(recipe, model),
         loss=LabelSmoothedCrossEntropy(recipe.train.label_smoothing, padding_id, recipe.train.loss),
         jit_compile=_jit(recipe.train.jit),
     )
@@ -154,7 +285,11 @@ def _jit(wanted: bool | None) -> bool | str:
 
 
 def _choose(
-    model: keras.Model, folder: Path, state: dict[str, Any], count: int, validation: Window
+    model: keras.Model,
+    folder: Path,
+    state: dict[str, Any],
+    count: int,
+    validate: Callable[[], float],
 ) -> FitResult:
     """Load the better of the average of the last checkpoints and the best single one."""
     paths = checkpoints.found(folder)
@@ -164,7 +299,7 @@ def _choose(
     if count > 1 and len(paths) > 1:
         last = paths[-count:]
         checkpoints.average(last, model)
-        loss = float(np.asarray(model.evaluate(validation, verbose=0)))
+        loss = validate()
         if loss <= result.val_loss:
             return FitResult(state["history"], f"average of the last {len(last)}", loss)
         checkpoints.restore_weights(best, model)

@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from zoo import bundle, catalog, golden, tasks
 from zoo.data.prepare import Prepared, prepare
-from zoo.errors import CheckpointError, ZooError
+from zoo.errors import BundleError, CheckpointError, ZooError
 from zoo.recipe import Recipe
+from zoo.text import Tokenizer, load_tokenizers
 from zoo.training.fit import FitResult, fit
+
+# What the number of test examples that training saw too is called, by task.
+SEEN = {
+    "translate": "targets_in_training",
+    "generate": "texts_in_training",
+    "classify": "texts_in_training",
+}
 
 
 def train(
@@ -57,6 +66,8 @@ def train(
     started = time.monotonic()
     keras.utils.set_random_seed(recipe.seed)
     model = build(recipe)
+    if recipe.model.weights:
+        begin_with(model, data.source_tokenizer, recipe.model.weights)
     tokenizers = data.source_tokenizer, data.target_tokenizer
     result = fit(
         model, recipe, data.train, data.valid, run / "checkpoints", tokenizers[1], resume=resume
@@ -68,10 +79,57 @@ def train(
 def build(recipe: Recipe) -> keras.Model:
     """Return the recipe's model, built, in its precision; the weights are float32 in any case."""
     arguments = recipe.resolved().model.arguments
-    builder = catalog.builder(catalog.entry(recipe.paper))
+    builder = catalog.builder(catalog.entry(recipe.paper), recipe.model.size)
     model = builder(**arguments, dtype=keras.DTypePolicy(recipe.train.precision))
     model.build()
     return model
+
+
+def begin_with(model: keras.Model, tokenizer: Tokenizer, reference: str) -> None:
+    """Give a built model what it shares with trained weights (ulmfit2018, section 3.2).
+
+    Weights of the same name and shape are taken over, the rows of a word embedding by word; a word
+    that the trained model does not know gets the mean of its rows. All else stays as it was.
+
+    Raises:
+        UnknownName, BundleError: there are no such weights, or they have nothing in common.
+    """
+    read = bundle.read(catalog.find_bundle(reference))
+    given = bundle.read_weights(read.weights)
+    known = load_tokenizers(read.folder)[0]
+    words = {word: i for i, word in enumerate(known.pieces(range(known.size)))}
+    rows = [words.get(word, -1) for word in tokenizer.pieces(range(tokenizer.size))]
+    for name, value in given.items():
+        if name.startswith("encoder.embedding."):
+            mean = value[: known.size].mean(axis=0, keepdims=True)
+            given[name] = np.concatenate([value[: known.size], mean])[rows]  # -1 is the mean
+    take_over(given, model, reference)
+
+
+def take_over(
+    given: Mapping[str, np.ndarray], model: keras.Model, where: str = "the trained model"
+) -> None:
+    """Set those weights of a built model that are given by name; of a matrix, its first rows.
+
+    Raises:
+        BundleError: a given weight does not fit, or none is of the model.
+    """
+    shared = {name: variable for name, variable in bundle.variables(model).items() if name in given}
+    for name, variable in shared.items():
+        value, shape = given[name], tuple(variable.shape)
+        if value.shape[1:] != shape[1:] or len(value) > shape[0]:
+            raise BundleError(
+                f"{where} does not fit: '{name}' is {value.shape} there, {shape} in the new model",
+                "give both models the same sizes, see model.arguments",
+            )
+        if value.shape != shape:  # a vocabulary that is not full
+            value = np.concatenate([value, keras.ops.convert_to_numpy(variable)[len(value) :]])
+        variable.assign(value)
+    if not shared:
+        raise BundleError(
+            f"{where} has no weights in common with the new model",
+            "name trained weights of the same network in model.weights",
+        )
 
 
 def finish(
@@ -95,7 +153,7 @@ def finish(
         "data": recipe.data.corpus,
         "split": recipe.evaluate.split,
         **measured,
-        "targets_in_training": data.seen,
+        SEEN[recipe.task]: data.seen,
         "parameters": sum(math.prod(each.shape) for each in model.trainable_variables),
         "weights": result.chosen,
         "loss": result.val_loss,
@@ -103,7 +161,7 @@ def finish(
         "precision": recipe.train.precision,
         **environment(),
     }
-    texts = [source for source, _ in data.test[:4]]
+    texts = task.golden_inputs(data.test)
     bundle.write(
         out,
         model=bundle.arrays(stored),

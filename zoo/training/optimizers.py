@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 
+from zoo.errors import RecipeError
 from zoo.recipe import Recipe
+from zoo.training.asgd import ASGD
+from zoo.training.discriminative import DiscriminativeAdam
 from zoo.training.schedules import schedule
 
 
-def optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """Return the recipe's optimizer with its schedule."""
+def optimizer(
+    recipe: Recipe, model: keras.Model | None = None, lengths: np.ndarray | None = None
+) -> keras.optimizers.Optimizer:
+    """Return the recipe's optimizer with its schedule.
+
+    Args:
+        model: built; its `groups` are what discriminative rates and unfreezing go by.
+        lengths: see `zoo.training.schedules.schedule`.
+
+    Raises:
+        RecipeError: rates by groups are asked for of another optimizer than Adam, or of a model
+            that has no groups.
+    """
     settings = recipe.optimizer
     common = {
-        "learning_rate": schedule(recipe),
+        "learning_rate": schedule(recipe, lengths),
         "global_clipnorm": settings.clip_norm,
         "weight_decay": settings.weight_decay,
     }
+    if settings.discriminate is not None or recipe.schedule.unfreeze_every is not None:
+        if settings.name != "adam" or model is None or not hasattr(model, "groups"):
+            raise RecipeError(
+                f"recipe {recipe.name}: rates by groups of layers need adam and a model of groups",
+                "set optimizer.discriminate and schedule.unfreeze_every to none",
+            )
+        return DiscriminativeAdam(
+            model.groups(), settings.discriminate or 1.0, recipe.schedule.unfreeze_every,
+            beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=settings.epsilon, **common
+        )  # fmt: skip
+    if settings.name == "asgd":
+        return ASGD(**common)
     if settings.name == "adam":
         return keras.optimizers.Adam(
             beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=settings.epsilon, **common

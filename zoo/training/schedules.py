@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import ops
 
 from zoo.errors import RecipeError, did_you_mean
@@ -70,6 +71,24 @@ def halving(recipe: Recipe) -> Rate:
     )
 
 
+def slanted_triangular(recipe: Recipe) -> Rate:
+    """Linear to `peak` for the share `cut` of the updates, then linear down to peak / ratio.
+
+    ulmfit2018, equation 3; both ends are at peak / ratio.
+    """
+    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    share = _needed(recipe, "cut", "the share of the updates that the rate rises for")
+    ratio = _needed(recipe, "ratio", "the ratio of the peak to both ends")
+    cut = float(max(int(recipe.train.updates * share), 1))
+
+    def rate(step):
+        t = step - 1.0  # the paper counts updates from 0
+        p = ops.where(t < cut, t / cut, 1.0 - (t - cut) / (cut * (1.0 / share - 1.0)))
+        return peak * (1.0 + ops.maximum(p, 0.0) * (ratio - 1.0)) / ratio
+
+    return Rate(rate)
+
+
 def _peak(recipe: Recipe) -> float:
     return _needed(recipe, "peak", "a peak rate")
 
@@ -91,11 +110,16 @@ SCHEDULES = {
     "inverse_sqrt": inverse_sqrt,
     "linear": linear,
     "noam": noam,
+    "slanted_triangular": slanted_triangular,
 }
 
 
-def schedule(recipe: Recipe) -> Rate:
+def schedule(recipe: Recipe, lengths: np.ndarray | None = None) -> Rate:
     """Return the recipe's schedule.
+
+    Args:
+        lengths: of the pieces of a stream, int32 [updates]; the rate of each update is multiplied
+            by its length over `train.bptt` (merity2017, section 4.1).
 
     Raises:
         RecipeError: there is none of that name, or a number that it needs is missing.
@@ -105,4 +129,15 @@ def schedule(recipe: Recipe) -> Rate:
         raise RecipeError(
             f"recipe {recipe.name}: there is no schedule '{name}'", did_you_mean(name, SCHEDULES)
         )
-    return SCHEDULES[name](recipe)
+    found = SCHEDULES[name](recipe)
+    if lengths is None:
+        return found
+    assert recipe.train.bptt is not None
+    shares = np.asarray(lengths, dtype=np.float32) / recipe.train.bptt
+    last = len(shares) - 1
+
+    def scaled(step):
+        index = ops.clip(ops.cast(step, "int32") - 1, 0, last)
+        return found.rate(step) * ops.take(ops.convert_to_tensor(shares), index)
+
+    return Rate(scaled)

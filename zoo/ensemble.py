@@ -1,0 +1,81 @@
+"""Several classifiers as one: the mean of their probabilities (ulmfit2018, section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.errors import NotSupported, OptionError
+
+if TYPE_CHECKING:
+    from zoo.pretrained import Pretrained
+
+
+class Ensemble:
+    """Classifiers with the same labels, such as one that reads forward and one that reads backward.
+
+    Args:
+        models: at least two; the first one's labels are in the ensemble's order.
+
+    Raises:
+        NotSupported: a model is no classifier.
+        OptionError: there are fewer than two, or they have different labels.
+    """
+
+    def __init__(self, models: Sequence[Pretrained]) -> None:
+        self.models = list(models)
+        if len(self.models) < 2:
+            raise OptionError(
+                f"an ensemble of {len(self.models)}", "give two models or more, as in [one, other]"
+            )
+        for model in self.models:
+            if model.recipe.task != "classify":
+                raise NotSupported(
+                    f"{model.recipe.name} is no classifier: its task is '{model.recipe.task}'",
+                    "an ensemble averages the probabilities of labels",
+                )
+            if set(model.labels) != set(self.labels):
+                raise OptionError(
+                    f"{model.recipe.name} has the labels {', '.join(model.labels)}, the first "
+                    f"model {', '.join(self.labels)}",
+                    "give models with the same labels",
+                )
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes, in the order of the probabilities."""
+        return self.models[0].labels
+
+    def probabilities(self, texts: Iterable[str], batch_size: int | None = None) -> np.ndarray:
+        """Return the mean probability of each label: float64 [texts, labels]."""
+        texts = list(texts)
+        total = np.zeros((len(texts), len(self.labels)))
+        for model in self.models:
+            order = [model.labels.index(label) for label in self.labels]
+            total += model.probabilities(texts, batch_size=batch_size)[:, order]
+        return total / len(self.models)
+
+    def predict(self, texts: str | Iterable[str], scores: bool = False) -> Any:
+        """Return what `Pretrained.predict` of a classifier does: labels, or all probabilities."""
+        one = isinstance(texts, str)
+        found = self.probabilities([texts] if isinstance(texts, str) else texts)
+        results: list[Any] = [self.labels[i] for i in found.argmax(axis=1)]
+        if scores:
+            results = [
+                {self.labels[i]: float(row[i]) for i in np.argsort(-row, kind="stable")}
+                for row in found
+            ]
+        return results[0] if one else results
+
+    def evaluate(
+        self, data: Any = None, targets: Iterable[str] | None = None, *, split: str | None = None
+    ) -> dict[str, Any]:
+        """Return what `Pretrained.evaluate` of the first model does, for all of them together."""
+        from zoo.tasks import metrics
+
+        about, examples = self.models[0].examples(data, targets, split=split)
+        found = self.probabilities(text for text, _ in examples)
+        measured = metrics.classification(found, [label for _, label in examples], self.labels)
+        return {"metric": "accuracy", "value": measured["accuracy"], **about, **measured}

@@ -1,0 +1,217 @@
+"""Universal Language Model Fine-tuning for Text Classification (Howard, Ruder, ACL 2018,
+https://arxiv.org/abs/1801.06146): ULMFiT.
+
+New in this paper: transfer learning for text in three stages. An AWD-LSTM language model
+(merity2017, whose class is used here as it is) learns general text, then the texts of a task, then
+a classifier on top of it learns the labels. Each layer has a rate of its own, rates rise and fall
+in a slanted triangle, and layers join the training one by one from the top; these three are
+zoo/training/discriminative.py and the schedule "slanted_triangular".
+
+This file is the classifier (section 3.3). Where the paper leaves things open or this file departs
+from it:
+  head           Batch normalisation, dropout, linear, ReLU; then the same once more without ReLU,
+                 as in the authors' code, with its dropouts of 0.4 and 0.1 and its 50 units.
+  pooling        Of real positions only; the authors' first code pooled padding too.
+  BPT3C          Gradients do not flow through the state from one chunk of `chunk` words to the one
+                 before, as in the code; every chunk of the last `kept` words gets its own from the
+                 pooled states. Earlier words are read, but neither pooled nor trained on.
+  dropout masks  One for a whole document; the code draws new ones for each chunk. The output of the
+                 last LSTM is pooled without the language model's output dropout, as in the code.
+  padding        On the left, as in the code, so that a document's last word is the last position.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from zoo.models.merity2017 import Encoder, LanguageModel
+
+__all__ = ["Classifier", "LanguageModel"]
+
+# Less than any hidden state, which is between -1 and 1.
+LOWEST = -2.0
+
+
+@keras.saving.register_keras_serializable("paperzoo")
+class Head(keras.layers.Layer):
+    """Two blocks of batch normalisation, dropout and a linear layer, ReLU between them, float32.
+
+    Args:
+        inputs, width, classes: sizes of the input, of the layer between, of the output.
+        dropout, final_dropout: of the first and of the second block.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        classes: int,
+        dropout: float,
+        final_dropout: float,
+        **kwargs,
+    ) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.arguments = {
+            "inputs": inputs, "width": width, "classes": classes, "dropout": dropout,
+            "final_dropout": final_dropout,
+        }  # fmt: skip
+
+        def norm():
+            return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype="float32")
+
+        self.first_norm, self.second_norm = norm(), norm()
+        self.first_dropout = keras.layers.Dropout(dropout, dtype="float32")
+        self.second_dropout = keras.layers.Dropout(final_dropout, dtype="float32")
+        self.hidden = keras.layers.Dense(width, activation="relu", dtype="float32")
+        self.output_layer = keras.layers.Dense(classes, dtype="float32")
+
+    def build(self, input_shape=None) -> None:
+        inputs, width = self.arguments["inputs"], self.arguments["width"]
+        for layer, size in (
+            (self.first_norm, inputs), (self.hidden, inputs),
+            (self.second_norm, width), (self.output_layer, width),
+        ):  # fmt: skip
+            layer.build((None, size))
+        self.built = True
+
+    def call(self, x, training=False):
+        """Return logits [batch, classes] of x [batch, inputs]."""
+        x = self.first_dropout(self.first_norm(x, training=training), training=training)
+        x = self.hidden(x)
+        x = self.second_dropout(self.second_norm(x, training=training), training=training)
+        return self.output_layer(x)
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        del config["dtype"]
+        return {**config, **self.arguments}
+
+
+@keras.saving.register_keras_serializable("paperzoo")
+class Classifier(keras.Model):
+    """A language model's encoder, concat pooling and a head of two blocks (section 3.3).
+
+    h_c = [h_T, maxpool(H), meanpool(H)], H being the hidden states h_1 ... h_T.
+
+    Args:
+        vocabulary, embedding, width, layers, dropout_words, dropout_input, dropout_hidden,
+            dropout_weights, padding_id: those of `zoo.models.merity2017.LanguageModel`.
+        classes: number of labels.
+        head_width: units between the two blocks of the head.
+        dropout_head, dropout_final: of the first and of the second block.
+        chunk: words after which gradients through the state end.
+        kept: the last words of a document, which are pooled and get gradients.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: int,
+        classes: int,
+        embedding: int = 400,
+        width: int = 1150,
+        layers: int = 3,
+        dropout_words: float = 0.05,
+        dropout_input: float = 0.4,
+        dropout_hidden: float = 0.3,
+        dropout_weights: float = 0.5,
+        head_width: int = 50,
+        dropout_head: float = 0.4,
+        dropout_final: float = 0.1,
+        chunk: int = 70,
+        kept: int = 1400,
+        padding_id: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        encoder: dict[str, Any] = {
+            "vocabulary": vocabulary, "embedding": embedding, "width": width, "layers": layers,
+            "dropout_words": dropout_words, "dropout_input": dropout_input,
+            "dropout_hidden": dropout_hidden, "dropout_weights": dropout_weights,
+        }  # fmt: skip
+        self.arguments = {
+            **encoder, "classes": classes, "head_width": head_width, "dropout_head": dropout_head,
+            "dropout_final": dropout_final, "chunk": chunk, "kept": kept, "padding_id": padding_id,
+        }  # fmt: skip
+        self.padding_id = padding_id
+        self.chunk = chunk
+        self.kept = kept
+        self.encoder = Encoder(
+            **encoder, dropout_output=0.0, softmax=False, dtype=self.dtype_policy
+        )
+        self.head = Head(3 * embedding, head_width, classes, dropout_head, dropout_final)
+
+    def build(self, input_shape=None) -> None:
+        self.encoder.build()
+        self.head.build()
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Return float32 logits [batch, classes].
+
+        Args:
+            inputs: int32 tokens [batch, time], padded on the left.
+        """
+        carry = self.nothing_read(ops.shape(inputs)[0])
+        early = max(0, inputs.shape[1] - self.kept)
+        if early:
+            carry = self.read(inputs[:, :early], carry, pooled=False, training=training)
+            carry = {name: ops.stop_gradient(each) for name, each in carry.items()}
+        carry = self.read(inputs[:, early:], carry, training=training)
+        return self.decide(carry, training)
+
+    # A document in pieces ------------------------------------------------------------------------
+
+    def nothing_read(self, batch):
+        """Return what is carried from piece to piece, before the first one.
+
+        The encoder's state, and of the pooled positions "maximum" and "sum", float32 [batch,
+        embedding], and "count", float32 [batch, 1].
+        """
+        zeros = ops.zeros((batch, self.arguments["embedding"]), dtype="float32")
+        pools = {"maximum": zeros + LOWEST, "sum": zeros, "count": zeros[:, :1]}
+        return {**self.encoder.zero_state(batch), **pools}
+
+    def read(self, tokens, carry, pooled=True, training=False):
+        """Return what is carried on after a piece.
+
+        Args:
+            tokens: int32 [batch, time], padded on the left.
+            carry: as `nothing_read` or another `read` gives it.
+            pooled: whether the positions are pooled: a bool, or bool [batch, time].
+        """
+        mask = ops.not_equal(tokens, self.padding_id)
+        state = {name: each for name, each in carry.items() if name[:2] in ("h_", "c_")}
+        hidden, _, state = self.encoder(
+            tokens, state, mask=mask, chunk=self.chunk, training=training
+        )
+        after = {**carry, **state}
+        if pooled is False:
+            return after
+        counted = ops.transpose(mask if pooled is True else ops.logical_and(mask, pooled))
+        real = ops.cast(counted, "float32")[:, :, None]  # [time, batch, 1]
+        hidden = ops.cast(hidden, "float32")
+        highest = ops.max(ops.where(counted[:, :, None], hidden, LOWEST), axis=0)
+        return {
+            **after,
+            "maximum": ops.maximum(carry["maximum"], highest),
+            "sum": carry["sum"] + ops.sum(hidden * real, axis=0),
+            "count": carry["count"] + ops.sum(real, axis=0),
+        }
+
+    def decide(self, carry, training=False):
+        """Return float32 logits [batch, classes] of documents that were read to their end."""
+        last = carry[f"h_{self.arguments['layers'] - 1}"]
+        mean = carry["sum"] / ops.maximum(carry["count"], 1.0)
+        pooled = ops.concatenate([last, carry["maximum"], mean], axis=-1)
+        return self.head(pooled, training=training)
+
+    def groups(self):
+        """Return the variables of each group of layers: embedding, LSTMs, head."""
+        return [*self.encoder.groups(), list(self.head.trainable_variables)]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **self.arguments}

@@ -1,0 +1,150 @@
+"""Drawing what comes next at random, by the samplers of keras_hub, inside the loop of decoding.py.
+
+A draw is a pure function of the logits, the seed and the position: nothing is counted on from call
+to call, so that the same call gives the same text, and a compiled loop holds neither a seed nor a
+temperature. Backends draw different numbers of one seed.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import math
+import operator
+from typing import Any, NamedTuple, SupportsIndex
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.errors import OptionError, check_count
+
+
+class Strategy(NamedTuple):
+    """What is constant in a compiled draw."""
+
+    top_k: int | None
+    top_p: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """How to draw.
+
+    With both `top_k` and `top_p`, top_k comes first: of the top_k most probable tokens, the most
+    probable ones that together reach top_p of the whole distribution.
+
+    Attributes:
+        temperature: logits are divided by it: below 1 the probable becomes more probable.
+        top_k: draw among so many of the most probable tokens.
+        top_p: draw among the fewest most probable tokens whose probabilities sum to more than it.
+        seed: the same seed gives the same draws, on one backend.
+
+    Raises:
+        OptionError: an option out of its range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_number("temperature", self.temperature)
+        if not np.finfo(np.float32).tiny <= self.temperature < math.inf:
+            raise OptionError(
+                f"temperature is {self.temperature}",
+                "temperature is above 0; for the most probable words give beam_size 1 instead",
+            )
+        if self.top_k is not None:
+            check_count("top_k", self.top_k)
+        if self.top_p is not None:
+            _check_number("top_p", self.top_p)
+            if not 0 < self.top_p <= 1:
+                raise OptionError(f"top_p is {self.top_p}", "top_p is above 0 and at most 1")
+        check_seed(self.seed)
+
+    @property
+    def strategy(self) -> Strategy:
+        # All of the distribution needs no sorting.
+        top_p = self.top_p is not None and self.top_p < 1
+        return Strategy(None if self.top_k is None else operator.index(self.top_k), top_p)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what changes without compiling anew: float32 [], float32 [] and int32 [2]."""
+        # Neighbouring seeds must not share draws: positions count up from where a seed begins.
+        words = np.random.SeedSequence(operator.index(self.seed)).generate_state(2)
+        return {
+            "temperature": np.asarray(self.temperature, np.float32),
+            "top_p": np.asarray(1.0 if self.top_p is None else self.top_p, np.float32),
+            "seed": (words >> 1).astype(np.int32),
+        }
+
+
+def check_seed(seed: object) -> None:
+    """Raise OptionError unless a seed is a whole number of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, SupportsIndex):
+        raise OptionError(f"seed is {seed!r}", "seed is a whole number")
+    if operator.index(seed) < 0:
+        raise OptionError(f"seed is {seed}", "seed is at least 0")
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise OptionError(f"{name} is {value!r}", f"{name} is a number")
+
+
+@functools.cache
+def prepare(strategy: Strategy) -> Any:
+    """Return keras_hub's sampler of a strategy.
+
+    To be called before compiling: the sampler has a seed of its own, a variable, which is not used.
+    """
+    # Imports TensorFlow whatever backend Keras runs on: only who samples waits for it.
+    from keras_hub import samplers
+
+    if strategy.top_p:
+        return samplers.TopPSampler(k=strategy.top_k)
+    if strategy.top_k is not None:
+        return samplers.TopKSampler(k=strategy.top_k)
+    return samplers.RandomSampler()
+
+
+# Compiled: arrays are tensors from here on -----------------------------------------------------
+
+
+class GivenSeed(keras.random.SeedGenerator):
+    """A seed generator that has no state: it gives the one seed, a tensor [2], that it was given."""
+
+    def __init__(self, seed) -> None:
+        self.seed = seed  # and no variable, which its parent would make
+
+    def next(self, ordered=True):
+        return self.seed
+
+
+def draw(strategy: Strategy, given: dict, logits, position):
+    """Return a token for each row, int32 [rows].
+
+    Args:
+        given: what `Sampler.arrays` returns.
+        logits: [rows, vocabulary].
+        position: scalar; each has draws of its own.
+    """
+    prepared = prepare(strategy)
+    sampler = copy.copy(prepared)
+    dtype = prepared.seed_generator.state.dtype  # each backend takes seeds of its own type
+    first, second = ops.unstack(ops.cast(given["seed"], dtype), 2)
+    seed = ops.stack([first, second + ops.cast(position, dtype)])
+    # By assignment the sampler would add it to a list that it shares with the prepared one, where a
+    # tensor would outlive its trace.
+    vars(sampler)["seed_generator"] = GivenSeed(seed)
+    if strategy.top_p:
+        sampler.p = given["top_p"]
+    if strategy.top_k is not None:
+        sampler.k = min(strategy.top_k, logits.shape[-1])
+    logits = ops.cast(logits, "float32")
+    # The maximum first, so that a small temperature makes nothing infinite but what is improbable.
+    logits = (logits - ops.max(logits, axis=-1, keepdims=True)) / given["temperature"]
+    return sampler.get_next_token(ops.softmax(logits, axis=-1))

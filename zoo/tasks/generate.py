@@ -1,0 +1,339 @@
+"""Language modelling: a text in, what follows it out; scored by perplexity."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo import compiling, decoding, sampling
+from zoo.data.document_batches import left_padded
+from zoo.data.prepare_texts import text_ids
+from zoo.errors import DataError, InputError, NotSupported, OptionError, ZooWarning, check_count
+from zoo.recipe import Data, Evaluate
+from zoo.tasks import likelihood
+from zoo.tasks.batching import ROWS, bucket, with_progress
+from zoo.text import Tokenizer
+
+# A prompt is padded to the next of these lengths; of a longer one, the words before the last piece
+# are read first, piece by piece.
+PROMPTS = (8, 16, 32, 64)
+PIECE = PROMPTS[-1]
+
+# Words of a prompt for golden outputs.
+GOLDEN_WORDS = 8
+
+
+class Generate:
+    """A model and its tokenizer as a writer of texts.
+
+    Args:
+        model: a built language model with `zero_state`, `read`, `start` and `step`.
+        tokenizer: its tokenizer; `target_tokenizer` is the same one.
+        options: how to measure and decode where a call does not say.
+        data: how texts were given to the model in training.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        options: Evaluate,
+        data: Data,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.options = options
+        self.data = data
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return each text as the model is trained to read it, from the start id to the end id."""
+        return [text_ids(self.tokenizer, text, None, self.data.reverse) for text in texts]
+
+    # The verbs -------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        num_return: int = 1,
+        batch_size: int | None = None,
+        progress: bool = False,
+    ) -> list[Any]:
+        """Continue texts; the result is in their order, each whole, with the text that was given.
+
+        A result is what the tokenizer makes of the given words and the new ones together, so that
+        it reads as one text; a given word that the model does not know is the unknown word in it.
+        A text ends where the model ends it, or breaks off after `max_length`.
+
+        Without temperature, top_k, top_p and seed the most probable words follow. With any of them
+        words are drawn, and the same call with the same seed gives the same texts on one backend.
+        Texts of similar length are decoded together.
+
+        Args:
+            max_length: most tokens of a result, given ones and the end included; None allows the
+                given ones and the recipe's `max_extra`.
+            temperature, top_k, top_p: see `zoo.sampling.Sampler`; None draws at temperature 1 from
+                all words.
+            seed: None is another one in each call.
+            beam_size: None is 1: a beam finds what is most probable, which in open text is dull.
+            length_penalty, batch_size: None takes the recipe's.
+            num_return: with more than 1 each result is a list of texts: the best of the beam, best
+                first, or so many that are drawn.
+            progress: show a bar while there is more than one batch and stderr is a terminal.
+
+        Raises:
+            InputError: a text that the model cannot take.
+            OptionError: an option out of its range, a `max_length` that a text fills already, or a
+                beam that is to draw.
+            NotSupported: the model reads texts from the last word to the first.
+        """
+        if self.data.reverse:
+            raise NotSupported(
+                "this model reads a text from its last word to its first and cannot continue it",
+                "predict with the model of the other direction; score and evaluate take this one",
+            )
+        sampler = _sampler(temperature, top_k, top_p, seed)
+        check_count("num_return", num_return)
+        copies = 1 if sampler is None else num_return
+        prompts = [[self.tokenizer.start_id, *words] for words in self._words(texts)]
+        limits = self._limits(prompts, max_length)
+        found = self._decode(
+            [prompt for prompt in prompts for _ in range(copies)],
+            np.repeat(limits, copies),
+            sampler,
+            1 if beam_size is None else beam_size,
+            self.options.length_penalty if length_penalty is None else length_penalty,
+            num_return if sampler is None else 1,
+            batch_size,
+            progress,
+        )
+        results = []
+        for number, prompt in enumerate(prompts):
+            following = [ids for each in found[number * copies :][:copies] for ids in each]
+            results.append([self.tokenizer.decode([*prompt[1:], *ids]) for ids in following])
+        return results if num_return > 1 else [each[0] for each in results]
+
+    def score(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the natural log-probability of each text, end included: float64 [texts].
+
+        Raises:
+            InputError: a text that the model cannot take.
+        """
+        start, end = self.tokenizer.start_id, self.tokenizer.end_id
+        step = -1 if self.data.reverse else 1
+        sequences = [np.array([start, *words[::step], end]) for words in self._words(texts)]
+        return likelihood.log_probabilities(self.model, sequences)
+
+    def evaluate(
+        self,
+        examples: Sequence[tuple[str, str]],
+        *,
+        batch_size: int | None = None,
+        progress: bool = False,
+    ) -> dict[str, Any]:
+        """Measure how well the model predicts texts, read one after another as one stream.
+
+        Args:
+            examples: (text, "") each.
+            batch_size: parts that the stream is read in; with 1 every word has all before it.
+
+        Returns:
+            "perplexity" per word, a word being what stands between white space, and the end of each
+            line; "perplexity_per_token", over what the tokenizer makes of them, and its "loss" in
+            nats; "bits_per_character"; the numbers of "words", "tokens" and "characters"; the share
+            of "unknown" tokens.
+
+        Raises:
+            DataError: there is no example.
+        """
+        if not examples:
+            raise DataError("there are no rows to evaluate", "give at least one text")
+        texts = [text for text, _ in examples]
+        ids = np.concatenate(self.encode(texts))
+        rows = self.options.batch_size if batch_size is None else batch_size
+        loss = likelihood.stream_loss(self.model, ids, rows, progress)
+        tokens = len(ids) - 1
+        words = sum(len(text.split()) + text.count("\n") + 1 for text in texts)
+        characters = sum(len(text) + 1 for text in texts)
+        return {
+            "perplexity": float(np.exp(loss * tokens / words)),
+            "perplexity_per_token": float(np.exp(loss)),
+            "loss": loss,
+            "bits_per_character": loss * tokens / characters / float(np.log(2.0)),
+            "words": words,
+            "tokens": tokens,
+            "characters": characters,
+            "unknown": round(float(np.mean(ids == self.tokenizer.unk_id)), 4),
+        }
+
+    # Arrays ----------------------------------------------------------------------------------
+
+    # Golden outputs --------------------------------------------------------------------------
+
+    def golden_inputs(self, examples: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the prompts that a model trained on this is remembered by: first few words."""
+        words = [text.split()[:GOLDEN_WORDS] for text, _ in examples]
+        return [" ".join(each) for each in words if each][:4]
+
+    def golden_scores(self, texts: Sequence[str], outputs: Sequence[str]) -> np.ndarray:
+        """Return log P of each output, float64 [texts]."""
+        return self.score(outputs)
+
+    def golden_logits(self, text: str, output: str) -> np.ndarray:
+        """Return the logits [positions, vocabulary] of the words after those of a text."""
+        ids = text_ids(self.tokenizer, text, None, self.data.reverse)
+        return keras.ops.convert_to_numpy(self.model(ids[None], training=False))[0]
+
+    def _words(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each text's words, without start and end.
+
+        Raises:
+            InputError: an empty text or one of unknown characters only, by its number; one of
+                unknown words only is warned of.
+        """
+        tokenizer, encoded = self.tokenizer, []
+        for number, text in enumerate(texts, start=1):
+            name = "the text" if len(texts) == 1 else f"text {number}"
+            ids = tokenizer.encode(text)
+            if not ids:
+                raise InputError(f"{name} is empty", "give at least one word")
+            known = sorted({*ids} - {tokenizer.unk_id})
+            if not any(piece.strip("\u2581") for piece in tokenizer.pieces(known)):
+                shown = text if len(text) <= 40 else f"{text[:40]}..."
+                problem = (
+                    f"{name} has only {tokenizer.unknown} that the model does not know: {shown!r}"
+                )
+                if tokenizer.unknown == "characters":
+                    raise InputError(problem, f"it reads language '{self.data.language}'")
+                # Rare words are what a model of words was trained to meet.
+                warnings.warn(problem, ZooWarning, stacklevel=3)
+            encoded.append(ids)
+        return encoded
+
+    def _limits(self, prompts: Sequence[Sequence[int]], max_length: int | None) -> np.ndarray:
+        """Return how many tokens may follow each prompt, int [prompts]."""
+        if max_length is None:
+            return np.full(len(prompts), self.options.max_extra)
+        check_count("max_length", max_length)
+        for number, prompt in enumerate(prompts, start=1):
+            if len(prompt) - 1 >= max_length:
+                name = "the text" if len(prompts) == 1 else f"text {number}"
+                raise OptionError(
+                    f"max_length is {max_length} and {name} has {len(prompt) - 1} tokens already",
+                    "max_length counts the given ones too: leave room for at least one more",
+                )
+        return np.array([max_length - (len(prompt) - 1) for prompt in prompts], dtype=int)
+
+    def _decode(
+        self,
+        prompts: Sequence[Sequence[int]],
+        limits: np.ndarray,
+        sampler: sampling.Sampler | None,
+        beam_size: int,
+        length_penalty: float,
+        num_return: int,
+        batch_size: int | None,
+        progress: bool,
+    ) -> list[list[list[int]]]:
+        """Return the ids that follow each prompt, best first, without the end.
+
+        Args:
+            prompts: the start id and at least one word each.
+            limits: int [prompts], how many tokens may follow.
+        """
+        tokenizer = self.tokenizer
+        size = self.options.batch_size if batch_size is None else batch_size
+        check_count("batch_size", size)
+        lengths = np.array([len(prompt) for prompt in prompts], dtype=int)
+        order = np.argsort(-lengths, kind="stable")  # the longest first
+        batches = [order[first : first + size] for first in range(0, len(order), size)]
+        seeds = np.random.SeedSequence(sampler.seed if sampler else 0).generate_state(len(batches))
+        found: list[list[list[int]]] = [[] for _ in prompts]
+        for number, part in enumerate(with_progress(batches, progress)):
+            rows = min(bucket(len(part), ROWS), size)
+            # Rows that only fill up repeat the last one and may not go beyond one step.
+            chosen = np.concatenate([part, np.repeat(part[-1:], rows - len(part))])
+            allowed = np.where(np.arange(rows) < len(part), limits[chosen], 1)
+            decoded = decoding.decode(
+                self.model,
+                self._read([prompts[i] for i in chosen]),
+                start_id=np.array([prompts[i][-1] for i in chosen]),
+                end_id=tokenizer.end_id,
+                pad_id=tokenizer.pad_id,
+                max_length=int(limits[part].max()),
+                limits=allowed,
+                beam_size=beam_size,
+                length_penalty=length_penalty,
+                num_return=num_return,
+                complete=False,
+                # Batches draw apart, or equal prompts in two of them would go on alike.
+                sampler=sampler and dataclasses.replace(sampler, seed=int(seeds[number])),
+            )
+            for row, index in enumerate(part):
+                there = np.isfinite(decoded.scores[row])
+                found[index] = [
+                    _before_end(ids[: limits[index]], tokenizer.end_id)
+                    for ids in decoded.ids[row][there]
+                ]
+        return found
+
+    def _read(self, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """Return what the model's `start` takes: of long prompts, the last piece and the state.
+
+        The model's state has read whatever stands before that piece, in pieces of one shape.
+        """
+        counts = np.array([len(prompt) - 1 for prompt in prompts])  # `step` gets the last token
+        width = bucket(int(counts.max()), PROMPTS)
+        tokens = left_padded([np.array(each) for each in prompts], width + 1, self.tokenizer.pad_id)
+        state: Any = {
+            name: np.zeros(each.shape, dtype=np.float32)
+            for name, each in self.model.zero_state(len(prompts)).items()
+        }
+        piece = min(width, PIECE)
+        for end in range(piece, width + 1, piece):
+            inputs = {
+                # One more, which is not read: it is the next piece's first.
+                "tokens": tokens[:, end - piece : end + 1],
+                "lengths": (np.clip(counts - (width - end), 0, piece) + 1).astype(np.int32),
+                "state": state,
+            }
+            if end < width:
+                state = compiling.run(_state_after, self.model, None, inputs)
+        return inputs
+
+
+def _sampler(
+    temperature: float | None, top_k: int | None, top_p: float | None, seed: int | None
+) -> sampling.Sampler | None:
+    """Return how to draw, or None if nothing asks for it."""
+    if temperature is None and top_k is None and top_p is None and seed is None:
+        return None
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    return sampling.Sampler(1.0 if temperature is None else temperature, top_k, top_p, seed)
+
+
+def _before_end(ids: np.ndarray, end_id: int) -> list[int]:
+    ends = np.flatnonzero(ids == end_id)
+    return ids[: ends[0]].tolist() if len(ends) else ids.tolist()
+
+
+# Compiled -----------------------------------------------------------------------------------------
+
+
+def _state_after(model: keras.Model, options: None, arrays: dict) -> Any:
+    return model.start(arrays, 0)[1]

@@ -1,0 +1,80 @@
+"""How probable texts of any length are to a language model, in compiled pieces of one shape."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo import compiling
+from zoo.tasks.batching import ROWS, bucket, with_progress
+
+# Tokens that each row reads in one piece, and logits held at a time.
+PIECE = 64
+POSITIONS = 2048
+IGNORED = -1
+
+
+def log_probabilities(
+    model: keras.Model, sequences: Sequence[np.ndarray], progress: bool = False
+) -> np.ndarray:
+    """Return log P of all tokens of each sequence but its first, given those before: float64.
+
+    The state is carried from piece to piece, so that a sequence may be of any length; nothing is
+    compiled for another length.
+
+    Args:
+        model: a language model with `zero_state` and `read`.
+        sequences: int32 [tokens] each, at least one token.
+    """
+    lengths = np.array([len(each) - 1 for each in sequences])
+    order = np.argsort(-lengths, kind="stable")  # the longest first
+    most = POSITIONS // PIECE
+    parts = [order[first : first + most] for first in range(0, len(order), most)]
+    found = np.zeros(len(sequences), dtype=np.float64)
+    for part in with_progress(parts, progress):
+        rows = min(bucket(len(part), ROWS), most)
+        width = PIECE * max(1, -(-int(lengths[part].max()) // PIECE))
+        tokens = np.zeros((rows, width), dtype=np.int32)
+        labels = np.full((rows, width), IGNORED, dtype=np.int32)
+        for row, index in enumerate(part):
+            tokens[row, : lengths[index]] = sequences[index][:-1]
+            labels[row, : lengths[index]] = sequences[index][1:]
+        state: Any = {
+            name: np.zeros(each.shape, dtype=np.float32)
+            for name, each in model.zero_state(rows).items()
+        }
+        for first in range(0, width, PIECE):
+            piece = slice(first, first + PIECE)
+            arrays = {"tokens": tokens[:, piece], "labels": labels[:, piece], "state": state}
+            sums, state = compiling.run(_piece, model, None, arrays)
+            found[part] += ops.convert_to_numpy(sums)[: len(part)]
+    return found
+
+
+def stream_loss(model: keras.Model, ids: np.ndarray, rows: int, progress: bool = False) -> float:
+    """Return the mean of -log P of all tokens of a stream but its first, in nats.
+
+    The stream is read in `rows` parts side by side, each with a state of its own that begins at
+    zero; with one row, as the papers measure, every token has all of the text before it.
+
+    Args:
+        ids: int32 [tokens], at least two.
+    """
+    ids = np.asarray(ids, dtype=np.int32)
+    edges = np.linspace(0, len(ids) - 1, min(rows, len(ids) - 1) + 1).astype(int)
+    parts = [ids[first : last + 1] for first, last in itertools.pairwise(edges)]
+    return -float(log_probabilities(model, parts, progress).sum()) / (len(ids) - 1)
+
+
+def _piece(model: keras.Model, options: None, arrays: dict) -> Any:
+    """Return log P [rows] of the labels, ignored ones left out, and the state after the tokens."""
+    labels = arrays["labels"]
+    logits, _, _, state = model.read(arrays["tokens"], arrays["state"])
+    chosen = ops.take_along_axis(logits, ops.maximum(labels, 0)[:, :, None], axis=-1)[:, :, 0]
+    each = chosen - ops.logsumexp(logits, axis=-1)
+    return ops.sum(ops.where(labels == IGNORED, 0.0, each), axis=1), state

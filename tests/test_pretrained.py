@@ -286,5 +286,5 @@ def test_golden_outputs_are_recorded_anew_when_saving(tiny_bundle, tmp_path):
     changed = load(loaded.save(tmp_path / "c"))
     assert changed.golden["inputs"] == TEXTS[:1]
     assert changed.golden["logits"] != loaded.golden["logits"]
-    golden.check(changed, changed.golden)
+    golden.check(changed.task, changed.golden)
     assert isinstance(changed, Pretrained)

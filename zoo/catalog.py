@@ -17,6 +17,12 @@ from pydantic import Field, model_validator
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
 from zoo.tables import Table, parse, read_toml
 
+# What metrics.json calls the number of test examples that training saw too, by task.
+SEEN = {
+    "translate": "targets_in_training",
+    "generate": "texts_in_training",
+    "classify": "texts_in_training",
+}
 # How metrics are written, and what comes after their value.
 SHOWN = {"bleu": ("BLEU", ""), "accuracy": ("accuracy", " %")}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,17 +13,15 @@ import numpy as np
 from zoo import bundle, catalog, golden, model_card, tasks
 from zoo.data import examples as user_examples
 from zoo.errors import (
-    CheckpointError,
     InputError,
     NotSupported,
-    OptionError,
     UnknownName,
     check_count,
     check_path,
     counted,
-    did_you_mean,
 )
 from zoo.recipe import Recipe
+from zoo.tasks.batching import listed
 from zoo.text import Tokenizer, load_tokenizers
 
 if TYPE_CHECKING:
@@ -73,6 +70,7 @@ class Pretrained:
         source_tokenizer, target_tokenizer: the same object if the two sides share one.
         metrics: what was measured when it was trained, {} if nothing was.
         golden: what it answered when its bundle was written, {} if nothing was recorded.
+        task: text in, arrays, model, arrays, text out: the verbs without the reading of data.
         history: the training curve, one row per epoch.
     """
 
@@ -93,7 +91,7 @@ class Pretrained:
         self.golden = dict(golden or {})
         self.history = list(history)
         self._golden_texts = list(self.golden.get("inputs", []))
-        self._task = tasks.task(recipe.task)(
+        self.task = tasks.task(recipe.task)(
             model, *tokenizers, options=recipe.evaluate, data=recipe.data
         )
 
@@ -163,28 +161,15 @@ class Pretrained:
             InputError: an empty text, or one of unknown characters only; says which.
             OptionError: an option without sense, or one that the task does not have.
         """
-        one, listed = _listed(texts)
+        one, given_texts = listed(texts)
         given = {
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
             "scores": scores or None, "progress": progress,
         }  # fmt: skip
-        found = self._task.predict(listed, **self._chosen("predict", given))
+        found = self.task.predict(given_texts, **tasks.options(self.task, "predict", given))
         return found[0] if one else found
-
-    def _chosen(self, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options that were given, all of which the task's verb must have."""
-        known = inspect.signature(getattr(self._task, verb)).parameters
-        chosen = {name: value for name, value in given.items() if value is not None}
-        for name in chosen:
-            if name not in known:
-                options = [each for each in given if each in known]
-                raise OptionError(
-                    f"a model for the task '{self.recipe.task}' has no option '{name}'",
-                    did_you_mean(name, options),
-                )
-        return chosen
 
     def probabilities(self, texts: Iterable[str], batch_size: int | None = None) -> np.ndarray:
         """Return a classifier's probability of each of `labels`: float64 [texts, labels].
@@ -192,9 +177,9 @@ class Pretrained:
         Raises:
             NotSupported: the model is no classifier.
         """
-        if not hasattr(self._task, "probabilities"):
+        if not hasattr(self.task, "probabilities"):
             raise NotSupported(f"{self.recipe.name} is no classifier", "predict is for all models")
-        return self._task.probabilities(_listed(texts)[1], batch_size=batch_size)
+        return self.task.probabilities(listed(texts)[1], batch_size=batch_size)
 
     def score(
         self, text: str | Iterable[str], target: str | Iterable[str] | None = None
@@ -207,25 +192,25 @@ class Pretrained:
         Raises:
             NotSupported: a classifier has none; `predict(..., scores=True)` gives probabilities.
         """
-        if not hasattr(self._task, "score"):
+        if not hasattr(self.task, "score"):
             raise NotSupported(
                 f"{self.recipe.name} does not score texts", "predict(text, scores=True) does"
             )
-        one, texts = _listed(text)
+        one, texts = listed(text)
         if self.recipe.task != "translate":
             if target is not None:
                 raise InputError("a language model scores one text", "leave the target out")
-            found = self._task.score(texts)
+            found = self.task.score(texts)
             return float(found[0]) if one else found
         if target is None:
             raise InputError("there is no target", "a translator scores a target given its source")
-        one_target, targets = _listed(target)
+        one_target, targets = listed(target)
         if one != one_target or len(texts) != len(targets):
             raise InputError(
                 f"{counted(len(texts), 'source')}, but {counted(len(targets), 'target')}",
                 "give two texts, or two lists of equal length",
             )
-        found = self._task.score(texts, targets)
+        found = self.task.score(texts, targets)
         return float(found[0]) if one else found
 
     def align(self, text: str, target: str | None = None) -> Alignment:
@@ -241,11 +226,11 @@ class Pretrained:
         for each in (text,) if target is None else (text, target):
             if not isinstance(each, str):
                 raise InputError(f"{type(each).__name__} is no text", "align takes one text")
-        if not hasattr(self._task, "align"):
+        if not hasattr(self.task, "align"):
             raise NotSupported(
                 f"{self.recipe.name} has no attention", "align needs a model that has it"
             )
-        return self._task.align(text, target)
+        return self.task.align(text, target)
 
     def encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids that the model reads for each text: the end id last, no padding.
@@ -254,8 +239,8 @@ class Pretrained:
             InputError: a text that the model cannot take.
         """
         if self.recipe.task == "translate":
-            return self._task.encode_sources(texts)
-        return [ids.tolist() for ids in self._task.encode(texts)]
+            return self.task.encode_sources(texts)
+        return [ids.tolist() for ids in self.task.encode(texts)]
 
     def evaluate(
         self,
@@ -294,7 +279,7 @@ class Pretrained:
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
             "likelihood": likelihood or None, "progress": progress,
         }  # fmt: skip
-        found = self._task.evaluate(examples[:limit], **self._chosen("evaluate", given))
+        found = self.task.evaluate(examples[:limit], **tasks.options(self.task, "evaluate", given))
         metric = self.recipe.evaluate.metric
         return {"metric": metric, "value": found[metric], **about, **found}
 
@@ -345,7 +330,7 @@ class Pretrained:
             CheckpointError: there is a run and `resume` is not set, or the other way round.
             TrainingError: the loss stopped being a number.
         """
-        from zoo.training import finetune as tuning
+        from zoo.training import stages
 
         folder = None
         if out is not None:
@@ -353,36 +338,14 @@ class Pretrained:
             bundle.check_writable(out)
             folder = Path(out).expanduser().resolve()
             folder = folder.with_name(folder.name + ".run")
-        if resume and (folder is None or not folder.is_dir()):
-            raise CheckpointError(
-                f"there is no run to resume in {folder}" if folder else "resume needs `out`",
-                "start it without resume",
-            )
-        if folder is not None and folder.is_dir() and not resume:
-            raise CheckpointError(
-                f"{folder} already holds a run", "go on with resume, or delete that folder"
-            )
         tokenizers = self.source_tokenizer, self.target_tokenizer
-        # All examples are read before the first stage begins, so that nothing is wrong with them
-        # after an hour of training.
-        final = tuning.plan(
-            self.recipe, tokenizers, data, targets, validation=validation, task=task,
-            changes=changes,
+        found = stages.run(
+            self.model, self.recipe, tokenizers, data, targets, task=task, validation=validation,
+            adapt=adapt, changes=changes, folder=folder, resume=resume,
         )  # fmt: skip
-        stages = [("model", final)]
-        if final.recipe.task != self.recipe.task and adapt is not False:
-            texts = user_examples.read(final.recipe, data, targets) if adapt is True else adapt
-            texts = [text for text, _ in texts] if adapt is True else texts
-            stages = [("language-model", tuning.plan(self.recipe, tokenizers, texts)), *stages]
-        model = self.model
-        metrics: dict[str, Any] = {}
-        history: list[dict[str, float]] = []
-        for name, planned in stages:
-            place = folder / name if folder is not None else None
-            model, metrics, history = tuning.run(
-                model, planned, self.target_tokenizer, place, resume and _begun(place)
-            )
-        tuned = Pretrained(model, final.recipe, tokenizers, metrics=metrics, history=history)
+        tuned = Pretrained(
+            found.model, found.recipe, tokenizers, metrics=found.metrics, history=found.history
+        )
         if tuned.recipe.task == self.recipe.task:
             tuned._golden_texts = list(self._golden_texts)
         if out is not None and folder is not None:
@@ -446,20 +409,3 @@ class Pretrained:
         if self._golden_texts:
             golden.attach(written, self._golden_texts)
         return written
-
-
-def _begun(folder: Path | None) -> bool:
-    return folder is not None and any(folder.glob("step-*"))
-
-
-def _listed(texts: Any) -> tuple[bool, list[str]]:
-    """Return whether it is one text, and a list of texts."""
-    if isinstance(texts, str):
-        return True, [texts]
-    if isinstance(texts, (bytes, Mapping)) or not isinstance(texts, Iterable):
-        raise InputError(f"{type(texts).__name__} is no text", "give a text or a list of texts")
-    listed = list(texts)
-    for number, text in enumerate(listed, start=1):
-        if not isinstance(text, str):
-            raise InputError(f"text {number} is {type(text).__name__}, not text", "convert it")
-    return False, listed

@@ -39,7 +39,7 @@ def test_a_run_makes_a_bundle_that_loads_and_translates(trained, smoke):
     loaded = zoo.load(trained)
     assert loaded.recipe == smoke.resolved()
     assert isinstance(loaded.predict("Le chat dort."), str)
-    golden.check(loaded, loaded.golden)
+    golden.check(loaded.task, loaded.golden)
     names = {path.name for path in trained.iterdir()}
     assert {"recipe.toml", "model.safetensors", "tokenizer.model", "metrics.json", "golden.json",
             "history.csv", "README.md", "LICENSE", "bundle.json"} == names  # fmt: skip

@@ -1,9 +1,10 @@
 """The recurrence of an LSTM over a whole sequence, with its own backward pass.
 
 Products with the input are the caller's: they do not depend on the state, and one large product
-serves a whole sequence. What is left is a loop over time that holds one product a step. The backward
-pass that a backend derives from such a loop adds up the recurrent kernel's gradient step by step;
-here the loop keeps the gradients of the gates, and one large product at the end gives the kernel's.
+serves a whole sequence. What is left is a loop over time that holds one product a step. The
+backward pass that a backend derives from such a loop adds up the recurrent kernel's gradient step by
+step; here the loop keeps the gradients of the gates, and one large product at the end gives the
+kernel's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
         h, c: the state to begin with, each [batch, width].
         mask: bool [time, batch]; where it is false, the state stays as it is. None is true.
         chunk: gradients do not flow through the state from one chunk of so many steps to the one
-            before; None lets them flow all the way.
+            before, the last of which ends at the last step; None lets them flow all the way.
     """
     width = kernel.shape[0]
     x, h, c = (ops.cast(each, "float32") for each in (x, h, c))
@@ -33,7 +34,8 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
         masked["real"] = ops.cast(mask, "float32")[:, :, None]
     if chunk is not None:
         # The state that a chunk begins with is a constant to it.
-        cut["flows"] = ops.cast(ops.arange(ops.shape(x)[0]) % chunk != 0, "float32")[:, None, None]
+        left = ops.shape(x)[0] - ops.arange(ops.shape(x)[0])
+        cut["flows"] = ops.cast(left % chunk != 0, "float32")[:, None, None]
 
     def product(left, right):
         return ops.cast(ops.matmul(ops.cast(left, kernel.dtype), right), "float32")

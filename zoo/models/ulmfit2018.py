@@ -14,7 +14,8 @@ from it:
   pooling        Of real positions only; the authors' first code pooled padding too.
   BPT3C          Gradients do not flow through the state from one chunk of `chunk` words to the one
                  before, as in the code; every chunk of the last `kept` words gets its own from the
-                 pooled states. Earlier words are read, but neither pooled nor trained on.
+                 pooled states. Earlier words are read, but neither pooled nor trained on. Chunks are
+                 counted from a document's end; the code counts from its padded beginning.
   dropout masks  One for a whole document; the code draws new ones for each chunk. The output of the
                  last LSTM is pooled without the language model's output dropout, as in the code.
   padding        On the left, as in the code, so that a document's last word is the last position.
@@ -103,7 +104,7 @@ class Classifier(keras.Model):
         head_width: units between the two blocks of the head.
         dropout_head, dropout_final: of the first and of the second block.
         chunk: words after which gradients through the state end.
-        kept: the last words of a document, which are pooled and get gradients.
+        kept: the last words of a document, which are pooled and get gradients: a multiple of chunk.
     """
 
     def __init__(
@@ -127,6 +128,8 @@ class Classifier(keras.Model):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        if kept % chunk:
+            raise ValueError(f"kept is {kept}, which is no multiple of chunk, {chunk}")
         encoder: dict[str, Any] = {
             "vocabulary": vocabulary, "embedding": embedding, "width": width, "layers": layers,
             "dropout_words": dropout_words, "dropout_input": dropout_input,
@@ -155,13 +158,16 @@ class Classifier(keras.Model):
         Args:
             inputs: int32 tokens [batch, time], padded on the left.
         """
-        carry = self.nothing_read(ops.shape(inputs)[0])
-        early = max(0, inputs.shape[1] - self.kept)
-        if early:
-            carry = self.read(inputs[:, :early], carry, pooled=False, training=training)
+        batch, time = ops.shape(inputs)
+        carry = self.nothing_read(batch)
+        if isinstance(time, int) and time > self.kept:  # without storing what needs no gradient
+            early = inputs[:, : time - self.kept]
+            carry = self.read(early, carry, pooled=False, training=training)
             carry = {name: ops.stop_gradient(each) for name, each in carry.items()}
-        carry = self.read(inputs[:, early:], carry, training=training)
-        return self.decide(carry, training)
+            inputs, time = inputs[:, time - self.kept :], self.kept
+        # Chunks end at the last word, so one begins with the first of those that are kept.
+        kept = ops.broadcast_to(ops.arange(time) >= time - self.kept, ops.shape(inputs))
+        return self.decide(self.read(inputs, carry, kept, training), training)
 
     # A document in pieces ------------------------------------------------------------------------
 

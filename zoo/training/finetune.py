@@ -46,15 +46,22 @@ PEAK = 1e-4
 PASSES, FEWEST, MOST = 5, 100, 5000
 # All groups of layers are in training after this share of the updates.
 THAWED = 0.4
+# Weights of a classifier that belong to its labels.
+HEAD = "head."
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One fine-tuning run: its recipe, and the examples as arrays."""
+    """One fine-tuning run: its recipe, and the examples as arrays.
+
+    `anew` is whether the head begins anew, for another task or other labels: of the model that is
+    trained further, only what comes before the head is taken over.
+    """
 
     recipe: Recipe
     train: Arrays | Documents
     valid: Arrays | Documents
+    anew: bool = False
 
     @property
     def digest(self) -> str:
@@ -107,7 +114,8 @@ def plan(
     labels = sorted({label for _, label in pairs}) if task == "classify" else []
     made = recipe(base, name, task, changes, labels)
     if isinstance(validation, (int, float)):
-        train, valid = split(pairs, validation, made.seed)
+        one = "source" if task == "translate" else "text"
+        train, valid = split(pairs, validation, made.seed, one)
     else:
         train, valid = pairs, examples.read(made, validation)
     if task == "translate":
@@ -120,7 +128,8 @@ def plan(
                 "give training examples of it, or leave the row out",
             )
     documents = [prepare_texts.encode(each, tokenizers[0], made) for each in (train, valid)]
-    return Plan(sized(made, documents[0], tokenizers[0], changes), *documents)
+    anew = (made.task, made.data.labels) != (base.task, base.data.labels)
+    return Plan(sized(made, documents[0], tokenizers[0], changes), *documents, anew)
 
 
 def recipe(
@@ -244,8 +253,13 @@ def _batches(
     return document_batches(train, made, tokenizer)
 
 
-def split(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], list[Pair]]:
+def split(
+    pairs: Sequence[Pair], share: float, seed: int, one: str = "source"
+) -> tuple[list[Pair], list[Pair]]:
     """Return training and validation pairs; those with one source fall together.
+
+    Args:
+        one: what a source is called.
 
     Raises:
         OptionError: the share is not between 0 and 1.
@@ -259,8 +273,8 @@ def split(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list[Pair], l
     sources = list(dict.fromkeys(source for source, _ in pairs))
     if len(sources) < 2:
         raise DataError(
-            "one source alone cannot be split into training and validation",
-            "give more examples, or others to validate on: validation=[(source, target)]",
+            f"one {one} alone cannot be split into training and validation",
+            "give more examples, or others to validate on: validation=[...]",
         )
     count = min(max(1, round(share * len(sources))), len(sources) - 1)
     chosen = np.random.default_rng(seed).permutation(len(sources))[:count]
@@ -305,22 +319,21 @@ def run(
     """
     made = planned.recipe
     keras.utils.set_random_seed(made.seed)
-    same = made.model.arguments == _arguments(original)
-    model = _new_model(made, same)
-    if same:
-        bundle.copy_weights(original, model)
+    if planned.anew:
+        model = build(made)
+        given = bundle.arrays(original)
+        take_over({n: each for n, each in given.items() if not n.startswith(HEAD)}, model)
     else:
-        take_over(bundle.arrays(original), model)
+        model = bundle.empty_model(made, made.train.precision)
+        bundle.copy_weights(original, model)
     place = folder or Path(tempfile.mkdtemp(prefix=f"{made.name}.run-"))
     _check_run(place, planned.digest, resume)
     try:
         result = fit(model, made, planned.train, planned.valid, place, tokenizer, resume=resume)
-    except TrainingError:
-        if not any(place.glob("step-*")):
-            shutil.rmtree(place)
-        raise
-    except BaseException:
-        if folder is None:
+    except BaseException as error:
+        # What was trained stays: there to go on with, or after an error of numbers to look at.
+        kept = folder is not None or isinstance(error, TrainingError)
+        if not kept or not any(place.glob("step-*")):
             shutil.rmtree(place, ignore_errors=True)
         raise
     if folder is None:
@@ -340,16 +353,6 @@ def run(
         **environment(),
     }
     return tuned, metrics, result.history
-
-
-def _arguments(model: keras.Model) -> dict[str, Any]:
-    arguments: dict[str, Any] = model.arguments
-    return arguments
-
-
-def _new_model(made: Recipe, filled: bool) -> keras.Model:
-    """Return the run's model, zero where all weights will be filled, else with random ones."""
-    return bundle.empty_model(made, made.train.precision) if filled else build(made)
 
 
 def _check_run(folder: Path, digest: str, resume: bool) -> None:

@@ -22,13 +22,6 @@ from zoo.recipe import Recipe
 from zoo.text import Tokenizer, load_tokenizers
 from zoo.training.fit import FitResult, fit
 
-# What the number of test examples that training saw too is called, by task.
-SEEN = {
-    "translate": "targets_in_training",
-    "generate": "texts_in_training",
-    "classify": "texts_in_training",
-}
-
 
 def train(
     recipe: Recipe,
@@ -153,7 +146,7 @@ def finish(
         "data": recipe.data.corpus,
         "split": recipe.evaluate.split,
         **measured,
-        SEEN[recipe.task]: data.seen,
+        catalog.SEEN[recipe.task]: data.seen,
         "parameters": sum(math.prod(each.shape) for each in model.trainable_variables),
         "weights": result.chosen,
         "loss": result.val_loss,

@@ -83,8 +83,12 @@ def run_epoch(
     """
     callbacks.on_epoch_begin(first)
     logs: dict[str, Any] = {}
+    total = 0.0
     for step in range(first, first + length):
         inputs, labels = data.batch(step)
+        # It returns the loss of this batch alone; told is the mean of the epoch so far, as in fit.
         logs = model.train_on_batch(inputs, labels, return_dict=True)
+        total += float(logs["loss"])
+        logs["loss"] = total / (step - first + 1)
         callbacks.on_train_batch_end(step - first, logs)
     callbacks.on_epoch_end(first, {**logs, "val_loss": validate()})

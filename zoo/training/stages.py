@@ -1,0 +1,97 @@
+"""Fine-tuning from its first stage to its last (ulmfit2018): which there are, and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from zoo.data import examples
+from zoo.errors import CheckpointError
+from zoo.recipe import Recipe
+from zoo.training import finetune
+from zoo.training.finetune import Plan, Tokenizers
+
+# The folders of the stages within that of the run.
+ADAPTING, LAST = "language-model", "model"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came out: a model, the recipe of the last stage, what was measured, its curve."""
+
+    model: keras.Model
+    recipe: Recipe
+    metrics: dict[str, Any]
+    history: list[dict[str, float]]
+
+
+def run(
+    model: keras.Model,
+    base: Recipe,
+    tokenizers: Tokenizers,
+    data: Any,
+    targets: Iterable[Any] | None = None,
+    *,
+    task: str | None = None,
+    validation: float | Any = 0.1,
+    adapt: bool | Any = True,
+    changes: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> Tuned:
+    """Train a copy of a model on a user's examples, in as many stages as it takes.
+
+    Arguments and errors are those of `Pretrained.finetune`, but for these.
+
+    Args:
+        base: the resolved recipe of the model.
+        folder: of the run; None keeps nothing.
+    """
+    if resume and (folder is None or not folder.is_dir()):
+        raise CheckpointError(
+            f"there is no run to resume in {folder}" if folder else "resume needs `out`",
+            "start it without resume",
+        )
+    if folder is not None and folder.is_dir() and not resume:
+        raise CheckpointError(
+            f"{folder} already holds a run", "go on with resume, or delete that folder"
+        )
+    # Read once: both stages need them, and an iterator gives them only once.
+    data, targets = (_kept(each) for each in (data, targets))
+    # All examples are read before the first stage begins, so that nothing is wrong with them
+    # after an hour of training.
+    last = finetune.plan(
+        base, tokenizers, data, targets, validation=validation, task=task, changes=changes
+    )
+    stages = {LAST: last}
+    if last.recipe.task != base.task and adapt is not False:
+        texts = adapt
+        if adapt is True:
+            texts = [text for text, _ in examples.read(last.recipe, data, targets)]
+        stages = {ADAPTING: finetune.plan(base, tokenizers, texts), **stages}
+    metrics: dict[str, Any] = {}
+    history: list[dict[str, float]] = []
+    for name, planned in stages.items():
+        place = folder / name if folder is not None else None
+        try:
+            model, metrics, history = finetune.run(
+                model, planned, tokenizers[1], place, resume and _begun(place)
+            )
+        except BaseException:
+            if folder is not None and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+            raise
+    return Tuned(model, last.recipe, metrics, history)
+
+
+def _kept(data: Any) -> Any:
+    """Return an iterator's items as a list, anything else as it is."""
+    return list(data) if hasattr(data, "__next__") else data
+
+
+def _begun(folder: Path | None) -> bool:
+    return folder is not None and any(folder.glob("step-*"))

@@ -54,12 +54,20 @@ def test_entry_is_complete(name):
 
 @pytest.mark.parametrize(("name", "tag"), WEIGHTS)
 def test_weights_are_described(name, tag):
-    weights = catalog.entry(name).weights[tag]
+    entry = catalog.entry(name)
+    weights = entry.weights[tag]
     made_by = recipe.load(weights.recipe)
-    assert made_by.paper == name
+    # One file may serve two papers of one network.
+    builders = [catalog.builder(each, weights.size) for each in (entry, _entry(made_by))]
+    assert builders[0] is builders[1]
+    assert made_by.task == catalog.task(entry, weights.size)
     assert made_by.model.size == weights.size
-    assert weights.languages == [made_by.data.source, made_by.data.target]
-    assert weights.bundle in (None, f"{name}.{tag}")
+    assert weights.languages == made_by.data.languages
+    assert weights.bundle in (None, f"{made_by.paper}.{tag}")
+
+
+def _entry(made_by):
+    return catalog.entry(made_by.paper)
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
@@ -68,7 +76,7 @@ def test_parameters_are_counted_exactly(name, size):
 
     entry = catalog.entry(name)
     with skipped():
-        model = catalog.builder(entry)(**catalog.arguments(entry, size, {}))
+        model = catalog.builder(entry, size)(**catalog.arguments(entry, size, {}))
         model.build()
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     assert trainable == entry.sizes[size].params

@@ -34,6 +34,8 @@ FEW = 16
 MOST_BEAMS = 256
 # Logits are searched in blocks of about this many pieces; see `_top`.
 BLOCK = 64
+# A logit that leaves no probability, and sums that are finite.
+IMPOSSIBLE = -1e9
 
 traces = compiling.traces
 
@@ -68,6 +70,7 @@ class Search:
     early_stop: bool
     complete: bool = True
     strategy: sampling.Strategy | None = None
+    forbidden_id: int | None = None
 
 
 def decode(
@@ -85,6 +88,7 @@ def decode(
     early_stop: bool = True,
     complete: bool = True,
     sampler: sampling.Sampler | None = None,
+    forbidden_id: int | None = None,
 ) -> Decoded:
     """Search for the most probable sequences that follow the inputs, or draw some.
 
@@ -106,6 +110,7 @@ def decode(
             could go on.
         sampler: draw one sequence for each row by it instead. Rows of a batch have draws of their
             own; these depend on the number of rows.
+        forbidden_id: never picked, such as the unknown word; probabilities are those of the rest.
 
     Raises:
         OptionError: an option out of its range, or a sampler together with a beam.
@@ -133,8 +138,9 @@ def decode(
     first = np.broadcast_to(np.asarray(start_id, np.int32), (batch,)).copy()
     sizes = _sizes(int(most.max()), batch * beam_size, hasattr(model, "grow"))
     search = Search(
-        sizes[0], end_id, pad_id, beam_size, num_return, early_stop, complete, strategy
-    )
+        sizes[0], end_id, pad_id, beam_size, num_return, early_stop, complete, strategy,
+        forbidden_id,
+    )  # fmt: skip
     arrays = {"inputs": dict(inputs), "first": first, "given": given}
     position, memory, carry = compiling.run(_start, model, search, arrays)
     for length in sizes[1:]:
@@ -247,6 +253,9 @@ def _run(model, search: Search, start, memory, carry: dict, given: dict) -> tupl
 
     def advance(position, carry):
         logits, state = model.step(carry["token"], position, memory, carry["state"])
+        if search.forbidden_id is not None:
+            allowed = ops.arange(ops.shape(logits)[-1]) != search.forbidden_id
+            logits = ops.where(allowed, logits, IMPOSSIBLE)
         picked = pick(search, given, logits, position, {**carry, "state": state})
         return position + 1, picked
 
@@ -265,7 +274,7 @@ def _begin_single(search: Search, first) -> dict:
 
 
 def _single(search: Search, given: dict, logits, position, carry: dict) -> dict:
-    """Follow one piece of logits [batch, vocabulary]: the most probable one, or one that is drawn."""
+    """Follow one piece of logits [batch, vocabulary]: the most probable one, or a drawn one."""
     if search.strategy is None:
         top, piece = _top(logits, 1)  # [batch, 1]
     else:

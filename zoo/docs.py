@@ -94,7 +94,8 @@ def comparison(task: str) -> list[list[str]]:
             if shown := catalog.measured(held):
                 minutes = held.get("training_seconds", 0) / 60
                 cells[name, f"{held['data']} {held['split']}"] = f"{shown}, {minutes:.0f} min"
-    names, columns = (list(dict.fromkeys(each)) for each in zip(*cells, strict=True))
+    names = list(dict.fromkeys(name for name, _ in cells))
+    columns = list(dict.fromkeys(column for _, column in cells))
     rows = [[f"`{name}`", *(cells.get((name, each), "") for each in columns)] for name in names]
     return [["", *columns], *rows]
 

@@ -76,7 +76,8 @@ class Generate:
         """Continue texts; the result is in their order, each whole, with the text that was given.
 
         A result is what the tokenizer makes of the given words and the new ones together, so that
-        it reads as one text; a given word that the model does not know is the unknown word in it.
+        it reads as one text; a given word that the model does not know is the unknown word in it,
+        which the model itself never writes.
         A text ends where the model ends it, or breaks off after `max_length`.
 
         Without temperature, top_k, top_p and seed the most probable words follow. With any of them
@@ -165,6 +166,7 @@ class Generate:
         texts = [text for text, _ in examples]
         ids = np.concatenate(self.encode(texts))
         rows = self.options.batch_size if batch_size is None else batch_size
+        check_count("batch_size", rows)
         loss = likelihood.stream_loss(self.model, ids, rows, progress)
         tokens = len(ids) - 1
         words = sum(len(text.split()) + text.count("\n") + 1 for text in texts)
@@ -280,6 +282,7 @@ class Generate:
                 length_penalty=length_penalty,
                 num_return=num_return,
                 complete=False,
+                forbidden_id=tokenizer.unk_id,
                 # Batches draw apart, or equal prompts in two of them would go on alike.
                 sampler=sampler and dataclasses.replace(sampler, seed=int(seeds[number])),
             )

@@ -7,6 +7,7 @@ of them down; only the one whose turn it is computes.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -17,10 +18,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo import catalog, recipe
+
 ROOT = Path(__file__).resolve().parent.parent
 START, END, PAD = 2, 3, 0
 # Those with a peer in peers.py or recurrent.py.
-PAPERS = ("vaswani2017", "sutskever2014", "bahdanau2015")
+TRANSLATORS = ("vaswani2017", "sutskever2014", "bahdanau2015")
+LANGUAGE_MODELS = ("merity2017",)
+PAPERS = TRANSLATORS + LANGUAGE_MODELS
 
 Measured = dict[str, Any]
 
@@ -104,6 +109,48 @@ def compete(
     for worker in workers:
         worker.end()
     return measured
+
+
+def parser(description: str, papers: Sequence[str], rounds: int) -> argparse.ArgumentParser:
+    """Return the options that the benchmarks of models share; the first paper is the default."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--paper", default=papers[0], choices=papers)
+    made.add_argument("--size", default="starter", help="of the model")
+    made.add_argument("--rounds", type=int, default=rounds)
+    made.add_argument("--only", nargs="*", help="contestants, by the table's first column")
+    made.add_argument("--smoke", action="store_true", help="seconds long; writes nothing")
+    made.add_argument("--worker", help=argparse.SUPPRESS)
+    return made
+
+
+def race(
+    module: str,
+    asked: argparse.Namespace,
+    backends: Mapping[str, str],
+    tasks: Mapping[str, Sequence[str]],
+) -> dict[tuple[str, str], list[Measured]]:
+    """Return what `compete` does, of the contestants that are asked for.
+
+    Args:
+        module: which serves a contestant when it is run with --worker.
+        backends: of Keras in each contestant's process, by its name.
+        tasks: see `compete`.
+    """
+    names = asked.only or list(backends)
+    if unknown := set(names) - backends.keys():
+        raise SystemExit(f"no {', '.join(sorted(unknown))}; contestants are {', '.join(backends)}")
+    passed = []
+    for option, value in vars(asked).items():
+        if option not in ("only", "rounds", "worker") and value not in (None, False):
+            passed += [f"--{option}"] if value is True else [f"--{option}", str(value)]
+    workers = [Worker(module, name, passed, backends[name]) for name in names]
+    return compete(workers, asked.rounds, tasks)
+
+
+def default_recipe(paper: str) -> recipe.Recipe:
+    """Return the recipe of a paper's starter model, which fine-tuning begins with too."""
+    entry = catalog.entry(paper)
+    return recipe.load(entry.finetune[entry.task])
 
 
 def median(measured: Sequence[Measured], amount: str) -> float:

@@ -11,7 +11,6 @@ the sentences, which compiles, is left out.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +20,9 @@ import numpy as np
 from benchmarks import common, results
 from benchmarks.common import END, PAD, START
 from zoo import catalog
-from zoo import recipe as recipes
 
 OURS = {"TensorFlow": "tensorflow", "JAX": "jax", "Keras on PyTorch": "torch"}
-PEERS = {**dict.fromkeys(common.PAPERS, "PyTorch"), "vaswani2017": "transformers"}
+PEERS = {**dict.fromkeys(common.TRANSLATORS, "PyTorch"), "vaswani2017": "transformers"}
 SOURCE, LONGEST, ALPHA = 16, 32, 0.6
 # Batch -> sentences of a pass.
 SENTENCES = {1: 8, 32: 64}
@@ -39,14 +37,7 @@ Decode = Callable[[np.ndarray, int], np.ndarray]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--paper", default="vaswani2017", choices=common.PAPERS)
-    parser.add_argument("--size", default="starter")
-    parser.add_argument("--rounds", type=int, default=5, help="passes over the sentences")
-    parser.add_argument("--only", nargs="*", help="contestants, by the table's first column")
-    parser.add_argument("--smoke", action="store_true", help="seconds long; writes nothing")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    asked = common.parser(__doc__.splitlines()[0], common.TRANSLATORS, rounds=5).parse_args()
     made = arguments(asked.paper, asked.size, asked.smoke)
     if asked.smoke:
         asked.rounds = 1
@@ -55,20 +46,12 @@ def main() -> None:
         return
     peer = PEERS[asked.paper]
     contestants = {**OURS, peer: "torch"}
-    names = asked.only or list(contestants)
-    if not contestants.keys() >= set(names):
-        parser.error(f"contestants are {', '.join(contestants)}")
-    passed = ["--paper", asked.paper, "--size", asked.size]
-    passed += ["--smoke"] if asked.smoke else []
-    workers = [
-        common.Worker("benchmarks.decoding", name, passed, contestants[name]) for name in names
-    ]
     # The textbook's loop has no beam.
     tasks = {
-        task: [name for name in names if beam == 1 or name != "PyTorch"]
+        task: [name for name in contestants if beam == 1 or name != "PyTorch"]
         for task, (_, beam) in TASKS.items()
     }
-    measured = common.compete(workers, asked.rounds, tasks)
+    measured = common.race("benchmarks.decoding", asked, contestants, tasks)
     rows = _rows(measured, peer)
     note = (
         f"Model: {common.described(made)}. Sentences of {SOURCE} pieces, at most {LONGEST} pieces "
@@ -83,12 +66,10 @@ def main() -> None:
 
 def arguments(paper: str, size: str, smoke: bool) -> dict[str, Any]:
     """Return the builder's arguments; the Transformer gets the position tables of Marian."""
-    entry = catalog.entry(paper)
     if smoke:
-        recipe = recipes.load(entry.weights[entry.default].recipe)
-        found = recipe.smoke().resolved().model.arguments
+        found = common.default_recipe(paper).smoke().resolved().model.arguments
     else:
-        found = catalog.size(entry, size).arguments
+        found = catalog.size(catalog.entry(paper), size).arguments
     marian = {"positions": "halves", "attention_bias": True, "epsilon": 1e-5}
     return {**found, **(marian if paper == "vaswani2017" else {}), "padding_id": PAD}
 

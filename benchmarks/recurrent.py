@@ -1,7 +1,8 @@
-"""The two recurrent translators in plain PyTorch, as a textbook writes them."""
+"""The recurrent models in plain PyTorch, as a textbook writes them."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -194,7 +195,103 @@ class TorchRNNSearch(nn.Module):
         return _loaded(self, state)
 
 
-PEERS = {"sutskever2014": TorchSequenceToSequence, "bahdanau2015": TorchRNNSearch}
+class TorchLanguageModel(nn.Module):
+    """merity2017 with nn.LSTM, whose second bias `load` leaves at zero.
+
+    A state is a list of each layer's (h, c).
+    """
+
+    def __init__(self, arguments: dict) -> None:
+        super().__init__()
+        embedding, vocabulary = arguments["embedding"], arguments["vocabulary"]
+        sizes = [embedding, *[arguments["width"]] * (arguments["layers"] - 1), embedding]
+        self.rates = {
+            part: arguments[f"dropout_{part}"]
+            for part in ("words", "input", "hidden", "output", "weights")
+        }
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.lstms = nn.ModuleList(nn.LSTM(*pair) for pair in itertools.pairwise(sizes))
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def zero_state(self, batch: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return h and c before the first word, each [1, batch, width]."""
+        zeros = [self.bias.new_zeros(1, batch, lstm.hidden_size) for lstm in self.lstms]
+        return [(each, each) for each in zeros]
+
+    def dropped(self, x: torch.Tensor, part: str) -> torch.Tensor:
+        return nn.functional.dropout(x, self.rates[part], self.training)
+
+    def locked(self, x: torch.Tensor, part: str) -> torch.Tensor:
+        """Drop the same elements at all time steps of x [time, batch, width]."""
+        return x * self.dropped(torch.ones_like(x[:1]), part) if self.training else x
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        x = self.embedding(tokens)
+        if not self.training:
+            return x
+        words = self.dropped(x.new_ones(self.embedding.num_embeddings, 1), "words")
+        return x * words[tokens]
+
+    def read(self, tokens: torch.Tensor, state: list) -> tuple[torch.Tensor, list]:
+        """Return the last layer's output [time, batch, embedding], and the state after it."""
+        x, after = self.locked(self.embed(tokens.T), "input"), []
+        for i, lstm in enumerate(self.lstms):
+            x = self.locked(x, "hidden") if i else x
+            weights = {"weight_hh_l0": self.dropped(lstm.weight_hh_l0, "weights")}
+            x, last = torch.func.functional_call(lstm, weights, (x, state[i]))
+            after.append(last)
+        return x, after
+
+    def softmax(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.embedding.weight, self.bias)
+
+    def forward(self, tokens: torch.Tensor, state: list) -> tuple:
+        """Return logits [batch, time, vocabulary], and what TAR, AR and the next batch need.
+
+        Those are the last layer's output without and with dropout, and the state.
+        """
+        raw, after = self.read(tokens, state)
+        output = self.locked(raw, "output")
+        return self.softmax(output.transpose(0, 1)), raw, output, after
+
+    def start(self, tokens: torch.Tensor) -> tuple[Any, list]:
+        """Read all but the last word, which `step` gets; no row is padded."""
+        _, state = self.read(tokens[:, :-1], self.zero_state(len(tokens)))
+        return None, [(h[0], c[0]) for h, c in state]
+
+    def step(self, token: torch.Tensor, position: int, memory: Any, state: list) -> tuple:
+        x, after = self.embedding(token), []
+        for lstm, last in zip(self.lstms, state, strict=True):
+            # What nn.LSTMCell calls, which is faster than nn.LSTM with one time step.
+            x, c = torch.lstm_cell(x, last, *lstm.all_weights[0])
+            after.append((x, c))
+        return self.softmax(x), after
+
+    def load(self, weights: dict[str, np.ndarray]) -> TorchLanguageModel:
+        """Take the weights of ours, keyed as in a bundle."""
+        held = {name.removeprefix("encoder."): array for name, array in weights.items()}
+        state = {
+            "embedding.weight": held.pop("embedding.table"),
+            "bias": held.pop("embedding.bias"),
+        }
+        for i in range(len(self.lstms)):
+            # Both keep the gates in the order i, f, g, o.
+            ours, theirs = f"lstm_layers.{i}", f"lstms.{i}"
+            state[f"{theirs}.weight_ih_l0"] = held.pop(f"{ours}.kernel").T
+            state[f"{theirs}.weight_hh_l0"] = held.pop(f"{ours}.recurrent_kernel").T
+            bias = held.pop(f"{ours}.bias")
+            state[f"{theirs}.bias_ih_l0"] = bias
+            state[f"{theirs}.bias_hh_l0"] = np.zeros_like(bias)
+        assert not held, f"left over: {sorted(held)}"
+        return _loaded(self, state)
+
+
+PEERS = {
+    "sutskever2014": TorchSequenceToSequence,
+    "bahdanau2015": TorchRNNSearch,
+    "merity2017": TorchLanguageModel,
+}
 
 
 def _loaded(model: Any, state: dict[str, np.ndarray]) -> Any:
@@ -204,11 +301,20 @@ def _loaded(model: Any, state: dict[str, np.ndarray]) -> Any:
 
 @torch.inference_mode()
 def greedy(
-    model: Any, source: torch.Tensor, start_id: int, end_id: int, pad_id: int, longest: int
+    model: Any,
+    source: torch.Tensor,
+    start_id: int | torch.Tensor,
+    end_id: int,
+    pad_id: int,
+    longest: int,
 ) -> torch.Tensor:
-    """Return the ids [batch, up to longest] that follow, with the end id, padded after it."""
+    """Return the ids [batch, up to longest] that follow, with the end id, padded after it.
+
+    Args:
+        start_id: the first token, the same for all rows or [batch].
+    """
     memory, state = model.start(source)
-    token = torch.full_like(source[:, 0], start_id)
+    token = torch.zeros_like(source[:, 0]) + start_id
     done = torch.zeros_like(token, dtype=torch.bool)
     written = []
     for position in range(longest):

@@ -1,18 +1,21 @@
-"""Target tokens a second in training: our backends against a plain PyTorch loop.
+"""Tokens a second in training: our backends against a plain PyTorch loop.
 
     python -m benchmarks.training [--paper sutskever2014] [--size base] [--smoke]
 
-Each contestant makes whole updates (forward, loss with label smoothing, backward, clipping, Adam)
-on the very same batches: the shapes that the buckets of the paper's default recipe give for
-sentences as long as Tatoeba's. Ours run through Keras fit, as `zoo train` does. The peer is the
-same model of torch's own layers (nn.Transformer's, nn.LSTM; nn.Linear where torch has none), in the
-loop that anybody would write, with the same loss. Compiling is outside the measurement; tokens are
-real ones, padding is not counted.
+Each contestant makes whole updates (forward, loss, backward, clipping, Adam) on the very same
+batches of random ids. Ours run through the code of `zoo train`. The peer is the same model of
+torch's own layers (nn.Transformer's, nn.LSTM; nn.Linear where torch has none), in the loop that
+anybody would write, with the same loss. Compiling is outside the measurement.
+
+Translators get the shapes that the buckets of the paper's default recipe give for sentences as long
+as Tatoeba's; only real target tokens are counted. Language models get the recipe's rows of `bptt`
+words each, without the lengths that it draws, and carry their state from batch to batch.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +24,9 @@ import numpy as np
 
 from benchmarks import common, results
 from benchmarks.common import END, PAD, START
-from zoo import catalog
-from zoo import recipe as recipes
-from zoo.data.arrays import Arrays, Ragged
+from zoo.data.arrays import Arrays, Documents, Ragged
 from zoo.data.batches import Batches
+from zoo.data.stream import Stream
 from zoo.recipe import Recipe
 
 PEER = "PyTorch"
@@ -40,14 +42,8 @@ CONTESTANTS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--paper", default="vaswani2017", choices=common.PAPERS)
-    parser.add_argument("--size", help="another size of the model")
+    parser = common.parser(__doc__.splitlines()[0], common.PAPERS, rounds=3)
     parser.add_argument("--updates", type=int, default=60, help="in a round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--smoke", action="store_true", help="seconds long; writes nothing")
-    parser.add_argument("--worker", choices=CONTESTANTS, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.smoke:
         asked.updates, asked.rounds = 4, 1
@@ -55,14 +51,8 @@ def main() -> None:
     if asked.worker:
         common.serve(lambda: prepare(asked.worker, made, asked.updates))
         return
-    passed = ["--paper", asked.paper, "--updates", str(asked.updates)]
-    passed += ["--size", asked.size] if asked.size else []
-    passed += ["--smoke"] if asked.smoke else []
-    workers = [
-        common.Worker("benchmarks.training", name, passed, CONTESTANTS[name][0] or "torch")
-        for name in asked.only
-    ]
-    measured = common.compete(workers, asked.rounds, {"updates": asked.only})
+    backends = {name: backend or "torch" for name, (backend, _) in CONTESTANTS.items()}
+    measured = common.race("benchmarks.training", asked, backends, {"updates": list(backends)})
     rows, note = _report(made, measured, asked)
     if asked.smoke:
         print(*rows, note, sep="\n")
@@ -70,41 +60,58 @@ def main() -> None:
         results.write(f"Training: {asked.paper}, {made.model.size}", rows, note)
 
 
-def recipe(paper: str, size: str | None = None, smoke: bool = False) -> Recipe:
-    """Return the recipe of a paper's default weights, or a tiny version of it."""
-    entry = catalog.entry(paper)
-    made = recipes.load(entry.weights[entry.default].recipe)
-    if size:
-        made = made.changed({"model.size": size})
+def recipe(paper: str, size: str = "starter", smoke: bool = False) -> Recipe:
+    """Return a paper's default recipe, or a tiny version of it."""
+    made = common.default_recipe(paper).changed({"model.size": size})
     if smoke:
-        # Two buckets and compiling, so that the tiny version takes the same way as the full one.
-        made = made.smoke().changed({"train.buckets": [8, 64], "train.jit": None})
-    return made
+        # Compiling, so that the tiny version takes the same way as the full one.
+        made = made.smoke().changed({"train.jit": None})
+    if made.task == "generate":
+        return made.changed({"train.vary_bptt": False})
+    return made.changed({"train.buckets": [8, 64]}) if smoke else made
 
 
 def _report(made: Recipe, measured: dict, asked: argparse.Namespace) -> tuple[list[dict], str]:
     """Return the rows of the table and what they are of."""
     speeds = {name: common.median(rounds, "tokens") for (_, name), rounds in measured.items()}
+    settings = made.train
+    if made.task == "generate":
+        unit, shape = "words/s", f"{settings.batch_sentences} rows of {settings.bptt} words"
+    else:
+        unit = "target tokens/s"
+        shape = f"{settings.batch_tokens:,} padded tokens in {len(settings.buckets)} lengths"
     rows = [
         {
             "training": name,
-            "target tokens/s": f"{speed:,.0f}",
+            unit: f"{speed:,.0f}",
             f"against {PEER}": common.ratio(speed, speeds.get(PEER)),
             f"against {PEER}, bfloat16": common.ratio(speed, speeds.get(f"{PEER}, bfloat16")),
         }
         for name, speed in speeds.items()
     ]
     note = (
-        f"Model: {common.described(made.resolved().model.arguments)}. Batches of "
-        f"{made.train.batch_tokens:,} padded tokens in {len(made.train.buckets)} lengths; median "
+        f"Model: {common.described(made.resolved().model.arguments)}. Batches of {shape}; median "
         f"of {asked.rounds} rounds of {asked.updates} updates, in which all took turns. "
         f"{common.quietness(measured)}"
     )
     return rows, note
 
 
-def _data(made: Recipe) -> Batches:
-    """Return batches of random ids in sentences as long as everyday ones, mostly 6 to 15."""
+def random_batches(made: Recipe) -> Batches | Stream:
+    """Return what all train on, ids drawn at random."""
+    return _stream(made) if made.task == "generate" else _pairs(made)
+
+
+def _stream(made: Recipe) -> Stream:
+    """Return a stream that begins anew after every 50 batches."""
+    rows, bptt = made.train.batch_sentences, made.train.bptt
+    vocabulary = made.resolved().model.arguments["vocabulary"]
+    ids = np.random.default_rng(0).integers(4, vocabulary, 50 * rows * bptt + 1)
+    return Stream(Ragged.of([ids]), rows=rows, bptt=bptt)
+
+
+def _pairs(made: Recipe) -> Batches:
+    """Return batches of sentences as long as everyday ones, mostly 6 to 15."""
     random = np.random.default_rng(0)
     longest = made.train.buckets[-1]
     lengths = np.clip(random.lognormal(2.1, 0.4, size=20_000).astype(int) + 2, 3, longest)
@@ -132,15 +139,10 @@ def prepare(name: str, made: Recipe, updates: int) -> Callable[[str], common.Mea
     """Return what runs one round; every shape has been run once."""
     backend, precision = CONTESTANTS[name]
     made = made.changed({"train.precision": precision})
-    data = _data(made)
+    data = random_batches(made)
     run = _ours(made, data) if backend else _theirs(made, data)
-    wanted, seen, warm = set(range(len(data.buckets))), set(), 0
-    wanted = {i for i in wanted if len(data.members[i])}
-    while seen != wanted or warm < 4:
-        seen.add(data.members_of(warm)[0])
-        warm += 1
-    run(0, warm)
-    position = warm
+    position = _warm_up(data)
+    run(0, position)
 
     def measure(_: str) -> common.Measured:
         nonlocal position
@@ -154,55 +156,129 @@ def prepare(name: str, made: Recipe, updates: int) -> Callable[[str], common.Mea
     return measure
 
 
-def _ours(made: Recipe, data: Batches) -> Callable[[int, int], None]:
+def _warm_up(data: Batches | Stream) -> int:
+    """Return how many updates run every shape at least once, no fewer than 4."""
+    if isinstance(data, Stream):
+        return 4
+    wanted = {i for i in range(len(data.buckets)) if len(data.members[i])}
+    seen: set[int] = set()
+    steps = 0
+    while seen != wanted or steps < 4:
+        seen.add(data.members_of(steps)[0])
+        steps += 1
+    return steps
+
+
+def _ours(made: Recipe, data: Batches | Stream) -> Callable[[int, int], Any]:
+    """Return `run(first, updates)` as `zoo train` makes updates, without validation."""
     import keras
 
-    from zoo.training import fit, loop
+    from zoo.training import fit, loop, streaming
 
     keras.utils.set_random_seed(made.seed)
     model = loop.build(made)
-    fit.compile_for(model, made, PAD)
+    if isinstance(data, Batches):
+        fit.compile_for(model, made, PAD)
+        return lambda first, updates: model.fit(
+            fit.Window(data, first, updates), shuffle=False, verbose=0
+        )
+    texts = Documents(data.texts)
+    carried = fit._Streamed(model, made, texts, texts).model
+    # Looks at each loss, as ours does.
+    called = keras.callbacks.CallbackList([keras.callbacks.TerminateOnNaN()], model=carried)
+    return lambda first, updates: streaming.run_epoch(
+        carried, data, first, updates, called, validate=lambda: 0.0
+    )
 
-    def run(first: int, updates: int) -> None:
-        model.fit(fit.Window(data, first, updates), shuffle=False, verbose=0)
 
-    return run
-
-
-def _theirs(made: Recipe, data: Batches) -> Callable[[int, int], None]:
-    import contextlib
-
+def _theirs(made: Recipe, data: Batches | Stream) -> Callable[[int, int], Any]:
+    """Return `run(first, updates)` of the peer."""
     import torch
-
-    from benchmarks.peers import smoothed_loss
 
     torch.manual_seed(made.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = peer(made).to(device).train()
-    settings = made.optimizer
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=1e-4, betas=(settings.beta_1, settings.beta_2), eps=settings.epsilon
-    )
-    low = made.train.precision != "float32"
+    return updates_of(peer(made).to(device), made, data)
 
-    def run(first: int, updates: int) -> None:
+
+def updates_of(model: Any, made: Recipe, data: Batches | Stream) -> Callable[[int, int], float]:
+    """Return `run(first, updates)`, which trains a peer and gives the last update's loss."""
+    import torch
+
+    device = next(model.parameters()).device
+    model.train()
+    settings = made.optimizer
+    rates = _rates(made)
+    optimizer = torch.optim.Adam(
+        model.parameters(), betas=(settings.beta_1, settings.beta_2), eps=settings.epsilon
+    )
+    loss_of = (_loss_of_pairs if isinstance(data, Batches) else _loss_of_stream)(model, made)
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        found = torch.from_numpy(array).to(device)
+        return found if found.is_floating_point() else found.long()
+
+    def run(first: int, updates: int) -> float:
         for step in range(first, first + updates):
             inputs, labels = data.batch(step)
-            source, target, labels = (
-                torch.from_numpy(each).long().to(device)
-                for each in (inputs["source"], inputs["target"], labels)
-            )
-            with torch.autocast(device, torch.bfloat16) if low else contextlib.nullcontext():
-                logits = model(source, target)
-            loss = smoothed_loss(logits, labels, made.train.label_smoothing, PAD)
+            inputs = {name: tensor(each) for name, each in inputs.items()}
+            loss = loss_of(inputs, tensor(labels))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if settings.clip_norm:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+            optimizer.param_groups[0]["lr"] = rates[min(step, len(rates) - 1)]
             optimizer.step()
-        float(loss.detach())  # waits for a GPU
+        return float(loss.detach())  # waits for a GPU
 
     return run
+
+
+def _rates(made: Recipe) -> list[float]:
+    """Return the learning rate of each update by the recipe's schedule."""
+    from keras import ops
+
+    from zoo.training.schedules import schedule
+
+    steps = ops.arange(made.train.updates)
+    return ops.convert_to_numpy(schedule(made)(steps)).tolist()
+
+
+def _loss_of_pairs(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any], Any]:
+    from benchmarks.peers import smoothed_loss
+
+    def loss_of(inputs: dict[str, Any], labels: Any) -> Any:
+        with _precision(made, labels.device.type):
+            logits = model(inputs["source"], inputs["target"])
+        return smoothed_loss(logits, labels, made.train.label_smoothing, PAD)
+
+    return loss_of
+
+
+def _loss_of_stream(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any], Any]:
+    """Return a loss that goes on with the state of the batch before, detached."""
+    from benchmarks.peers import smoothed_loss
+    from zoo.tasks.likelihood import IGNORED
+
+    settings = made.train
+    state = model.zero_state(settings.batch_sentences)
+
+    def loss_of(inputs: dict[str, Any], labels: Any) -> Any:
+        nonlocal state
+        state = [tuple(each.detach() * inputs["carry"] for each in pair) for pair in state]
+        with _precision(made, labels.device.type):
+            logits, raw, dropped, state = model(inputs["tokens"], state)
+        loss = smoothed_loss(logits, labels, settings.label_smoothing, IGNORED)
+        loss = loss + settings.activation * dropped.float().square().mean()
+        return loss + settings.temporal * (raw[1:] - raw[:-1]).float().square().mean()
+
+    return loss_of
+
+
+def _precision(made: Recipe, device: str) -> contextlib.AbstractContextManager:
+    import torch
+
+    low = made.train.precision != "float32"
+    return torch.autocast(device, torch.bfloat16) if low else contextlib.nullcontext()
 
 
 def peer(made: Recipe) -> Any:

@@ -6,34 +6,15 @@ Nothing here is trained: the tiny models' weights are random, drawn once from a 
 from __future__ import annotations
 
 import functools
+import itertools
+import json
 from pathlib import Path
 
 import pytest
+from given import PAIRS
 
 from zoo import recipe as recipes
 
-PAIRS = [
-    ("Go.", "Va !"),
-    ("I am cold.", "J'ai froid."),
-    ("I am hungry.", "J'ai faim."),
-    ("She is at home.", "Elle est chez elle."),
-    ("He is at work.", "Il est au travail."),
-    ("We are going home.", "Nous rentrons chez nous."),
-    ("The cat sleeps.", "Le chat dort."),
-    ("The dog eats.", "Le chien mange."),
-    ("The cat eats a fish.", "Le chat mange un poisson."),
-    ("The house is red.", "La maison est rouge."),
-    ("The car is blue.", "La voiture est bleue."),
-    ("I like red cars.", "J'aime les voitures rouges."),
-    ("You like fish.", "Tu aimes le poisson."),
-    ("Do you like cats?", "Aimes-tu les chats ?"),
-    ("Where is the dog?", "Où est le chien ?"),
-    ("Where are we going?", "Où allons-nous ?"),
-    ("Today it is raining.", "Aujourd'hui il pleut."),
-    ("Tomorrow I will work.", "Demain je travaillerai."),
-    ("I am going to work today.", "Je vais travailler aujourd'hui."),
-    ("Thank you very much.", "Merci beaucoup."),
-]
 ONE = "vaswani2017-tatoeba-en-fr"
 
 
@@ -48,17 +29,44 @@ def corpora_folder(tmp_path_factory, pairs) -> Path:
     """A ZOO_DATA folder with a few lines for every corpus that a recipe names."""
     root = tmp_path_factory.mktemp("corpora")
     for name in recipes.names():
-        data = recipes.load(name).data
-        folder = root / data.corpus
-        folder.mkdir(exist_ok=True)
-        for split in ("train", "valid", "val", "test", "test_2016_flickr"):
-            for column, language in enumerate((data.source, data.target)):
-                lines = [pair[column] for pair in pairs]
-                (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", "utf-8")
-            if data.corpus == "tatoeba-en-fr":
-                rows = "".join("\t".join(pair) + "\n" for pair in pairs)
-                (folder / f"{split}.tsv").write_text(rows, "utf-8")
+        made = recipes.load(name)
+        for data in (made.data, made.smoke().data):
+            folder = root / data.corpus
+            folder.mkdir(exist_ok=True)
+            write = write_pairs if made.task == "translate" else write_texts
+            write(folder, data, pairs)
     return root
+
+
+def write_pairs(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
+    for split in ("train", "valid", "val", "test", "test_2016_flickr"):
+        for column, language in enumerate((data.source, data.target)):
+            lines = [pair[column] for pair in pairs]
+            (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", "utf-8")
+        if data.corpus == "tatoeba-en-fr":
+            rows = "".join("\t".join(pair) + "\n" for pair in pairs)
+            (folder / f"{split}.tsv").write_text(rows, "utf-8")
+
+
+def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
+    """Write the sources of pairs, with labels in turn, in the form that their corpus has."""
+    from zoo.data.texts import CORPORA
+
+    corpus, texts = CORPORA[data.corpus], [source for source, _ in pairs]
+    if data.corpus.startswith("wikitext"):
+        texts = ["", "= One =", "", *texts[:10], "", "= Other =", "", *texts[10:]]
+    labels = itertools.cycle(data.labels or [""])
+    lines = texts
+    if corpus.ending == "jsonl":
+        rows = zip(texts, labels, strict=False)
+        lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
+    elif data.labels:
+        lines = [f"{label}:x {text}" for text, label in zip(texts, labels, strict=False)]
+    splits = {name for each in (corpus.splits, corpus.texts) for n in each.values() for name in n}
+    for split in splits:
+        path = folder / f"{split}.{corpus.ending}"
+        if data.labels or not path.exists():
+            path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -83,13 +91,21 @@ def loaded(bundles):
     return functools.cache(lambda recipe: load(bundles(recipe)))
 
 
-def pytest_generate_tests(metafunc) -> None:
-    """Run a test that asks for `recipe_name` over the whole catalog: see tiny.recipe_names."""
-    if "recipe_name" in metafunc.fixturenames:
-        import tiny
+# What a test asks for to run over the whole catalog, or over one task's part of it.
+OVER = {
+    "recipe_name": None, "translator_name": "translate", "writer_name": "generate",
+    "classifier_name": "classify",
+}  # fmt: skip
 
-        found = tiny.recipe_names()
-        metafunc.parametrize("recipe_name", found.values(), ids=found, scope="session")
+
+def pytest_generate_tests(metafunc) -> None:
+    """Run a test over the catalog, if it asks for a key of OVER: see tiny.recipe_names."""
+    for fixture, task in OVER.items():
+        if fixture in metafunc.fixturenames:
+            import tiny
+
+            found = tiny.recipe_names(task)
+            metafunc.parametrize(fixture, found.values(), ids=found, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +118,24 @@ def every_bundle(recipe_name, bundles) -> Path:
 def every_pretrained(recipe_name, loaded):
     """Every paper's tiny bundle, loaded. Shared by all tests: do not change its weights."""
     return loaded(recipe_name)
+
+
+@pytest.fixture(scope="session")
+def every_translator(translator_name, loaded):
+    """Every translator's tiny bundle, loaded. Shared by all tests."""
+    return loaded(translator_name)
+
+
+@pytest.fixture(scope="session")
+def every_writer(writer_name, loaded):
+    """Every language model's tiny bundle, loaded. Shared by all tests."""
+    return loaded(writer_name)
+
+
+@pytest.fixture(scope="session")
+def every_classifier(classifier_name, loaded):
+    """Every classifier's tiny bundle, loaded. Shared by all tests."""
+    return loaded(classifier_name)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 from benchmarks import common
 from zoo import bundle, catalog, decoding
+from zoo.data.arrays import Documents
 from zoo.layers.positions import sinusoid
+from zoo.models.merity2017 import LanguageModel
 from zoo.models.vaswani2017 import Transformer
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 
@@ -161,6 +166,109 @@ def test_a_recurrent_peer_writes_the_same(recurrent, paper):
     np.testing.assert_array_equal(found[:, :-1], expected[:, :-1])
 
 
+# The language model ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def language_models():
+    """Our language model, with random weights far from zero, and the peer's."""
+    from benchmarks.recurrent import PEERS
+
+    model = LanguageModel(vocabulary=70, embedding=6, width=8)
+    model.build()
+    scatter(model, 2.0)
+    bias = model.encoder.embedding.bias
+    bias.assign(bias * 0.1)  # or one word would win everywhere
+    return model, PEERS["merity2017"](model.arguments).load(bundle.arrays(model)).eval()
+
+
+def scatter(model: keras.Model, deviation: float) -> None:
+    random = np.random.default_rng(5)
+    for variable in model.trainable_variables:
+        variable.assign(random.normal(0.0, deviation, variable.shape))
+
+
+def test_a_language_models_peer_has_as_many_weights(language_models):
+    ours, theirs = language_models
+    second = sum(each.numel() for name, each in theirs.named_parameters() if ".bias_hh" in name)
+    assert second == 4 * (8 + 8 + 6)  # left at zero
+    assert sum(each.numel() for each in theirs.parameters()) - second == ours.count_params()
+
+
+def test_a_language_models_peer_computes_the_same(language_models):
+    ours, theirs = language_models
+    tokens = np.random.default_rng(0).integers(0, 70, (3, 9), dtype="int32")
+    with torch.no_grad():
+        expected = theirs(tensors(tokens), theirs.zero_state(3))[0].numpy()
+    assert expected.std() > 0.5
+    found = keras.ops.convert_to_numpy(ours(tokens))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_language_models_peer_writes_the_same(language_models):
+    from benchmarks.recurrent import greedy
+
+    ours, theirs = language_models
+    prompts = np.random.default_rng(0).integers(0, 70, (24, 7), dtype="int32")
+
+    def theirs_until(end: int) -> np.ndarray:
+        first = tensors(prompts[:, -1])
+        return greedy(theirs, tensors(prompts), first, end, pad_id=0, longest=12).numpy()
+
+    open_ended = theirs_until(-1)
+    # The word that about half of the texts hold is taken for the end.
+    holds = {word: (open_ended == word).any(axis=1).mean() for word in np.unique(open_ended)}
+    end = int(min(holds, key=lambda word: abs(holds[word] - 0.5)))
+    assert 0.1 < holds[end] < 0.9
+    found = decoding.decode(
+        ours, {"tokens": prompts, "lengths": np.full(24, 7, "int32")}, start_id=prompts[:, -1],
+        end_id=end, pad_id=0, max_length=12, complete=False,
+    ).ids[:, 0]  # fmt: skip
+    np.testing.assert_array_equal(found, theirs_until(end))
+
+
+def test_a_language_models_peer_drops_as_the_paper_does(language_models):
+    from benchmarks.recurrent import TorchLanguageModel
+
+    arguments = {**language_models[0].arguments, "width": 64, "dropout_words": 0.5}
+    theirs = TorchLanguageModel(arguments).train()
+    torch.manual_seed(0)
+    mask = theirs.locked(torch.ones(5, 4, 64), "hidden")
+    assert (mask == mask[:1]).all()  # at all times
+    assert (mask[0] != mask[0, :1]).any()  # not in all rows
+    words = torch.arange(70).repeat(2, 1)
+    seen = theirs.embed(words) / theirs.embedding(words)
+    assert {0.0, 2.0} == set(seen.round(decimals=3).unique().tolist())
+    assert (seen == seen[:1, :, :1]).all()  # wherever the word stands
+    theirs(words, theirs.zero_state(2))[0].sum().backward()
+    zero = (theirs.lstms[1].weight_hh_l0.grad == 0).float().mean()
+    assert 0.4 < float(zero) < 0.6  # one mask for the whole pass
+
+
+def test_a_language_models_peer_is_trained_by_the_same_updates():
+    from benchmarks import training
+    from zoo.training import fit, loop
+
+    parts = ("words", "input", "hidden", "output", "weights")
+    nothing = {f"model.arguments.dropout_{part}": 0.0 for part in parts}
+    made = training.recipe("merity2017", smoke=True).changed(nothing)
+    model = loop.build(made)
+    scatter(model, 0.5)
+    data = training.random_batches(made)
+    theirs = training.peer(made).load(bundle.arrays(model))
+    for lstm in theirs.lstms:
+        lstm.bias_hh_l0.requires_grad_(False)  # the bias would move twice as fast
+    run = training.updates_of(theirs, made, data)
+    texts = Documents(data.texts)
+    ours = fit._Streamed(model, made, texts, texts).model
+    # The state is carried from batch to batch; at 50 the text begins anew.
+    steps = [0, 1, 2, 3, 50]
+    assert data.batch(50)[0]["carry"].sum() == 0
+    expected = [run(step, 1) for step in steps]
+    found = [ours.train_on_batch(*data.batch(step), return_dict=True)["loss"] for step in steps]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 # The benchmarks themselves -----------------------------------------------------------------------
 
 
@@ -178,8 +286,8 @@ def test_every_paper_is_trained_on_the_same_batches_as_its_peer(paper):
     assert counted[0] == counted[1] > 0
 
 
-@pytest.mark.parametrize("paper", common.PAPERS)
-def test_every_paper_writes_as_much_as_its_peer(paper):
+@pytest.mark.parametrize("paper", common.TRANSLATORS)
+def test_every_translator_writes_as_much_as_its_peer(paper):
     from benchmarks import decoding as benchmark
 
     if paper == "vaswani2017":
@@ -191,6 +299,35 @@ def test_every_paper_writes_as_much_as_its_peer(paper):
         for each in (name, benchmark.PEERS[paper])
     ]
     assert pieces[0] == pieces[1] > 0
+
+
+@pytest.mark.parametrize("paper", common.LANGUAGE_MODELS)
+def test_every_language_model_writes_as_much_as_its_peer(paper):
+    from benchmarks import decoding as benchmark
+    from benchmarks import generation
+
+    made = benchmark.arguments(paper, "starter", smoke=True)
+    name = next(each for each, of in generation.OURS.items() if of == keras.backend.backend())
+    words = [
+        generation.prepare(each, paper, made)("batch 8, greedy")["words"]
+        for each in (name, generation.PEER)
+    ]
+    assert words == [32 * 64, 32 * 64]
+    assert generation.prepare(name, paper, made)("batch 1, drawn")["words"] == 8 * 64
+
+
+@pytest.mark.parametrize("name", ["training", "generation"])
+def test_a_smoke_run_measures_and_writes_nothing(name):
+    from benchmarks import results
+
+    before = results.RESULTS.read_bytes()
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--paper", "merity2017", "--smoke"]
+    done = subprocess.run(
+        [*command, "--only", "PyTorch"], cwd=common.ROOT, capture_output=True, text=True, check=True
+    )
+    assert "words/s" in done.stdout
+    assert "'against PyTorch': '1.00'" in done.stdout
+    assert results.RESULTS.read_bytes() == before
 
 
 def test_a_section_of_the_results_is_replaced_and_others_stay(tmp_path, monkeypatch):

@@ -50,6 +50,10 @@ def test_entry_is_complete(name):
     assert entry.paper.url.startswith("https://")
     for task, start in entry.finetune.items():
         assert recipe.load(start).task == task
+        assert recipe.load(start).paper == name
+    # A model of every size can be trained further for what it is there to do.
+    assert {catalog.task(entry, size) for size in entry.sizes} <= set(entry.finetune)
+    assert catalog.task(entry) == entry.task
 
 
 @pytest.mark.parametrize(("name", "tag"), WEIGHTS)
@@ -89,6 +93,16 @@ def test_paper_sizes_are_the_papers():
     assert sizes["big"].params == 214_171_648
 
 
+def test_a_size_may_be_for_another_task():
+    entry = catalog.entry("ulmfit2018")
+    assert (catalog.task(entry), catalog.task(entry, "classifier")) == ("generate", "classify")
+    assert catalog.builder(entry).__name__ == "LanguageModel"
+    assert catalog.builder(entry, "starter-classifier").__name__ == "Classifier"
+    assert catalog.arguments(entry, "classifier", {"classes": 6})["classes"] == 6
+    with pytest.raises(OptionError, match="ulmfit2018 has no argument 'classes'"):
+        catalog.arguments(entry, "base", {"classes": 6})
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_card_tells_everything(name):
     card = catalog.card(name)
@@ -96,6 +110,9 @@ def test_card_tells_everything(name):
     text = str(card)
     for part in (entry.paper.title, entry.paper.url, *entry.sizes, *entry.weights):
         assert part in text
+    for size, each in entry.sizes.items():
+        told = f", to {each.task}" if each.task else ""
+        assert re.search(rf"^  {size} +{each.params:,} parameters{told}$", text, re.MULTILINE)
     for weights in entry.weights.values():
         assert weights.data_license in text
     assert card.bibtex.startswith(f"@inproceedings{{{name},")
@@ -179,6 +196,11 @@ def test_entry_reads_sizes_with_flat_arguments():
         (changed(sizes={}), "sizes"),
         (changed(default="large"), "default 'large' is none of its weights"),
         (changed(builder="zoo.models"), "builder = 'zoo.models'"),
+        (changed(builders={"classify": "zoo"}), "builders.classify = 'zoo'"),
+        (
+            changed(sizes={"base": {"params": 10, "task": "classify", "width": 4}}),
+            "size 'base' is for 'classify', which has no builder",
+        ),
         (
             changed(weights={"small": {**ENTRY["weights"]["small"], "licence": "MIT"}}),
             "there is no key 'licence' in [weights.small]",
@@ -200,6 +222,8 @@ def test_a_wrong_entry_names_the_key(data, text):
 
 def test_measured_is_one_short_text():
     assert catalog.measured({"metric": "bleu", "value": 45.123}) == "BLEU 45.1"
+    assert catalog.measured({"metric": "accuracy", "value": 90.06}) == "accuracy 90.1 %"
+    assert catalog.measured({"metric": "perplexity", "value": 99.96}) == "perplexity 100.0"
     assert catalog.measured({}) == ""
 
 

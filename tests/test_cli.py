@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,8 +56,14 @@ def test_list_shows_all_weights_within_half_a_second():
         if times[-1] < 0.5:
             break
     for name in catalog.names():
-        for tag in catalog.entry(name).weights:
-            assert f"{name}.{tag}" in done.stdout
+        entry = catalog.entry(name)
+        for tag, weights in entry.weights.items():
+            task = catalog.task(entry, weights.size)
+            line = rf"^{name}\.{tag}\*? +{entry.paper.year} +{task} {'-'.join(weights.languages)} "
+            assert re.search(line, done.stdout, re.MULTILINE), f"{name}.{tag}"
+        if not entry.weights:
+            line = rf"^{name} +{entry.paper.year} +{entry.task} .* no trained weights$"
+            assert re.search(line, done.stdout, re.MULTILINE), name
     assert done.stderr == ""
     assert min(times) < 0.5
 
@@ -264,6 +271,70 @@ def test_predict_passes_its_options_on(run, tiny_bundle, tiny_pretrained):
     code, out, _ = run("predict", tiny_bundle, "I am cold.", *flags)
     assert code == 0
     assert out.splitlines() == expected
+
+
+@pytest.fixture
+def of_task(bundles, loaded):
+    """A function: the folder of ULMFiT's tiny bundle for a task, and the same loaded."""
+    import tiny
+
+    def found(task: str):
+        name = tiny.own_recipes("ulmfit2018", task)[0]
+        return bundles(name), loaded(name)
+
+    return found
+
+
+def test_labels_are_printed_or_all_of_them_as_json(run, of_task):
+    folder, classifier = of_task("classify")
+    texts = ["I am cold.", "The house is red."]
+    expected = "".join(f"{each}\n" for each in classifier.predict(texts))
+    assert run("predict", folder, *texts)[:2] == (0, expected)
+    code, out, _ = run("predict", folder, *texts, "--scores")
+    assert code == 0
+    for line, wanted in zip(out.splitlines(), classifier.predict(texts, scores=True), strict=True):
+        assert json.loads(line) == pytest.approx(wanted)
+    code, _, err = run("predict", folder, *texts, "--beam-size", 2)
+    assert code == 1
+    assert "a model for the task 'classify' has no option 'beam_size'" in err
+
+
+def test_a_text_goes_on_as_the_options_say(run, of_task):
+    folder, writer = of_task("generate")
+    options = {"temperature": 2.0, "top_k": 20, "top_p": 0.9, "seed": 3, "max_length": 12}
+    flags = [part for name, value in options.items()
+             for part in (f"--{name.replace('_', '-')}", value)]  # fmt: skip
+    expected = writer.predict(["I am cold."], **options)
+    assert run("predict", folder, "I am cold.", *flags)[:2] == (0, f"{expected[0]}\n")
+    code, _, err = run("predict", folder, "I am cold.", "--top-p", 2)
+    assert (code, err.count("error: ")) == (1, 1)
+    assert "top_p is 2.0" in err
+
+
+def test_a_file_of_texts_is_measured_on(run, tmp_path, of_task):
+    folder, _ = of_task("generate")
+    path = tmp_path / "mine.txt"
+    path.write_text("I am cold.\n\nThe house is red.\n", encoding="utf-8")
+    code, out, _ = run("evaluate", folder, "--data", path)
+    assert code == 0
+    assert json.loads(out)["metric"] == "perplexity"
+    assert json.loads(out)["words"] == 3 + 1 + 4 + 1
+
+
+def test_a_language_model_becomes_a_classifier(run, tmp_path, of_task):
+    folder, _ = of_task("generate")
+    path, out = tmp_path / "mine.csv", tmp_path / "mine"
+    rows = [f"{label},I am {word}." for label in "ab" for word in ("cold", "hungry", "red", "blue")]
+    path.write_text("\n".join(["label,text", *rows]) + "\n", encoding="utf-8")
+    command = ["finetune", folder, "--data", path, "--task", "classify", "--no-adapt",
+               "--set", "train.updates=2", "--out", out]  # fmt: skip
+    code, _, err = run(*command)
+    assert code == 0, err
+    assert recipe.load(out).data.labels == ["a", "b"]
+    assert run("predict", out, "I am cold.")[1] in ("a\n", "b\n")
+    code, _, err = run(*command[:5], "sumarise", *command[6:])
+    assert code == 1
+    assert "cannot be fine-tuned for 'sumarise'" in err
 
 
 def test_empty_text_is_refused_and_a_long_one_is_warned_about(run, tiny_bundle):

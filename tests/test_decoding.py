@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo import decoding
+from zoo import decoding, sampling
 from zoo.errors import NotSupported, OptionError
 from zoo.models.vaswani2017 import Transformer
+from zoo.sampling import Sampler
 
 PAD, START, END = 0, 1, 2
 compiled = pytest.mark.skipif(
@@ -353,3 +354,180 @@ def test_training_goes_on_after_decoding():
     model.train_on_batch({"source": sources, "target": target}, target)
     after = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
     assert any(np.abs(one - two).max() > 0 for one, two in zip(before, after, strict=True))
+
+
+# Texts that may break off, and draws --------------------------------------------------------------
+
+
+def cut(ids, limit):
+    """Cut ids [n, length] after the end or at the limit; nothing but padding may follow."""
+    found = []
+    for row in ids.tolist():
+        length = row.index(END) + 1 if END in row else limit
+        assert set(row[length:]) <= {PAD}
+        found.append(tuple(row[:length]))
+    return found
+
+
+def test_a_sequence_may_break_off_at_its_limit():
+    model, limits = Toy(9, seed=4), [3, 5, 4]
+    found = search(model, SOURCES, limits=np.array(limits), complete=False)
+    for row, source in enumerate(SOURCES):
+        first, hidden = model.begin(source)
+        token, total, wanted = START, 0.0, []
+        while token != END and len(wanted) < limits[row]:
+            each, hidden = model.follow(first, hidden, token, len(wanted))
+            token = int(np.argmax(each))
+            total += each[token]
+            wanted.append(token)
+        assert cut(found.ids[row], limits[row]) == [tuple(wanted)]
+        assert math.isclose(found.log_probabilities[row, 0], total, rel_tol=1e-4)
+        score = total / length_factor(len(wanted), 0.6)
+        assert math.isclose(found.scores[row, 0], score, rel_tol=1e-4)
+    assert any(END not in row for row in found.ids[:, 0])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.0])
+def test_a_wide_beam_is_exhaustive_search_where_sequences_may_break_off(alpha):
+    model, vocabulary, longest = Toy(4), 4, 4
+    found = search(
+        model, SOURCES, max_length=longest, beam_size=128, num_return=7, length_penalty=alpha,
+        complete=False,
+    )  # fmt: skip
+    inner = [i for i in range(vocabulary) if i != END]
+    for row, source in enumerate(SOURCES):
+        complete = [each[2] for each in every_sequence(model, source, vocabulary, longest, alpha)]
+        totals = {
+            each: model.log_probability(source, each)
+            for each in [*complete, *itertools.product(inner, repeat=longest)]
+        }
+        wanted = sorted(totals, key=lambda each: -totals[each] / length_factor(len(each), alpha))
+        assert cut(found.ids[row], longest) == wanted[:7]
+        np.testing.assert_allclose(
+            found.log_probabilities[row], [totals[each] for each in wanted[:7]], rtol=1e-5
+        )
+    assert any(END not in ids for ids in found.ids.reshape(-1, longest))
+
+
+@pytest.mark.parametrize("how", [{}, {"beam_size": 3}, {"sampler": Sampler(temperature=3.0)}])
+def test_a_forbidden_token_is_left_out(how):
+    model = Toy(9, seed=6)
+    for forbidden in set(search(model, SOURCES, **how).ids.ravel().tolist()) - {PAD, END}:
+        found = search(model, SOURCES, **how, forbidden_id=forbidden)
+        assert forbidden not in found.ids
+        for row, source in enumerate(SOURCES):
+            (hidden, first), token, total = model.begin(source), START, 0.0
+            for position, following in enumerate(sequences(found.ids[row])[0]):
+                each, hidden = model.follow(first, hidden, token, position)
+                total += each[following] - np.log1p(-np.exp(each[forbidden]))
+                token = following
+            assert math.isclose(found.log_probabilities[row, 0], total, rel_tol=1e-4)
+
+
+def drawn(model, source, **options):
+    names = ("temperature", "top_k", "top_p", "seed")
+    sampler = Sampler(**{name: options.pop(name) for name in names if name in options})
+    return search(model, source, sampler=sampler, **options)
+
+
+@pytest.mark.parametrize(
+    "certain", [{"top_k": 1}, {"temperature": 1e-6}, {"top_p": 1e-6}, {"top_k": 5, "top_p": 1e-6}]
+)
+def test_draws_without_choice_are_greedy(certain):
+    model = Toy(9, seed=4)
+    for complete in (True, False):
+        greedy = search(model, SOURCES, complete=complete)
+        found = drawn(model, SOURCES, **certain, complete=complete)
+        np.testing.assert_array_equal(found.ids, greedy.ids)
+        np.testing.assert_allclose(found.scores, greedy.scores, rtol=1e-5)
+        np.testing.assert_allclose(found.log_probabilities, greedy.log_probabilities, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"temperature": 0.5},
+        {"temperature": 3.0},
+        {"top_k": 3},
+        {"top_k": 99},
+        {"top_p": 0.7},
+        {"top_k": 4, "top_p": 0.9, "temperature": 2.0},
+    ],
+    ids=str,
+)
+def test_draws_follow_the_softmax(options):
+    model, rows = Toy(9, seed=4), 4000
+    found = drawn(model, SOURCES[:1] * rows, **options, seed=1, max_length=2, complete=False)
+    counts = np.bincount(found.ids[:, 0, 0], minlength=9)
+    each, _ = model.follow(*model.begin(SOURCES[0]), START, 0)
+    powers = np.exp(each / options.get("temperature", 1.0))
+    wanted = powers / powers.sum()
+    order = np.argsort(-wanted)
+    kept = np.zeros(9, dtype=bool)
+    kept[order[: options.get("top_k", 9)]] = True
+    before = np.cumsum(wanted[order]) - wanted[order]
+    kept[order[before > options.get("top_p", 1.0)]] = False
+    assert counts[~kept].sum() == 0
+    wanted = np.where(kept, wanted, 0.0) / wanted[kept].sum()
+    np.testing.assert_allclose(counts / rows, wanted, atol=4 * np.sqrt(0.25 / rows))
+
+
+def test_seeds_and_positions_draw_apart():
+    """Neighbouring seeds and positions must not repeat each other's numbers."""
+    model = Toy(5)
+    for variable in model.variables:
+        variable.assign(np.zeros(variable.shape, dtype="float32"))
+    whole = [
+        drawn(model, SOURCES[:1], seed=seed, end_id=9, max_length=20, complete=False).ids[0, 0]
+        for seed in range(60)
+    ]
+    tokens = np.stack(whole)  # [seeds, positions], all five alike probable
+    np.testing.assert_allclose(np.bincount(tokens.ravel()) / tokens.size, 0.2, atol=0.05)
+    for shift in range(1, 4):
+        assert np.mean(tokens[:, shift:] == tokens[:, :-shift]) < 0.27
+        assert np.mean(tokens[shift:] == tokens[:-shift]) < 0.27
+        assert np.mean(tokens[shift:, :-shift] == tokens[:-shift, shift:]) < 0.27
+
+
+def test_a_seed_gives_the_same_draws_again():
+    model = Toy(9, seed=6)
+    one = drawn(model, SOURCES, seed=2**40)
+    again = drawn(model, SOURCES, seed=2**40)
+    np.testing.assert_array_equal(one.ids, again.ids)
+    assert not np.array_equal(one.ids, drawn(model, SOURCES, seed=3).ids)
+    for row, source in enumerate(SOURCES):
+        sequence = sequences(one.ids[row])[0]
+        total = model.log_probability(source, sequence)
+        assert math.isclose(one.log_probabilities[row, 0], total, rel_tol=1e-4)
+
+
+@compiled
+def test_another_seed_temperature_or_share_compiles_nothing():
+    model = Toy(9, seed=9)
+    drawn(model, SOURCES, top_p=0.5)
+    before = decoding.traces()
+    drawn(model, SOURCES[::-1], top_p=0.9, temperature=2.0, seed=8)
+    assert decoding.traces() == before
+    drawn(model, SOURCES, top_k=3)
+    assert decoding.traces() == before + 1
+    # Nothing of a trace is left in the sampler that all of them share.
+    prepared = sampling.prepare(Sampler(top_k=3).strategy)
+    assert len(prepared.variables) == 1
+    assert type(prepared.seed_generator) is keras.random.SeedGenerator
+
+
+def test_samplers_out_of_range_are_named():
+    for options, message in (
+        ({"temperature": 0.0}, "temperature is 0.0"),
+        ({"temperature": float("inf")}, "temperature is inf"),
+        ({"temperature": True}, "temperature is True"),
+        ({"top_k": 0}, "top_k is 0"),
+        ({"top_p": 0}, "top_p is 0"),
+        ({"top_p": float("nan")}, "top_p is nan"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": None}, "seed is None"),
+        ({"beam_size": 2}, "beam_size is 2 and a sampler is given"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            drawn(Toy(5), SOURCES, **options)

@@ -167,9 +167,10 @@ def test_the_architecture_names_every_module():
 
 
 def test_every_recipe_and_corpus_is_on_its_page():
-    from zoo.data.corpora import CORPORA
+    from zoo.data import corpora, texts
 
-    for names, page in ((recipe.names(), "training.md"), (CORPORA, "data.md")):
+    known = [*corpora.CORPORA, *texts.CORPORA]
+    for names, page in ((recipe.names(), "training.md"), (known, "data.md")):
         text = (ROOT / "docs" / page).read_text("utf-8")
         for name in names:
             assert f"`{name}`" in text
@@ -207,20 +208,29 @@ def test_the_readmes_table_has_all_weights():
             assert f"| `{name}.{tag}`" in docs.table()
 
 
-def test_a_tasks_papers_are_compared_by_data_set():
-    header, *rows = docs.comparison("translate")
+@pytest.mark.parametrize("task", recipe.METRICS)
+def test_a_tasks_papers_are_compared_by_data_set(task):
+    header, *rows = docs.comparison(task)
     assert header[0] == ""
-    measured = {
-        name: [catalog.metrics(catalog.entry(name), tag) for tag in catalog.entry(name).weights]
-        for name in catalog.names()
-        if catalog.entry(name).task == "translate"
-    }
-    assert [row[0].strip("`") for row in rows] == [n for n, held in measured.items() if any(held)]
+    measured: dict[str, list[dict]] = {}
+    for name in catalog.names():
+        entry = catalog.entry(name)
+        for tag, weights in entry.weights.items():
+            held = catalog.metrics(entry, tag)
+            if held and catalog.task(entry, weights.size) == task:
+                measured.setdefault(name, []).append(held)
+    assert [row[0].strip("`") for row in rows] == list(measured)
     for name, *cells in rows:
-        for held in filter(None, measured[name.strip("`")]):
+        assert len(cells) == len(header) - 1
+        for held in measured[name.strip("`")]:
             cell = cells[header[1:].index(f"{held['data']} {held['split']}")]
             assert cell.startswith(catalog.measured(held))
             assert cell.endswith(f", {held['training_seconds'] / 60:.0f} min")
+
+
+def test_a_table_of_a_task_without_weights_is_empty(monkeypatch):
+    monkeypatch.setattr(catalog, "metrics", lambda entry, tag: {})
+    assert docs.comparison("classify") == [[""]]
 
 
 def test_a_table_that_is_not_there_says_what_to_do(checkout):
@@ -238,6 +248,8 @@ def test_no_measured_number_is_typed(page):
     text = text[:begin] + text[end:] if begin >= 0 else text
     text = docs.TABLE.sub("", text)
     typed = re.findall(
-        r"BLEU (?:of )?\d|\d[\d.,]* (?:tokens|sentences|pieces)/s|\d[\d.]*x faster", text
+        r"(?:BLEU|accuracy|perplexity) (?:of )?\d|\d[\d.,]* (?:tokens|sentences|pieces)/s"
+        r"|\d[\d.]*x faster",
+        text,
     )
     assert not typed, "measured numbers come from metrics.json and benchmarks/"

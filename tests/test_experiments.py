@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import catalog, comparison, experiments, files, recipe
+from zoo import catalog, comparison, experiments, files, recipe, series
 from zoo.comparison import Result
 from zoo.data.prepare import Prepared
 from zoo.errors import BundleError, CheckpointError, OptionError, RecipeError, UnknownName
@@ -272,6 +272,100 @@ def test_reversal_reverses_the_source_only(tmp_path):
         left, right = one.train.source[i].tolist(), two.train.source[i].tolist()
         assert left == [*right[:-1][::-1], right[-1]]
         assert one.train.target[i].tolist() == two.train.target[i].tolist()
+
+
+# Along an axis
+
+AXIS = """
+paper = "ulmfit2018"
+claim = "Fewer labels do."
+recipe = "ulmfit2018-imdb"
+metrics = ["error", "macro_f1"]
+axis = { key = "data.limit", label = "labelled reviews" }
+"""
+
+
+def along(axis: str = "", **changes) -> experiments.Experiment:
+    """Return an experiment of two lines of two points each."""
+    tables = tomllib.loads(AXIS) | {"name": "few"} | changes
+    if axis:
+        tables["axis"]["key"] = axis
+    tables["variants"] = {
+        f"{name}-{count}": {
+            "series": name, "changes": {"data.limit": count, "data.validation": share}
+        }
+        for name, share in (("pretrained", 0.1), ("scratch", 0.2))
+        for count in (200, 100)
+    }  # fmt: skip
+    return experiments.Experiment(**tables)
+
+
+def classifiers(experiment: experiments.Experiment) -> dict[str, SimpleNamespace]:
+    """Return what four runs would have measured, each as accurate as it has labels."""
+    return {
+        name: SimpleNamespace(
+            recipe=made,
+            history=[{"step": "150", "val_loss": "0.5"}],
+            metrics={
+                "accuracy": made.data.limit / 4 + 10 * (name > "s"), "macro_f1": 50.0,
+                "training_seconds": 3, "backend": "jax", "hardware": "2 CPU cores",
+                "texts": 5000, "data": "imdb", "split": "test",
+            },
+        )
+        for name, made in experiment.recipes().items()
+    }  # fmt: skip
+
+
+def test_a_metric_is_drawn_over_the_axis_in_a_line_for_each_series(tmp_path, monkeypatch):
+    experiment, drawn = along(), {}
+    draw = series.draw
+
+    def record(lines, out, **options):
+        drawn.update(lines=lines, **options)
+        return draw(lines, out, **options)
+
+    monkeypatch.setattr(series, "draw", record)
+    comparison.write(experiment, classifiers(experiment), tmp_path)
+    assert drawn["lines"] == {
+        "pretrained": [(200.0, 50.0), (100.0, 75.0)], "scratch": [(200.0, 40.0), (100.0, 65.0)],
+    }  # fmt: skip
+    assert (drawn["across"], drawn["up"]) == ("labelled reviews", "test error %")
+    assert (tmp_path / "few.png").read_bytes().startswith(b"\x89PNG")
+    with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["variant"] for row in rows] == list(experiment.variants)
+    assert rows[0] == {
+        "variant": "pretrained-200", "changes": "data.limit=200 data.validation=0.1",
+        "error": "50.0", "macro_f1": "50.0", "updates": "150", "seconds": "3",
+    }  # fmt: skip
+    text = (tmp_path / "results.md").read_text("utf-8")
+    assert "| variant | changes | test error % | macro F1 % | updates | seconds |" in text
+    assert text.count("trained on jax, 2 CPU cores; measured on 5,000 texts of imdb test.") == 1
+
+
+def test_an_axis_without_numbers_and_a_metric_of_another_task_are_told_before_training():
+    for key, found in (("data.limmit", None), ("data.corpus", "'imdb'"), ("train", "a table")):
+        with pytest.raises(
+            RecipeError, match=f"variant pretrained-200: the axis .*which is {found}"
+        ):
+            along(key).recipes()
+    with pytest.raises(RecipeError, match=r"'classify' has no metric 'bleu'\n.*accuracy, error"):
+        along(metrics=["bleu"]).recipes()
+
+
+def test_labels_differ_in_nothing_but_labels_and_beginnings():
+    found = experiments.load("labels")
+    made = found.recipes()
+    for count in {each.data.limit for each in made.values()}:
+        one, other = (each for each in made.values() if each.data.limit == count)
+        assert (one.model.weights, other.model.weights) == (
+            recipe.load(found.recipe).model.weights,
+            "",
+        )
+        assert one.train == other.train
+        assert one.data == other.data
+    lines = [each.series for each in found.variants.values()]
+    assert set(lines) == {"pretrained", "from scratch"}
 
 
 # Results

@@ -129,8 +129,10 @@ def test_every_paper_is_exported(tmp_path, every_pretrained, pairs):
     pytest.importorskip("tensorflow_text")
     import tensorflow
 
-    if every_pretrained.source_tokenizer.unknown == "words":
-        with pytest.raises(NotSupported, match="no SavedModel can hold"):
+    task = every_pretrained.recipe.task
+    if task != "translate" or every_pretrained.source_tokenizer.unknown == "words":
+        problem = "only a translator" if task != "translate" else "no SavedModel can hold"
+        with pytest.raises(NotSupported, match=problem):
             export.export(every_pretrained, tmp_path / "saved")
         return
     texts = [pair[0] for pair in pairs]

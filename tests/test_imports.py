@@ -16,12 +16,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Room -> rooms that it may import. A room is the first name below zoo: "models", "bundle".
 # errors and tables know nobody; catalog and recipe are facts that every room above models reads.
-FACTS = {"errors", "tables", "catalog", "recipe"}
+FACTS = {"errors", "tables", "catalog", "settings", "recipe"}
 ALLOWED = {
     "errors": set(),
     "tables": {"errors"},
     "catalog": {"errors", "tables"},
-    "recipe": {"errors", "tables", "catalog"},
+    "settings": {"tables"},
+    "recipe": {"errors", "tables", "catalog", "settings"},
     "docs": {"errors", "catalog"},
     "shell": {"errors", "data"},
     "files": {"errors"},
@@ -30,8 +31,9 @@ ALLOWED = {
     "text": {"errors", "recipe"},
     "data": FACTS | {"text"},
     "compiling": {"errors"},
-    "decoding": FACTS | {"compiling"},
-    "tasks": FACTS | {"compiling", "decoding", "text", "data"},
+    "sampling": {"errors"},
+    "decoding": FACTS | {"compiling", "sampling"},
+    "tasks": FACTS | {"compiling", "decoding", "sampling", "text", "data"},
     # What a bundle is made of: its weights, its card; golden outputs come from a written one.
     "weights": {"errors", "layers"},
     "model_card": FACTS,
@@ -42,23 +44,25 @@ ALLOWED = {
     "convert": FACTS | {"bundle", "weights"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
     "figures": FACTS | {"tasks", "files"},
-    "comparison": FACTS | {"figures", "files"},
+    "series": {"files"},
+    "comparison": FACTS | {"figures", "files", "series"},
     "pretrained": FACTS
     | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export",
        "figures", "decoding", "hub", "layers"},
+    "ensemble": {"errors", "tasks"},
     "experiments": FACTS | {"pretrained", "training", "bundle", "comparison"},
     "cli": FACTS
     | {"pretrained", "training", "data", "export", "figures", "docs", "shell", "experiments",
        "hub"},
-    "__init__": FACTS | {"pretrained", "training", "models"},
+    "__init__": FACTS | {"pretrained", "training", "models", "ensemble"},
 }  # fmt: skip
 
 # A model may build on another paper's file; nothing else of models/ is shared.
-BUILDS_ON: dict[str, set[str]] = {}
+BUILDS_ON: dict[str, set[str]] = {"ulmfit2018": {"merity2017"}}
 
 LIGHT = (
-    "errors", "tables", "catalog", "recipe", "docs", "shell", "files", "comparison", "experiments",
-    "cli", "__init__",
+    "errors", "tables", "catalog", "settings", "recipe", "docs", "shell", "files", "series",
+    "comparison", "experiments", "cli", "__init__",
 )  # fmt: skip
 HEAVY = (
     "keras", "keras_hub", "tensorflow", "jax", "torch", "numpy", "datasets", "huggingface_hub",

@@ -69,6 +69,63 @@ def test_words_and_batches_of_sentences_are_described():
     assert "- validation loss (nats per piece): 3.5" in card
 
 
+def test_a_language_model_is_described():
+    metrics = {
+        "metric": "perplexity", "value": 106.43, "data": "wikitext-2", "split": "test",
+        "perplexity": 106.43, "perplexity_per_token": 58.5, "loss": 4.08, "words": 238068,
+        "bits_per_character": 1.299, "unknown": 0.0899, "texts_in_training": 0,
+    }  # fmt: skip
+    made = recipe.load("ulmfit2018-wikitext-2")
+    card = model_card.text(made, metrics, 5_136_000)
+    facts = front_matter(card)
+    assert (facts["pipeline_tag"], facts["language"]) == ("text-generation", ["en"])
+    assert facts["metrics"] == ["perplexity"]
+    for part in (
+        "Task: generate, en.",
+        "**perplexity 106.4** on wikitext-2, split `test`.",
+        "- perplexity per token: 58.5",
+        "- validation loss (nats per token): 4.08",
+        "- words: 238,068",
+        "- share of tokens that the vocabulary lacks: 0.0899",
+        "- test texts that also occur in training: 0",
+        f"{made.train.updates:,} updates of 64 rows of 70 words, adam",
+        "loss per word, alpha 2 of AR, beta 1 of TAR",
+        "English words with fastai's markers, the 12,000 most frequent.",
+    ):
+        assert part in card, part
+    assert "It began with" not in card
+    card = model_card.text(recipe.load("merity2017-ptb-starter"), {}, 1)
+    assert "of 40 rows of about 70 words" in card
+    assert "Words between white space, the 10,000 most frequent." in card
+    card = model_card.text(recipe.load("ulmfit2018-imdb-lm"), {}, 1)
+    assert "imdb (en, texts cut at 200 words, 30,000 texts)" in card
+    assert "It began with the weights ulmfit2018.wikitext-2." in card
+
+
+def test_a_classifier_is_described():
+    metrics = {
+        "metric": "accuracy", "value": 90.06, "data": "imdb", "split": "test", "accuracy": 90.06,
+        "macro_f1": 89.9, "loss": 0.25, "texts": 5000,
+        "confusion": {"neg": {"neg": 2300, "pos": 200}, "pos": {"neg": 300, "pos": 2200}},
+    }  # fmt: skip
+    made = recipe.load("ulmfit2018-imdb")
+    card = model_card.text(made, metrics, 1)
+    assert front_matter(card)["pipeline_tag"] == "text-classification"
+    assert front_matter(card)["metrics"] == ["accuracy"]
+    for part in (
+        "Task: classify, en.",
+        "**accuracy 90.1 %** on imdb, split `test`.",
+        "- macro F1 (%): 89.9",
+        "- validation loss (nats per text): 0.25",
+        "- confusion neg pos: 200",
+        "labels neg, pos",
+        f"{made.train.updates:,} updates of 32 texts, adam",
+        "loss per text",
+        "It began with the weights ulmfit2018.imdb-lm.",
+    ):
+        assert part in card, part
+
+
 def test_a_users_own_weights_name_no_licence(tiny_recipe):
     card = model_card.text(tiny_recipe, {}, 1)
     assert front_matter(card)["license"] == "other"

@@ -27,9 +27,13 @@ def test_recipe_parses_and_is_named_like_its_file(name):
     loaded = recipe.load(name)
     assert loaded.name == name
     assert loaded.model.size in catalog.entry(loaded.paper).sizes
-    assert loaded.data.max_length <= loaded.train.buckets[-1]
+    assert catalog.task(catalog.entry(loaded.paper), loaded.model.size) == loaded.task
     arguments = loaded.resolved().model.arguments
-    assert loaded.data.max_length <= arguments.get("max_length", loaded.data.max_length)
+    if loaded.task != "generate":  # a stream has no longest text
+        assert loaded.data.max_length <= loaded.train.buckets[-1]
+        assert loaded.data.max_length <= arguments.get("max_length", loaded.data.max_length)
+    promised = loaded.evaluate.maximum if loaded.task == "generate" else loaded.evaluate.minimum
+    assert promised is None or promised > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,11 +53,13 @@ def test_smoke_is_small(name):
     arguments = smoke.model.arguments
     assert arguments["width"] <= 16
     assert all(value <= 2 for name, value in arguments.items() if name.endswith("layers"))
-    assert len(smoke.train.buckets) == 1
+    assert len(smoke.train.buckets) <= 2
     assert smoke.train.updates <= 10
     assert smoke.train.jit is False
     assert smoke.data.limit is not None
-    assert smoke.data.limit <= 100
+    assert smoke.data.limit <= 200  # lines of a text, or rows
+    # It needs nothing that another run makes.
+    assert smoke.model.weights == smoke.tokenizer.weights == ""
 
 
 def test_papers_own_numbers():
@@ -108,6 +114,55 @@ def test_bahdanaus_own_numbers():
     assert made.train.label_smoothing == 0
     assert made.train.updates == 667_000  # table 2, RNNsearch-50*
     assert (made.evaluate.beam_size, made.evaluate.length_penalty) == (12, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "updates", "perplexity"),
+    [("ptb", 20, 500 * 663, 57.3), ("wikitext-2", 80, 750 * 373, 65.8)],
+)
+def test_meritys_own_numbers(name, rows, updates, perplexity):
+    made = recipe.load(f"merity2017-{name}")
+    assert (made.model.size, made.data.corpus, made.tokenizer.kind) == (name, name, "spaces")
+    assert made.resolved().model.arguments == catalog.entry("merity2017").sizes[name].arguments
+    assert (made.optimizer.name, made.optimizer.nonmonotone) == ("asgd", 5)
+    assert made.optimizer.learning_rate * made.schedule.peak == 30
+    assert (made.schedule.name, made.schedule.warmup) == ("constant", 0)
+    assert (made.optimizer.clip_norm, made.optimizer.weight_decay) == (0.25, 1.2e-6)
+    assert (made.train.batch_sentences, made.train.bptt, made.train.vary_bptt) == (rows, 70, True)
+    assert (made.train.activation, made.train.temporal) == (2, 1)
+    assert made.train.updates == updates
+    assert made.evaluate.batch_size == 1
+    assert made.evaluate.maximum >= perplexity
+
+
+def test_ulmfits_own_numbers():
+    general, adapted, classifier = (
+        recipe.load(f"ulmfit2018-{name}") for name in ("wikitext-103", "imdb-lm-base", "imdb-base")
+    )
+    assert [made.model.size for made in (general, adapted, classifier)] == [
+        "base", "base", "classifier"
+    ]  # fmt: skip
+    # Each stage begins with the one before; words are those of the texts, then the same.
+    assert adapted.model.weights.endswith(general.name)
+    assert classifier.model.weights.endswith(adapted.name)
+    assert classifier.tokenizer.weights == classifier.model.weights
+    for made in (general, adapted):
+        assert (made.train.bptt, made.train.activation, made.train.temporal) == (70, 2, 1)
+    for made, peak in ((adapted, 0.004), (classifier, 0.01)):
+        assert (made.optimizer.name, made.optimizer.discriminate) == ("adam", 2.6)
+        assert (made.optimizer.beta_1, made.optimizer.beta_2) == (0.7, 0.99)
+        assert made.schedule.name == "slanted_triangular"
+        assert (made.schedule.cut, made.schedule.ratio) == (0.1, 32)
+        assert made.optimizer.learning_rate * made.schedule.peak == peak
+        assert made.train.batch_sentences == 64
+        assert made.data.validation == 0.1
+    assert adapted.schedule.unfreeze_every is None
+    epoch = classifier.train.updates_per_epoch
+    assert epoch == 25_000 * 0.9 // 64
+    assert classifier.schedule.unfreeze_every == epoch
+    assert classifier.train.updates == 50 * epoch
+    arguments = classifier.resolved().model.arguments
+    assert (arguments["chunk"], arguments["kept"]) == (70, 20 * 70)
 
 
 @pytest.mark.parametrize("name", ["sutskever2014", "bahdanau2015"])
@@ -191,13 +246,65 @@ def test_changed_leaves_the_original_alone(small):
         ({"tokenizer.kind": "words"}, "words have no algorithm: leave it out, or set it to none"),
         (WORDS | {"tokenizer.normalization": "nfkc"}, "words have no normalization"),
         (WORDS | {"tokenizer.shared": True}, "words are of one language each"),
-        ({"optimizer.name": "adamw"}, "'adam', 'sgd' or 'adadelta'"),
+        ({"optimizer.name": "adamw"}, "'adam', 'sgd', 'adadelta' or 'asgd'"),
         ({"model.size": None}, "model.size = None"),
     ],
 )
 def test_a_wrong_change_names_the_key(small, changes, text):
     with pytest.raises(RecipeError, match=re.escape(text)):
         small.changed(changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "text"),
+    [
+        ("ulmfit2018-imdb-lm", {"task": "summarise"}, "'translate', 'generate' or 'classify'"),
+        ("ulmfit2018-imdb-lm", {"data.language": ""}, "'generate' needs data.language"),
+        ("ulmfit2018-imdb-lm", {"train.bptt": None}, "'generate' needs train.bptt"),
+        (
+            "ulmfit2018-imdb-lm",
+            {"train.batch_sentences": None, "train.batch_tokens": 500},
+            "'generate' needs train.batch_sentences",
+        ),
+        (
+            "ulmfit2018-imdb-lm",
+            {"evaluate.metric": "accuracy"},
+            "the task 'generate' has evaluate.metric 'perplexity'",
+        ),
+        ("ulmfit2018-imdb-lm", {"train.activation": -1.0}, "train.activation = -1.0"),
+        ("ulmfit2018-imdb-lm", {"schedule.cut": 1.0}, "schedule.cut = 1.0"),
+        ("ulmfit2018-imdb-lm", {"schedule.ratio": 1.0}, "schedule.ratio = 1.0"),
+        ("ulmfit2018-imdb-lm", {"data.validation": 0.0}, "data.validation = 0.0"),
+        ("ulmfit2018-imdb", {"data.labels": []}, "'classify' needs data.labels"),
+        ("ulmfit2018-imdb", {"data.labels": ["neg"]}, "data.labels has one class"),
+        ("ulmfit2018-imdb", {"data.labels": ["a", "b", "a"]}, "data.labels has 'a' twice"),
+        ("ulmfit2018-imdb", {"data.labels": [0, 1]}, "data.labels"),
+        ("ulmfit2018-imdb", {"train.buckets": []}, "'classify' needs train.buckets"),
+        ("ulmfit2018-imdb", {"evaluate.metric": "bleu"}, "has evaluate.metric 'accuracy'"),
+        ("ulmfit2018-imdb", {"optimizer.discriminate": 0.5}, "optimizer.discriminate = 0.5"),
+        ("ulmfit2018-imdb", {"tokenizer.algorithm": "bpe"}, "'marked' has no algorithm"),
+        ("vaswani2017-tatoeba-en-fr", {"data.target": ""}, "'translate' needs data.target"),
+        ("vaswani2017-tatoeba-en-fr", {"data.max_length": None}, "needs data.max_length"),
+        ("vaswani2017-tatoeba-en-fr", {"train.buckets": []}, "'translate' needs train.buckets"),
+        ("vaswani2017-tatoeba-en-fr", {"task": "classify"}, "'classify' needs data.language"),
+    ],
+)
+def test_a_task_needs_its_keys(name, changes, text):
+    with pytest.raises(RecipeError, match=re.escape(text)):
+        recipe.load(name).changed(changes)
+
+
+def test_a_classifier_has_as_many_classes_as_labels():
+    made = recipe.load("ulmfit2018-imdb").changed({"data.labels": ["a", "b", "c"]})
+    assert made.resolved().model.arguments["classes"] == 3
+    assert made.data.languages == ["en"]
+
+
+def test_no_weights_to_begin_with_can_be_said_in_a_shell():
+    changes = dict([recipe.assignment("model.weights=none")])
+    made = recipe.load("ulmfit2018-imdb").changed(changes)
+    assert made.model.weights == ""
+    assert recipe.loads(recipe.dumps(made)) == made
 
 
 @pytest.mark.parametrize(

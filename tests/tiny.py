@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,38 +12,80 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo import bundle, catalog, weights
+from zoo import bundle, catalog, compiling, weights
 from zoo import recipe as recipes
+from zoo.data import prepare_texts
 from zoo.data.prepare import train_tokenizers
 from zoo.layers.initialisation import skipped
 
 # Most pieces that can be learned of a few lines, of both languages and of one; words, of one.
 SHARED, APART, WORDS = 96, 64, 40
+# A classifier of documents that are longer than what it pools, and that longer than a chunk.
+SHORT = {"model.arguments.chunk": 3, "model.arguments.kept": 6}
+
+START, END = 2, 3
+# A batch for the model of each task. A classifier's has some rows, for its batch normalisation.
+SOURCE = np.array([[5, 6, 7, 8, END], [9, 10, END, 0, 0]], dtype="int32")
+TARGET = np.array([[START, 11, 12, 13], [START, 14, 15, 5]], dtype="int32")
+TOKENS = np.array([[START, 5, 6, 7, 8, 9], [START, 10, 11, 5, 12, 13]], dtype="int32")
+DOCUMENTS = np.array(
+    [
+        [0, 0, 0, 0, 0, 0, START, 5, 6, END],
+        [START, 7, 8, 9, 10, 11, 12, 13, 14, END],
+        [0, 0, 0, START, 15, 16, 17, 18, 19, END],
+        [START, 20, 21, 22, 23, 24, 25, 26, 27, END],
+        [0, 0, 0, 0, START, 28, 6, 8, 10, END],
+    ],
+    dtype="int32",
+)
+INPUTS = {
+    "translate": {"source": SOURCE, "target": TARGET}, "generate": TOKENS, "classify": DOCUMENTS,
+}  # fmt: skip
+LABELS = {
+    "translate": np.array([[11, 12, 13, END], [14, 15, 5, END]], dtype="int32"),
+    "generate": np.array([[5, 6, 7, 8, 9, END], [10, 11, 5, 12, 13, END]], dtype="int32"),
+    "classify": np.array([0, 1, 1, 0, 1], dtype="int32"),
+}
 
 
-def recipe_names() -> dict[str, str]:
+# Recipes and bundles
+
+
+def recipe_names(task: str | None = None) -> dict[str, str]:
     """Return recipes by id: for each paper one of each way to read text that its recipes have.
 
-    These differ in the kind of tokenizer, in whether both languages share it, and in whether the
-    source is reversed. The first of a paper is the one that made its default weights.
+    These differ in the task, in the kind of tokenizer, in whether both languages share it, and in
+    whether the source is reversed. The first of a paper is the one that made its default weights.
+
+    Args:
+        task: only its recipes.
     """
     found: dict[str, str] = {}
     for paper in catalog.names():
-        ways = set()
+        ways: list[tuple] = []
         for name in own_recipes(paper):
             made = recipes.load(name)
-            way = (made.tokenizer.kind, made.tokenizer.shared, made.data.reverse_source)
-            if way not in ways:
-                ways.add(way)
-                found[paper if len(ways) == 1 else f"{paper}-{made.tokenizer.kind}"] = name
+            settings = made.tokenizer
+            way = (made.task, settings.kind, settings.shared, made.data.reverse_source)
+            if way in ways:
+                continue
+            other = made.task if all(made.task != each for each, *_ in ways) else settings.kind
+            ways.append(way)
+            if task in (None, made.task):
+                found[paper if len(ways) == 1 else f"{paper}-{other}"] = name
     return found
 
 
-def own_recipes(paper: str) -> list[str]:
-    """Return the recipes of a paper, the one of its default weights first."""
+@functools.cache
+def own_recipes(paper: str, task: str | None = None) -> list[str]:
+    """Return the recipes of a paper, or those for one task, that of its default weights first."""
     entry = catalog.entry(paper)
     first = entry.weights[entry.default].recipe if entry.default else ""
-    mine = [name for name in recipes.names() if recipes.load(name).paper == paper]
+    mine = [
+        name
+        for name, made in ((name, recipes.load(name)) for name in recipes.names())
+        if made.paper == paper and task in (None, made.task)
+    ]
     return sorted(mine, key=lambda name: name != first)
 
 
@@ -51,53 +94,66 @@ def small(name: str) -> recipes.Recipe:
     made = recipes.load(name).smoke()
     settings = made.tokenizer
     apart = APART if settings.kind == "sentencepiece" else WORDS
+    together = SHARED if settings.kind == "sentencepiece" else WORDS
     changes = {
         "name": "tiny",
-        "tokenizer.vocabulary": SHARED if settings.shared else apart,
+        "tokenizer.vocabulary": together if settings.shared else apart,
         "tokenizer.source_vocabulary": None if settings.shared else apart - 4,
         "evaluate.beam_size": 2,
         "evaluate.max_extra": 4,
     }
-    return made.changed(changes).resolved()
+    return made.changed(changes | (SHORT if made.task == "classify" else {})).resolved()
 
 
 def randomise(model: keras.Model) -> None:
     """Move every weight away from where training begins, so that each one counts."""
     random = np.random.default_rng(1)
-    for variable in weights.variables(model).values():
+    for name, variable in weights.variables(model).items():
         value = ops.convert_to_numpy(variable)
-        variable.assign(value + random.normal(scale=0.3, size=value.shape))
+        value = value + random.normal(scale=0.3, size=value.shape)
+        variable.assign(abs(value) if name.endswith("variance") else value)
 
 
 def write_bundle(name: str, folder: Path, pairs: list[tuple[str, str]]) -> Path:
     """Write a bundle of a recipe's tiny version: random weights, tokenizers learned from pairs."""
     made = small(name)
     keras.utils.set_random_seed(1)
-    model = catalog.builder(catalog.entry(made.paper))(**made.model.arguments)
+    model = catalog.builder(catalog.entry(made.paper), made.model.size)(**made.model.arguments)
     model.build()
     randomise(model)
+    if made.task == "translate":
+        tokenizers = train_tokenizers(made, pairs)
+    else:
+        tokenizers = (prepare_texts.learn(made, [source for source, _ in pairs]),) * 2
     return bundle.write(
         folder,
         model=model,
         recipe=made,
-        tokenizers=train_tokenizers(made, pairs),
-        metrics={"metric": "bleu", "value": 1.5, "sentences": 20},
+        tokenizers=tokenizers,
+        metrics={"metric": made.evaluate.metric, "value": 1.5, "sentences": 20},
         history=[{"epoch": 1, "loss": 4.5}, {"epoch": 2, "loss": 4.25, "validation_loss": 4.0}],
     )
 
 
+# Models
+
+
 @dataclass(frozen=True)
 class Variant:
-    """A paper's model at the size of its smoke run, with a few arguments changed."""
+    """A paper's model for one task, at the size of its smoke run, with a few arguments changed."""
 
     paper: str
+    task: str
     changes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> recipes.Recipe:
+        return small(own_recipes(self.paper, self.task)[0])
 
     @property
     def arguments(self) -> dict[str, Any]:
         """All arguments; vocabularies of 30 and 16, or one of 30."""
-        made = small(own_recipes(self.paper)[0])
-        arguments = dict(made.model.arguments)
+        arguments = dict(self.recipe.model.arguments)
         sizes = {"vocabulary": 30, "source_vocabulary": 30, "target_vocabulary": 16}
         return arguments | {k: v for k, v in sizes.items() if k in arguments} | self.changes
 
@@ -109,7 +165,16 @@ class Variant:
 
     @property
     def builder(self):
-        return catalog.builder(catalog.entry(self.paper))
+        return catalog.builder(catalog.entry(self.paper), self.recipe.model.size)
+
+    @property
+    def inputs(self):
+        """A batch that the model can read; `labels` belong to it."""
+        return INPUTS[self.task]
+
+    @property
+    def labels(self) -> np.ndarray:
+        return LABELS[self.task]
 
     def make(self, **changes: Any) -> keras.Model:
         """Return the model, built, with random weights."""
@@ -128,13 +193,36 @@ class Variant:
         return made
 
 
-def variants() -> dict[str, Variant]:
-    """Return every paper of the catalog, and what a paper's file offers beside the paper."""
-    found = {paper: Variant(paper) for paper in catalog.names()}
+def variants(task: str | None = None) -> dict[str, Variant]:
+    """Return every paper of the catalog in each of its tasks, or those of one task.
+
+    What a paper's file offers beside the paper comes too.
+    """
+    found = {}
+    for paper in catalog.names():
+        entry = catalog.entry(paper)
+        for each in dict.fromkeys([entry.task, *entry.builders]):
+            found[paper if each == entry.task else f"{paper}-{each}"] = Variant(paper, each)
     marian = {
         "attention_bias": True, "positions": "halves", "activation": "swish", "output_bias": True,
     }  # fmt: skip
-    return found | {
-        "vaswani2017-marian": Variant("vaswani2017", marian),
-        "bahdanau2015-conditional": Variant("bahdanau2015", {"decoder": "conditional"}),
+    found |= {
+        "vaswani2017-marian": Variant("vaswani2017", "translate", marian),
+        "bahdanau2015-conditional": Variant(
+            "bahdanau2015", "translate", {"decoder": "conditional"}
+        ),
     }
+    return {name: each for name, each in found.items() if task in (None, each.task)}
+
+
+def logits(model: keras.Model, inputs: Any, training: bool = False) -> np.ndarray:
+    """Return what a model gives for a batch."""
+    if keras.backend.backend() == "jax":  # a loop outside of a jit is compiled at each call
+        found = compiling.run(_forward, model, training, {"inputs": inputs})
+    else:
+        found = model(inputs, training=training)
+    return ops.convert_to_numpy(found)
+
+
+def _forward(model: keras.Model, training: bool, arrays: dict[str, Any]) -> Any:
+    return model(arrays["inputs"], training=training)

@@ -265,6 +265,7 @@ class Card:
 
     def __str__(self) -> str:
         entry, paper = self.entry, self.entry.paper
+        wide = max(12, *map(len, entry.sizes))
         lines = [
             f"{entry.name}: {paper.title}",
             f"  {', '.join(paper.authors)}; {paper.venue} {paper.year}; {paper.url}",
@@ -273,7 +274,10 @@ class Card:
             "reported by the paper:",
             *(f"  {_result(result)}" for result in paper.results),
             "sizes:",
-            *(f"  {name:<12} {each.params:>13,} parameters" for name, each in entry.sizes.items()),
+            *(
+                f"  {name:<{wide}} {each.params:>13,} parameters{_for(each)}"
+                for name, each in entry.sizes.items()
+            ),
             "weights:" if entry.weights else "weights: none",
         ]
         for tag, weights in entry.weights.items():
@@ -339,6 +343,10 @@ def measured(held: dict[str, Any]) -> str:
         return ""
     name, end = SHOWN.get(str(held["metric"]), (str(held["metric"]), ""))
     return f"{name} {held['value']:.1f}{end}"
+
+
+def _for(size: Size) -> str:
+    return f", to {size.task}" if size.task else ""
 
 
 def _result(result: Result) -> str:

@@ -15,7 +15,7 @@ import typer
 from zoo import __version__, catalog
 from zoo import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
-from zoo.shell import explain, import_keras, read_texts, show_warning
+from zoo.shell import check_data, explain, import_keras, read_texts, show_warning
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
@@ -154,7 +154,7 @@ def evaluate(
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
-    _check_data(data)
+    check_data(data)
     model = _load(name, dtype)
     measured = model.evaluate(
         data,
@@ -327,7 +327,7 @@ def figure_length(
     batch_size: BatchSize = None,
 ) -> None:
     """Draw BLEU by source length for several models; the same as CSV beside it."""
-    _check_data(data)
+    check_data(data)
     for name in names:
         catalog.find_bundle(name)
         if names.count(name) > 1:
@@ -370,11 +370,6 @@ def _load(name: str, dtype: str | None = None) -> Pretrained:
     from zoo import pretrained
 
     return pretrained.load(name, dtype=dtype)
-
-
-def _check_data(data: Path | None) -> None:
-    if data is not None and not data.exists():
-        raise DataError(f"there is no file or folder {data}", "look at the path after --data")
 
 
 def _changes(assignments: list[str] | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo import files
 
 if TYPE_CHECKING:
-    from zoo.experiments import Experiment, Variant
+    from zoo.experiments import Experiment
     from zoo.pretrained import Pretrained
 
 Metric = Literal["bleu", "chrf", "loss", "perplexity", "accuracy", "error", "macro_f1"]
@@ -23,6 +23,12 @@ LABELS: dict[Metric, str] = {
     "chrf": "chrF",
     "loss": "loss",
     "perplexity": "perplexity",
+}
+# What a task's evaluation has of these.
+OF_TASK: dict[str, tuple[Metric, ...]] = {
+    "translate": ("bleu", "chrf", "loss", "perplexity"),
+    "generate": ("loss", "perplexity"),
+    "classify": ("accuracy", "error", "loss", "macro_f1"),
 }
 # These are means over target pieces: with other pieces they are other numbers.
 PER_PIECE: tuple[Metric, ...] = ("loss", "perplexity")
@@ -102,7 +108,7 @@ def measure(
         results.append(
             Result(
                 name,
-                _assignments(experiment.variants[name]),
+                _assignments(experiment, name),
                 {metric: round(measured[metric], 4) for metric in kept},
                 int(model.history[-1]["step"]),
                 int(model.metrics["training_seconds"]),
@@ -137,7 +143,7 @@ def _as_measured(
         results.append(
             Result(
                 name,
-                _assignments(experiment.variants[name]),
+                _assignments(experiment, name),
                 {metric: round(found[metric], 4) for metric in experiment.metrics},
                 int(model.history[-1]["step"]),
                 int(held["training_seconds"]),
@@ -161,13 +167,12 @@ def draw_along(
     from zoo import series
 
     assert experiment.axis is not None
-    table, _, key = experiment.axis.key.partition(".")
     metric = experiment.metrics[0]
     lines: dict[str, list[tuple[float, float]]] = {}
     for each in results:
-        x = getattr(getattr(models[each.variant].recipe, table), key)
+        x = experiment.axis.place(models[each.variant].recipe)
         name = experiment.variants[each.variant].series or each.variant
-        lines.setdefault(name, []).append((float(x), each.metrics[metric]))
+        lines.setdefault(name, []).append((x, each.metrics[metric]))
     title = f"{experiment.name} ({experiment.paper})"
     return series.draw(lines, out, across=experiment.axis.label, up=LABELS[metric], title=title)
 
@@ -268,10 +273,20 @@ def _orders(experiment: Experiment, results: Sequence[Result]) -> list[str]:
     return found
 
 
-def _assignments(variant: Variant) -> str:
-    """Return a variant's changes as `--set` takes them."""
+def _assignments(experiment: Experiment, name: str) -> str:
+    """Return a variant's changes as `--set` takes them, those that all variants share left out."""
+    everyone = [each.changes for each in experiment.variants.values()]
+    own = {
+        key: value
+        for key, value in experiment.variants[name].changes.items()
+        if not all(key in each and each[key] == value for each in everyone)
+    }
     values = {
-        key: "none" if value is None else value if isinstance(value, str) else json.dumps(value)
-        for key, value in variant.changes.items()
+        key: "none"
+        if value in (None, "")
+        else value
+        if isinstance(value, str)
+        else json.dumps(value)
+        for key, value in own.items()
     }
     return " ".join(f"{key}={value}" for key, value in values.items())

@@ -29,20 +29,39 @@ VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]
 
 
 class Axis(Table):
-    """A number of the recipes that a metric is drawn over: the dotted key, and what it is called."""
+    """A number of the recipes that a metric is drawn over: dotted key and name."""
 
     key: str
     label: str
+
+    def place(self, made: Recipe) -> float:
+        """Return where a recipe is on it.
+
+        Raises:
+            RecipeError: there is no such key in the recipe, or no number.
+        """
+        found: Any = made.tables()
+        for part in self.key.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            shown = "a table" if isinstance(found, dict) else repr(found)
+            raise RecipeError(
+                f"the axis is along '{self.key}', which is {shown}",
+                "name a number of the recipe that all variants have, as in data.limit",
+            )
+        return float(found)
 
 
 class Variant(Table):
     """Dotted changes to the base recipe, none for the recipe as it is; the paper's own numbers.
 
-    `series` is the line of the picture that the variant is a point of, where there is an axis.
+    `series` is the line of the picture that the variant is a point of, where there is an axis;
+    `smoke` are the changes of its seconds-long version, where they are not `changes`.
     """
 
     series: str = ""
     changes: dict[str, Any] = {}
+    smoke: dict[str, Any] = {}
     reported: dict[Metric, float] = {}
 
 
@@ -81,6 +100,12 @@ class Experiment(Table):
         """
         base = recipes.load(self.recipe)
         base = (base.smoke() if smoke else base).changed(changes or {})
+        for metric in self.metrics:
+            if metric not in comparison.OF_TASK[base.task]:
+                raise RecipeError(
+                    f"experiment {self.name}: the task '{base.task}' has no metric '{metric}'",
+                    did_you_mean(metric, comparison.OF_TASK[base.task]),
+                )
         made: dict[str, Recipe] = {}
         for name, variant in self.variants.items():
             for key in set(changes or {}) & set(variant.changes):
@@ -89,7 +114,9 @@ class Experiment(Table):
                     "change other keys, or run the variant you want with `zoo train`",
                 )
             try:
-                made[name] = base.changed(variant.changes)
+                made[name] = base.changed((smoke and variant.smoke) or variant.changes)
+                if self.axis is not None:
+                    self.axis.place(made[name])
             except RecipeError as wrong:
                 where = f"experiment {self.name}, variant {name}"
                 raise RecipeError(f"{where}: {wrong.message}", wrong.hint) from None

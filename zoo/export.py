@@ -45,8 +45,8 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
         folder: a new or empty folder, or an earlier export, which is replaced.
 
     Raises:
-        NotSupported: the model reads words, for which TensorFlow has no tokenizer; Keras does not
-            run on TensorFlow; tensorflow_text is not installed.
+        NotSupported: the model is no translator; it reads words, for which TensorFlow has no
+            tokenizer; Keras does not run on TensorFlow; tensorflow_text is not installed.
         OptionError: the folder holds something else.
         BundleError: the disk refuses.
     """
@@ -80,12 +80,16 @@ def _in_sentencepiece(
     pretrained: Pretrained,
 ) -> tuple[SentencePieceTokenizer, SentencePieceTokenizer]:
     """Return both tokenizers, if they are of the kind that a graph of TensorFlow can hold."""
+    name, task = pretrained.recipe.name, pretrained.recipe.task
+    if task != "translate":
+        raise NotSupported(
+            f"{name} is there to {task}, and only a translator can be exported", "use `zoo predict`"
+        )
     source, target = pretrained.source_tokenizer, pretrained.target_tokenizer
     if isinstance(source, SentencePieceTokenizer) and isinstance(target, SentencePieceTokenizer):
         return source, target
     raise NotSupported(
-        f"{pretrained.recipe.name} reads words cut by the rules of Moses, which no SavedModel can "
-        "hold",
+        f"{name} reads words cut by the rules of Moses, which no SavedModel can hold",
         "use `zoo predict`, or train a model with tokenizer.kind = 'sentencepiece'",
     )
 

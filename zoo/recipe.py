@@ -15,7 +15,6 @@ from zoo.errors import RecipeError, UnknownName, did_you_mean
 from zoo.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
 from zoo.tables import Table, parse, read_toml
 
-TASKS = ("translate", "generate", "classify")
 METRICS = {"translate": "bleu", "generate": "perplexity", "classify": "accuracy"}
 # Keys that the data of a task cannot do without.
 _NEEDED = {

@@ -115,7 +115,7 @@ def prepare(strategy: Strategy) -> Any:
 
 
 class GivenSeed(keras.random.SeedGenerator):
-    """A seed generator that has no state: it gives the one seed, a tensor [2], that it was given."""
+    """A seed generator without state: it gives the one seed, a tensor [2], that it was given."""
 
     def __init__(self, seed) -> None:
         self.seed = seed  # and no variable, which its parent would make

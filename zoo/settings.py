@@ -155,8 +155,9 @@ class Train(Table):
     `bptt` words at a time, with `vary_bptt` about so many (merity2017, 4.1), with `shuffle` in
     another order of its texts in each pass. `loss` is the mean over the batch's target tokens, or
     the sum over them divided by its sentences; `activation` and `temporal` are alpha of AR and beta
-    of TAR (4.6). `average` is how many of the last checkpoints make the final weights; `patience` is how many epochs may pass without a better
-    validation loss; `jit` None leaves compiling to Keras.
+    of TAR (4.6). `average` is how many of the last checkpoints make the final weights; `patience`
+    is how many epochs may pass without a better validation loss; `jit` None leaves compiling to
+    Keras.
     """
 
     updates: Positive

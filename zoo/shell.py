@@ -86,6 +86,12 @@ def read_texts(given: list[str], file: Path | None) -> list[str]:
     return texts
 
 
+def check_data(data: Path | None) -> None:
+    """Raise DataError if there is nothing at the path that --data names."""
+    if data is not None and not data.exists():
+        raise DataError(f"there is no file or folder {data}", "look at the path after --data")
+
+
 def _standard_input() -> list[str]:
     lines = sys.stdin.buffer.read().splitlines()
     try:

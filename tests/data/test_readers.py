@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from zoo.data.readers import read_lines, read_pairs
+from zoo.data.readers import read_lines, read_pairs, read_texts
 from zoo.errors import DataError
 
 PAIRS = [("Hello, you.", "Bonjour à toi."), ("Thanks.", "Merci.")]
@@ -76,6 +76,8 @@ def test_things_in_memory():
     assert read_pairs({"target": list(targets), "source": list(sources)}) == PAIRS
     assert read_pairs([{"translation": {"en": s, "fr": t}} for s, t in PAIRS]) == PAIRS
     assert read_pairs(["good", "bad"], [1, np.int64(0)]) == [("good", "1"), ("bad", "0")]
+    with pytest.raises(DataError, match="row 1: the source is int, not text"):
+        read_pairs([1, 0], ["good", "bad"])
 
 
 def test_frames():
@@ -132,6 +134,19 @@ def test_bad_files_say_where(tmp_path, name, text, message):
         read_pairs(write(tmp_path / name, text))
 
 
+def test_columns_without_names_are_called_by_the_first_pair_of_them():
+    columns = [("text", "label"), ("sentence", "label")]
+    for data, targets, message in (
+        (["a", "b"], ["c"], r"2 texts, but 1 label\n.*each text needs one label"),
+        (["a"], [None], "row 1: the label is missing"),
+        ([("a", "b"), ("", "b")], None, "row 2: the text is empty"),
+        (["a"], None, r"row 1: one str instead of a pair\n.*\(text, label\).*with the labels"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_pairs(data, targets, columns=columns)
+    assert read_pairs({"label": [1], "sentence": ["a"]}, columns=columns) == [("a", "1")]
+
+
 def test_the_columns_that_would_do_are_named(tmp_path):
     with pytest.raises(DataError, match="'source' and 'target' or 'text' and 'label'"):
         read_pairs(write(tmp_path / "x.csv", "a,b,c\n"))
@@ -182,3 +197,100 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_bad_things_in_memory(data, targets, message):
     with pytest.raises(DataError, match=message):
         read_pairs(data, targets)
+
+
+# Texts alone
+
+TEXTS = ["Hello, you.", "Thanks."]
+
+
+@pytest.mark.parametrize("gz", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("plain.txt", "Hello, you.\n\n \nThanks.\n"),
+        ("plain", "Hello, you.\r\nThanks."),
+        ("tabs.txt.old", "Hello, you.\nThanks."),
+        ("bare.tsv", "Hello, you.\nThanks.\n"),
+        ("header.tsv", "Text\nHello, you.\nThanks.\n"),
+        ("more.tsv", "id\tTEXT\tlabel\n1\tHello, you.\t\n2\tThanks.\t0\n"),
+        ("bare.csv", '"Hello, you."\nThanks.\n'),
+        ("header.csv", 'label,text\n1,"Hello, you."\n,Thanks.\n'),
+        ("rows.jsonl", "".join(json.dumps({"n": 1, "text": each}) + "\n" for each in TEXTS)),
+        ("one.jsonl", "".join(json.dumps({"line": each}) + "\n" for each in TEXTS)),
+    ],
+)
+def test_files_of_texts(tmp_path, name, text, gz):
+    path = write(tmp_path / (name + gz), text)
+    assert read_texts(path) == TEXTS
+    assert read_texts(str(path)) == TEXTS
+
+
+def test_texts_in_memory():
+    assert read_texts(TEXTS) == TEXTS
+    assert read_texts(tuple(TEXTS)) == TEXTS
+    assert read_texts(iter(TEXTS)) == TEXTS
+    assert read_texts(np.array(TEXTS)) == TEXTS
+    assert read_texts({"a": TEXTS}) == TEXTS
+    assert read_texts({"label": [0, 1], "text": TEXTS}) == TEXTS
+    assert read_texts([{"text": each, "label": 3} for each in TEXTS]) == TEXTS
+    assert read_texts(["a\tb\nc"]) == ["a\tb\nc"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_texts_of_frames_and_data_sets():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"label": [0, 1], "Text": TEXTS})
+    assert read_texts(frame) == read_texts(frame["Text"]) == TEXTS
+    with pytest.raises(DataError, match="the frame: found 2 columns: label, other"):
+        read_texts(frame.rename(columns={"Text": "other"}))
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_dict({"text": TEXTS, "label": [0, 1]})
+    assert read_texts(rows) == TEXTS
+    with pytest.raises(DataError, match="has splits: train"):
+        read_texts(datasets.DatasetDict(train=rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("wide.tsv", "a\tb\nc\td\n", r"wide\.tsv:1: found 2 columns: a, b"),
+        ("cut.csv", "Thanks.\nHello, you.\n", r"cut\.csv:2: 2 columns, expected 1"),
+        ("short.tsv", "id\ttext\n1\n", r"short\.tsv:2: 1 column, expected 2"),
+        ("hole.csv", "text,label\n,1\n", r"hole\.csv:2: the text is empty"),
+        ("x.jsonl", '{"text": "a"}\n{"other": "b"}\n', r"x\.jsonl:2: the text is missing"),
+        ("x.jsonl", '{"text": 3}\n', r"x\.jsonl:1: the text is int, not text"),
+        ("x.jsonl", '["a"]\n', r"x\.jsonl:1: list instead of an object"),
+        ("x.jsonl", '{"a": "b", "c": "d"}\n', r"x\.jsonl: found 2 columns: a, c"),
+        ("head.csv", "text\n", r"no rows in head\.csv"),
+        ("none.txt", "\n\n", r"no rows in none\.txt"),
+        ("none.jsonl", "", r"no rows in none\.jsonl"),
+    ],
+)
+def test_bad_files_of_texts_say_where(tmp_path, name, text, message):
+    with pytest.raises(DataError, match=message):
+        read_texts(write(tmp_path / name, text))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "no rows in the list"),
+        (["a", None], "row 2: the text is missing"),
+        (["a", float("nan")], "row 2: the text is missing"),
+        (["a", " "], "row 2: the text is empty"),
+        (["a", 2], "row 2: the text is int, not text"),
+        ([True], "row 1: the text is bool, not text"),
+        ([("a", "b")], "row 1: the text is tuple, not text"),
+        ([{"text": "a"}, "b"], "row 2: str instead of an object"),
+        ({"a": ["b"], "c": ["d"]}, "the columns: found 2 columns: a, c"),
+        ({"text": "a"}, "the column text is str, not a list"),
+        (3, "texts cannot be read from int"),
+        (None, "texts cannot be read from NoneType"),
+        ("nowhere.txt", "there is no file nowhere.txt"),
+        (".", "is a folder"),
+    ],
+)
+def test_bad_texts_in_memory(data, message):
+    with pytest.raises(DataError, match=message):
+        read_texts(data)

@@ -51,7 +51,9 @@ def by_autograd(mask, chunk, scale=SCALE) -> tuple[np.ndarray, list[np.ndarray]]
     return found.detach().numpy(), [each.numpy() for each in gradients]
 
 
-def by_ours(mask, chunk, scale=SCALE, dtype="float32") -> tuple[np.ndarray, list[np.ndarray]]:
+def by_ours(
+    mask, chunk, scale=SCALE, dtype="float32", known=True
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Outputs and gradients by `lstm`, compiled where the backend compiles."""
     backend = keras.backend.backend()
     given = [*ARRAYS] if mask is None else [*ARRAYS, mask]
@@ -71,7 +73,14 @@ def by_ours(mask, chunk, scale=SCALE, dtype="float32") -> tuple[np.ndarray, list
     elif backend == "tensorflow":
         import tensorflow
 
-        @tensorflow.function
+        shapes = [each.shape if known else [None, *each.shape[1:]] for each in given]
+        shapes[1:4] = [each.shape for each in given[1:4]]  # only time is ever unknown
+        types = [
+            tensorflow.TensorSpec(shape, each.dtype)
+            for shape, each in zip(shapes, given, strict=True)
+        ]
+
+        @tensorflow.function(input_signature=types)
         def both(*given):
             with tensorflow.GradientTape() as tape:
                 tape.watch(given[:4])
@@ -102,17 +111,27 @@ def test_outputs_and_gradients_are_autograds(mask, chunk):
 
 
 def test_no_gradient_crosses_the_border_of_a_chunk():
-    """Of the last outputs alone: steps 4 to 6 are a chunk, 1 to 3 another one."""
+    """Of the last outputs alone. Chunks of 3 are counted from the end: 4 to 6, 1 to 3, and 0."""
     last = SCALE * (np.arange(TIME) == TIME - 1)[:, None, None]
     _, (x, kernel, h, c) = by_ours(None, 3, last)
     assert (np.abs(x[4:]).max(axis=-1) > 0).all()
     assert not x[:4].any()
     assert not h.any()
     assert not c.any()
-    assert kernel.any()  # the state that the chunk began with is a constant, but not zero
+    assert kernel.any()
     _, (x, _, h, c) = by_ours(None, None, last)
     for each in (*x, h, c):
         assert (np.abs(each).max(axis=-1) > 0).all()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others know every length")
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all", "masked"])
+def test_a_length_that_is_not_known_changes_nothing(mask):
+    expected, gradients = by_autograd(mask, 3)
+    found, ours = by_ours(mask, 3, known=False)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    for name, mine, theirs in zip(NAMES, ours, gradients, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=2e-5, err_msg=name)
 
 
 def test_nothing_is_read_where_the_mask_is_false():

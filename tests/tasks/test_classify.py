@@ -77,8 +77,9 @@ def test_labels_and_scores(classifier):
 
 def test_a_backward_classifier_reads_words_in_reversed_order(classifier):
     backward = made(reverse=True)
-    assert backward.encode_sources(["a film"])[0][1:-1] == (
-        classifier.encode_sources(["a film"])[0][1:-1][::-1]
+    assert (
+        backward.encode_sources(["a film"])[0][1:-1]
+        == (classifier.encode_sources(["a film"])[0][1:-1][::-1])
     )
 
 
@@ -102,7 +103,7 @@ def test_evaluate(classifier):
     assert found["metric"] == "accuracy"
     assert found["value"] == pytest.approx(100 * right / 3)
     assert sum(found["confusion"]["pos"].values()) == 3
-    with pytest.raises(DataError, match="row 1: the model has no label 'fine'\n.*neg, pos"):
+    with pytest.raises(DataError, match=r"row 1: the model has no label 'fine'\n.*neg, pos"):
         classifier.evaluate([("a film", "fine")])
 
 

@@ -35,7 +35,14 @@ def test_noam_is_equation_3(size, width, peak):
 
 
 def test_the_learning_rate_scales_the_schedule(small):
-    small = small.changed({"schedule.halve_after": 20, "schedule.halve_every": 5})
+    small = small.changed(
+        {
+            "schedule.halve_after": 20,
+            "schedule.halve_every": 5,
+            "schedule.cut": 0.1,
+            "schedule.ratio": 32.0,
+        }
+    )
     twice = small.changed({"optimizer.learning_rate": 2.0})
     for name in SCHEDULES:
         change = {"schedule.name": name}
@@ -95,6 +102,43 @@ def test_bahdanaus_rate_is_one():
     assert {rate(paper, update) for update in (1, 2, 1000, 667_000)} == {1.0}
 
 
+@pytest.mark.parametrize(("share", "ratio"), [(0.1, 32.0), (0.15, 32.0), (0.5, 8.0)])
+def test_slanted_triangular_is_equation_3(small, share, ratio):
+    """Of ulmfit2018: T updates, t of them made, cut_frac and ratio as the paper names them."""
+    made = small.changed(
+        {
+            "schedule.name": "slanted_triangular",
+            "schedule.peak": 0.01,
+            "schedule.cut": share,
+            "schedule.ratio": ratio,
+            "train.updates": 100,
+        }
+    )
+    t = np.arange(100)
+    cut = math.floor(100 * share)
+    p = np.where(t < cut, t / cut, 1 - (t - cut) / (cut * (1 / share - 1)))
+    expected = 0.01 * (1 + p * (ratio - 1)) / ratio
+    found = [rate(made, update) for update in range(1, 101)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert np.argmax(found) == cut
+    assert max(found) == pytest.approx(0.01)
+    assert found[0] == pytest.approx(0.01 / ratio)
+    assert rate(made, 101) == pytest.approx(0.01 / ratio, rel=1e-3)
+    assert rate(made, 200) > 0
+
+
+def test_pieces_of_another_length_have_another_rate(small):
+    """merity2017, section 4.1: the rate of each update times its length over bptt."""
+    made = small.changed({"train.bptt": 70, "train.updates": 5})
+    lengths = np.array([70, 35, 80, 70, 20], dtype="int32")
+    for name in ("constant", "linear"):
+        plain = made.changed({"schedule.name": name})
+        scaled = schedule(plain, lengths)
+        found = [float(ops.convert_to_numpy(scaled(step))) for step in range(5)]
+        expected = [rate(plain, step + 1) * lengths[step] / 70 for step in range(5)]
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
 def test_what_is_missing_is_named(small):
     halving = small.changed({"schedule.name": "halving", "schedule.halve_every": 5})
     with pytest.raises(RecipeError, match="'halving' needs the number of updates") as caught:
@@ -102,6 +146,12 @@ def test_what_is_missing_is_named(small):
     assert caught.value.hint == "set schedule.halve_after"
     with pytest.raises(RecipeError, match="'linear' needs a peak rate"):
         schedule(small.changed({"schedule.name": "linear", "schedule.peak": None}))
+    for key, what in (("cut", "share of the updates"), ("ratio", "the ratio of the peak")):
+        numbers = {"schedule.cut": 0.1, "schedule.ratio": 32.0, f"schedule.{key}": None}
+        slanted = small.changed({"schedule.name": "slanted_triangular"} | numbers)
+        with pytest.raises(RecipeError, match=what) as caught:
+            schedule(slanted)
+        assert caught.value.hint == f"set schedule.{key}"
     with pytest.raises(RecipeError, match="no schedule 'nom'") as caught:
         schedule(small.changed({"schedule.name": "nom"}))
     assert "did you mean 'noam'" in caught.value.hint

@@ -44,13 +44,14 @@ def read_pairs(
     """
     names: list[str] | None
     rows: Rows
+    plain = list(columns[0])  # what two columns without names are called
     if targets is not None:
-        names, rows, what = ["source", "target"], _lists(data, targets), "the lists"
+        names, rows, what = plain, _lists(data, targets, plain), "the lists"
     elif isinstance(data, (str, os.PathLike)):
         path = Path(data).expanduser()
         names, rows, what = *_file(path), path.name
     else:
-        names, rows, what = _table(data)
+        names, rows, what = _table(data, plain)
     first = next(rows, None)
     if first is None:
         raise DataError(f"no rows in {what}", "give at least one pair of texts")
@@ -61,19 +62,14 @@ def read_pairs(
         width = len(cells)
         names = [str(cell).strip() for cell in cells]
         if chosen is None:
-            chosen, names = _two(cells, where, columns), ["source", "target"]
+            chosen, names = _two(cells, where, columns), plain
             pairs.append(_pair(where, cells, chosen, names))
     else:
         chosen = _named(names, columns) or _two(names, what, columns)
         width = len(names)
         pairs.append(_pair(where, cells, chosen, names))
     for where, cells in rows:
-        if len(cells) != width:
-            raise DataError(
-                f"{where}: {counted(len(cells), 'column')}, expected {width}",
-                "each row needs as many as the first; a tab or comma inside a text needs quoting "
-                "in a .csv",
-            )
+        _check_width(where, cells, width)
         pairs.append(_pair(where, cells, chosen, names))
     if not pairs:
         raise DataError(f"no rows in {what}", "there is only a header")
@@ -110,20 +106,29 @@ def read_texts(data: Any) -> list[str]:
         names, rows, what = _single([*data])
     texts = []
     column: int | None = None
+    width = 0
     for where, cells in rows:
         if column is None:
             header = names if names is not None else cells
-            column = _one_column(header, where if names is None else what)
+            column, width = _one_column(header, where if names is None else what), len(header)
             known = [str(name).strip().casefold() for name in header]
             if names is None and "text" in known:
                 names = known
                 continue
-        if len(cells) <= column:
-            raise DataError(f"{where}: {counted(len(cells), 'column')}", "each row needs a text")
+        _check_width(where, cells, width)
         texts.append(_text(cells[column], f"{where}: the text"))
     if not texts:
         raise DataError(f"no rows in {what}", "give at least one text")
     return texts
+
+
+def _check_width(where: str, cells: Sequence[Any], width: int) -> None:
+    if len(cells) != width:
+        raise DataError(
+            f"{where}: {counted(len(cells), 'column')}, expected {width}",
+            "each row needs as many as the first; a tab or comma inside a text needs quoting "
+            "in a .csv",
+        )
 
 
 def _one_column(names: Sequence[Any], where: str) -> int:
@@ -187,18 +192,19 @@ def _pair(
     where: str, cells: Sequence[Any], chosen: tuple[int, int], names: Sequence[str] = ()
 ) -> Pair:
     source, target = (
-        _text(cells[index], f"{where}: the {names[index] if names else 'text'}") for index in chosen
+        _text(cells[index], f"{where}: the {names[index] if names else 'text'}", index == chosen[1])
+        for index in chosen
     )
     return source, target
 
 
-def _text(value: Any, where: str) -> str:
-    """Return a cell as text; whole numbers may be labels."""
+def _text(value: Any, where: str, number: bool = False) -> str:
+    """Return a cell as text; of labels, whole numbers too."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         raise DataError(f"{where} is missing", "fill it in or leave the row out")
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
-    if isinstance(value, int):
+    if number and isinstance(value, int):
         value = str(value)
     if not isinstance(value, str):
         raise DataError(f"{where} is {type(value).__name__}, not text", "convert it to text")
@@ -284,7 +290,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
 # Things in memory
 
 
-def _lists(sources: Any, targets: Any) -> Rows:
+def _lists(sources: Any, targets: Any, names: Sequence[str]) -> Rows:
     if isinstance(sources, str) or isinstance(targets, str):
         raise DataError("one text instead of a list of texts", "give two lists of equal length")
     for each in (sources, targets):
@@ -296,14 +302,14 @@ def _lists(sources: Any, targets: Any) -> Rows:
     sources, targets = list(sources), list(targets)
     if len(sources) != len(targets):
         raise DataError(
-            f"{counted(len(sources), 'source')}, but {counted(len(targets), 'target')}",
-            "each source needs one target",
+            f"{counted(len(sources), names[0])}, but {counted(len(targets), names[1])}",
+            f"each {names[0]} needs one {names[1]}",
         )
     return ((f"row {i}", pair) for i, pair in enumerate(zip(sources, targets, strict=True), 1))
 
 
-def _table(data: Any) -> tuple[list[str] | None, Rows, str]:
-    """Return column names, rows and a word for what it is."""
+def _table(data: Any, plain: Sequence[str] = ()) -> tuple[list[str] | None, Rows, str]:
+    """Return column names, `plain` where it has none, rows and a word for what it is."""
     if hasattr(data, "itertuples"):  # a pandas frame
         rows = (
             (f"row {i}", row) for i, row in enumerate(data.itertuples(index=False, name=None), 1)
@@ -343,9 +349,10 @@ def _table(data: Any) -> tuple[list[str] | None, Rows, str]:
         if isinstance(row, str) or not isinstance(row, Sequence):
             raise DataError(
                 f"{where}: one {type(row).__name__} instead of a pair",
-                "give a list of (source, target) pairs, or a second list with the targets",
+                f"give a list of ({', '.join(plain)}) pairs, or a second list with the "
+                f"{plain[-1]}s",
             )
-    return ["source", "target"], iter(listed), "the list"
+    return list(plain), iter(listed), "the list"
 
 
 def _records(records: Iterator[tuple[str, Any]]) -> tuple[list[str] | None, Rows]:

@@ -2,12 +2,14 @@
 
 Products with the input are the caller's: they do not depend on the state, and one large product
 serves a whole sequence. What is left is a loop over time that holds one product a step. The
-backward pass that a backend derives from such a loop adds up the recurrent kernel's gradient step by
-step; here the loop keeps the gradients of the gates, and one large product at the end gives the
+backward pass that a backend derives from such a loop adds up the recurrent kernel's gradient step
+by step; here the loop keeps the gradients of the gates, and one large product at the end gives the
 kernel's.
 """
 
 from __future__ import annotations
+
+import itertools
 
 from keras import ops
 
@@ -35,7 +37,8 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
     if chunk is not None:
         # The state that a chunk begins with is a constant to it.
         left = ops.shape(x)[0] - ops.arange(ops.shape(x)[0])
-        cut["flows"] = ops.cast(left % chunk != 0, "float32")[:, None, None]
+        flows = ops.cast(left % chunk != 0, "float32")[:, None, None]
+        cut["flows"] = flows * ops.ones_like(x[:, :, :1])
 
     def product(left, right):
         return ops.cast(ops.matmul(ops.cast(left, kernel.dtype), right), "float32")
@@ -60,7 +63,7 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
             return state, state
 
         begin = ops.pad(ops.concatenate([h, c], axis=-1), [[0, 0], [0, 4 * width]])
-        _, states = ops.scan(forward, begin, {"x": x, **masked})  # [time, batch, 6 width]
+        _, states = _scan(forward, begin, {"x": x, **masked})  # [time, batch, 6 width]
 
         def gradient(*args, upstream=None):
             given = ops.cast(args[0] if upstream is None else upstream, "float32")
@@ -93,7 +96,7 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
                 return state, state
 
             inputs = {"given": given, "states": states, "before": before[:, :, width:]}
-            last, found = ops.scan(
+            last, found = _scan(
                 backward, ops.zeros_like(begin), {**inputs, **masked, **cut}, reverse=True
             )
             dgates = found[:, :, 2 * width :]
@@ -115,6 +118,24 @@ def step(x, kernel, h, c):
     i, f, g, o = _activated(ops.cast(x, "float32") + ops.cast(product, "float32"), width)
     c = f * c + i * g
     return o * ops.tanh(c), c
+
+
+def _scan(step, begin, inputs: dict, reverse: bool = False):
+    """As `ops.scan` does, run step(state, inputs) over time, the first axis of all inputs.
+
+    Where the time is not known, as on TensorFlow once batches of two lengths were seen, Keras
+    (3.15) fails on more inputs than one: they go in side by side.
+    """
+    if len(inputs) == 1 or all(each.shape[0] is not None for each in inputs.values()):
+        return ops.scan(step, begin, inputs, reverse=reverse)
+    ends = list(itertools.accumulate(each.shape[-1] for each in inputs.values()))
+
+    def joined(state, row):
+        parts = (row[:, a:b] for a, b in zip([0, *ends], ends, strict=False))
+        return step(state, dict(zip(inputs, parts, strict=True)))
+
+    row = ops.concatenate(list(inputs.values()), axis=-1)
+    return ops.scan(joined, begin, row, reverse=reverse)
 
 
 def _activated(gates, width: int):

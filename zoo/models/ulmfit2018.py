@@ -14,8 +14,8 @@ from it:
   pooling        Of real positions only; the authors' first code pooled padding too.
   BPT3C          Gradients do not flow through the state from one chunk of `chunk` words to the one
                  before, as in the code; every chunk of the last `kept` words gets its own from the
-                 pooled states. Earlier words are read, but neither pooled nor trained on. Chunks are
-                 counted from a document's end; the code counts from its padded beginning.
+                 pooled states. Earlier words are read, but neither pooled nor trained on. Chunks
+                 are counted from a document's end; the code counts from its padded beginning.
   dropout masks  One for a whole document; the code draws new ones for each chunk. The output of the
                  last LSTM is pooled without the language model's output dropout, as in the code.
   padding        On the left, as in the code, so that a document's last word is the last position.

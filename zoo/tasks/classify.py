@@ -185,7 +185,7 @@ def logits(
         decided = ops.convert_to_numpy(compiling.run(_decide, model, None, {"carry": carry}))
         for row, index in enumerate(part):
             found[index] = decided[row].astype(np.float64)
-    return np.stack(found)
+    return np.stack(found) if found else np.zeros((0, model.arguments["classes"]))
 
 
 def _read(model: keras.Model, options: None, arrays: dict) -> Any:

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from zoo import compiling, decoding, sampling
 from zoo.data.document_batches import left_padded
@@ -77,8 +76,8 @@ class Generate:
 
         A result is what the tokenizer makes of the given words and the new ones together, so that
         it reads as one text; a given word that the model does not know is the unknown word in it,
-        which the model itself never writes.
-        A text ends where the model ends it, or breaks off after `max_length`.
+        which the model itself never writes. A text ends where the model ends it, or breaks off
+        after `max_length`.
 
         Without temperature, top_k, top_p and seed the most probable words follow. With any of them
         words are drawn, and the same call with the same seed gives the same texts on one backend.
@@ -182,8 +181,6 @@ class Generate:
             "unknown": round(float(np.mean(ids == self.tokenizer.unk_id)), 4),
         }
 
-    # Arrays ----------------------------------------------------------------------------------
-
     # Golden outputs --------------------------------------------------------------------------
 
     def golden_inputs(self, examples: Sequence[tuple[str, str]]) -> list[str]:
@@ -200,6 +197,8 @@ class Generate:
         ids = text_ids(self.tokenizer, text, None, self.data.reverse)
         return keras.ops.convert_to_numpy(self.model(ids[None], training=False))[0]
 
+    # Arrays ----------------------------------------------------------------------------------
+
     def _words(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text's words, without start and end.
 
@@ -211,7 +210,7 @@ class Generate:
         for number, text in enumerate(texts, start=1):
             name = "the text" if len(texts) == 1 else f"text {number}"
             ids = tokenizer.encode(text)
-            if not ids:
+            if not ids or not text.strip():  # a line break may be a word
                 raise InputError(f"{name} is empty", "give at least one word")
             known = sorted({*ids} - {tokenizer.unk_id})
             if not any(piece.strip("\u2581") for piece in tokenizer.pieces(known)):
@@ -302,10 +301,7 @@ class Generate:
         counts = np.array([len(prompt) - 1 for prompt in prompts])  # `step` gets the last token
         width = bucket(int(counts.max()), PROMPTS)
         tokens = left_padded([np.array(each) for each in prompts], width + 1, self.tokenizer.pad_id)
-        state: Any = {
-            name: np.zeros(each.shape, dtype=np.float32)
-            for name, each in self.model.zero_state(len(prompts)).items()
-        }
+        state = self.model.zero_state(len(prompts))
         piece = min(width, PIECE)
         for end in range(piece, width + 1, piece):
             inputs = {

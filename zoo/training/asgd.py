@@ -36,7 +36,8 @@ class ASGD(keras.optimizers.SGD):
 
     def begin(self) -> None:
         """Average from the next step on."""
-        self.before.assign(ops.cast(self.iterations, "int32"))
+        # By NumPy: on JAX both would be one array, which no update could take.
+        self.before.assign(ops.convert_to_numpy(self.iterations).astype("int32"))
 
     def update_step(self, gradient, variable, learning_rate) -> None:
         super().update_step(gradient, variable, learning_rate)

@@ -119,17 +119,17 @@ def plan(
     else:
         train, valid = pairs, examples.read(made, validation)
     if task == "translate":
-        found = [encoded(each, tokenizers, made) for each in (train, valid)]
-        return Plan(sized(made, found[0], tokenizers[1], changes), *found)
+        train_pairs, valid_pairs = (encoded(each, tokenizers, made) for each in (train, valid))
+        return Plan(sized(made, train_pairs, tokenizers[1], changes), train_pairs, valid_pairs)
     for number, (_, label) in enumerate(valid, start=1):
         if label and label not in made.data.labels:
             raise DataError(
                 f"validation, row {number}: no other example has the label '{label}'",
                 "give training examples of it, or leave the row out",
             )
-    documents = [prepare_texts.encode(each, tokenizers[0], made) for each in (train, valid)]
+    seen, held = (prepare_texts.encode(each, tokenizers[0], made) for each in (train, valid))
     anew = (made.task, made.data.labels) != (base.task, base.data.labels)
-    return Plan(sized(made, documents[0], tokenizers[0], changes), *documents, anew)
+    return Plan(sized(made, seen, tokenizers[0], changes), seen, held, anew)
 
 
 def recipe(

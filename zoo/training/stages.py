@@ -1,4 +1,4 @@
-"""Fine-tuning from its first stage to its last (ulmfit2018): which there are, and where they are."""
+"""Fine-tuning in one stage or two (ulmfit2018): which, from what, and where their runs are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.data import examples
 from zoo.errors import CheckpointError
 from zoo.recipe import Recipe
 from zoo.training import finetune
-from zoo.training.finetune import Plan, Tokenizers
+from zoo.training.finetune import Tokenizers
 
 # The folders of the stages within that of the run.
 ADAPTING, LAST = "language-model", "model"

@@ -1,0 +1,156 @@
+"""What holds for the language model of every paper: what it sees, its state, its steps."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import searching
+import tiny
+from keras import ops
+from tiny import END, TOKENS
+
+from zoo import decoding
+
+VARIANTS = tiny.variants("generate")
+
+
+@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS)
+def variant(request) -> tiny.Variant:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(variant) -> keras.Model:
+    """Shared by the tests of a paper: not to be changed."""
+    return variant.make()
+
+
+@pytest.fixture(scope="module")
+def expected(model) -> np.ndarray:
+    return tiny.logits(model, TOKENS)
+
+
+def numbers(tensor) -> np.ndarray:
+    return ops.convert_to_numpy(tensor)
+
+
+# What it may see
+
+
+def test_the_future_changes_nothing_before_it(model, expected):
+    changed = TOKENS.copy()
+    changed[:, 3:] = 20
+    after = tiny.logits(model, changed)
+    np.testing.assert_allclose(after[:, :3], expected[:, :3], atol=1e-5)
+    assert np.abs(after[:, 3:] - expected[:, 3:]).max() > 1e-2
+
+
+def test_every_word_counts_for_all_that_follow_in_its_row(model, expected):
+    for position in range(TOKENS.shape[1]):
+        changed = TOKENS.copy()
+        changed[0, position] = 21
+        after = tiny.logits(model, changed)
+        apart = np.abs(after[0] - expected[0]).max(axis=-1)
+        assert (apart[position:] > 1e-4).all()
+        np.testing.assert_allclose(after[1], expected[1], atol=1e-5)
+
+
+def test_order_counts(model, expected):
+    turned = tiny.logits(model, TOKENS[:1, [0, 2, 1, 3, 4, 5]])
+    assert np.abs(turned[0, 2:] - expected[0, 2:]).max() > 1e-2
+
+
+# Its state
+
+
+def test_reading_on_with_the_state_is_reading_at_once(model, expected):
+    """In pieces of 1, 2 and 3 words; the state is float32 and batch first."""
+    state, found, first = model.zero_state(2), [], 0
+    for length in (1, 2, 3):
+        logits, raw, dropped, state = model.read(TOKENS[:, first : first + length], state)
+        assert {each.shape[0] for each in state.values()} == {2}
+        # What AR and TAR are made of: outputs [time, batch, ...], the same without training.
+        assert raw.shape[:2] == (length, 2)
+        np.testing.assert_array_equal(numbers(raw), numbers(dropped))
+        found.append(numbers(logits))
+        first += length
+    np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-5)
+    assert {keras.backend.standardize_dtype(each.dtype) for each in state.values()} == {"float32"}
+
+
+# One step at a time
+
+
+def prompt(rows: list[list[int]], padding: int, told: bool = True) -> dict:
+    """Return texts of different length as `start` takes them, padded on the left."""
+    width = max(map(len, rows))
+    tokens = [[padding] * (width - len(row)) + row for row in rows]
+    inputs = {"tokens": tokens, "lengths": list(map(len, rows))}
+    return {
+        name: ops.convert_to_tensor(np.array(each, dtype="int32"))
+        for name, each in inputs.items()
+        if told or name == "tokens"
+    }
+
+
+def test_steps_are_the_full_pass(model, expected):
+    memory, state = model.start(prompt(TOKENS[:, :2].tolist(), 0), 4)
+    for position in range(1, TOKENS.shape[1]):
+        token = ops.convert_to_tensor(TOKENS[:, position])
+        found, state = model.step(token, position - 1, memory, state)
+        np.testing.assert_allclose(numbers(found), expected[:, position], atol=1e-5)
+
+
+def test_padding_on_the_left_changes_nothing(variant, model):
+    """Whether lengths tell of it, when it may be any word, or the padding's id does."""
+    rows = [TOKENS[0, :5].tolist(), TOKENS[1, :2].tolist()]
+    wanted = [tiny.logits(model, np.array([row], "int32"))[0, -1] for row in rows]
+    other = variant.copy(model, padding_id=29)
+    for reader, inputs in (
+        (model, prompt(rows, 0)),
+        (model, prompt(rows, 7)),
+        (model, prompt(rows, 0, told=False)),
+        (other, prompt(rows, 29, told=False)),
+    ):
+        memory, state = reader.start(inputs, 4)
+        found, _ = reader.step(inputs["tokens"][:, -1], 0, memory, state)
+        np.testing.assert_allclose(numbers(found), wanted, atol=1e-5)
+    memory, state = other.start(prompt(rows, 0, told=False), 4)
+    found, _ = other.step(inputs["tokens"][:, -1], 0, memory, state)
+    assert np.abs(numbers(found)[1] - wanted[1]).max() > 1e-3
+
+
+def test_a_prompt_in_pieces_is_a_prompt(model):
+    """`start` goes on with the state that another one gave."""
+    rows = TOKENS[:, :5].tolist()
+    _, state = model.start(prompt(rows, 0), 4)
+    _, first = model.start(prompt([row[:3] for row in rows], 0), 4)
+    inputs = prompt([row[2:] for row in rows], 0)
+    _, second = model.start({**inputs, "state": first}, 4)
+    for name, each in state.items():
+        np.testing.assert_allclose(numbers(second[name]), numbers(each), atol=1e-5)
+
+
+# Searching with it
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_search_finds_what_full_passes_find(model, beams):
+    limit, prompts = 6, [[2, 5, 6, 7], [2, 9]]
+    found = decoding.decode(
+        model, prompt(prompts, 0), start_id=np.array([row[-1] for row in prompts]), end_id=END,
+        pad_id=0, max_length=limit, beam_size=beams, num_return=beams,
+    )  # fmt: skip
+    for row, given in enumerate(prompts):
+
+        def following(sequences, given=given):
+            tokens = np.zeros((beams, len(given) + limit), dtype="int32")
+            for place, sequence in enumerate(sequences):
+                tokens[place, : len(given) + len(sequence)] = [*given, *sequence]
+            full = tiny.logits(model, tokens)
+            return full[: len(sequences), len(given) + len(sequences[0]) - 1]
+
+        wanted = searching.plain_search(following, beams, limit, END)
+        assert len(wanted) == beams
+        searching.check(found, row, wanted, limit)

@@ -1,0 +1,83 @@
+"""Log-probabilities in pieces against one full pass and numpy's softmax."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from zoo import compiling
+from zoo.models.merity2017 import LanguageModel
+from zoo.tasks import likelihood
+
+VOCABULARY = 23
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A language model whose weights are random and large, so that its whole past counts."""
+    made = LanguageModel(vocabulary=VOCABULARY, embedding=6, width=10, layers=2)
+    made.build()
+    random = np.random.default_rng(3)
+    for variable in made.trainable_variables:
+        variable.assign(random.normal(size=variable.shape, scale=0.7))
+    return made
+
+
+def text(length, seed=0):
+    return np.random.default_rng(seed).integers(0, VOCABULARY, length).astype(np.int32)
+
+
+def by_numpy(model, ids):
+    """Return log P of each id but the first, float64 [ids - 1], by one pass over all of them."""
+    if len(ids) == 1:
+        return np.zeros(0)
+    logits = ops.convert_to_numpy(model(ids[None, :-1]))[0].astype(np.float64)
+    logits -= logits.max(axis=1, keepdims=True)
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return log_softmax[np.arange(len(ids) - 1), ids[1:]]
+
+
+def test_log_probabilities_are_those_of_the_full_pass(model):
+    lengths = [5, 1, 2, 65, 66, 150, 64]
+    texts = [text(length, seed) for seed, length in enumerate(lengths)]
+    found = likelihood.log_probabilities(model, texts)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, [by_numpy(model, each).sum() for each in texts], rtol=1e-5)
+
+
+def test_many_texts_come_in_their_order(model):
+    texts = [text(2 + seed % 7, seed) for seed in range(40)]
+    found = likelihood.log_probabilities(model, texts)
+    np.testing.assert_allclose(found, [by_numpy(model, each).sum() for each in texts], rtol=1e-5)
+    assert likelihood.log_probabilities(model, []).shape == (0,)
+
+
+def test_a_stream_is_read_as_one_text(model):
+    ids = text(300)
+    wanted = -by_numpy(model, ids).mean()
+    assert likelihood.stream_loss(model, ids, rows=1) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_stream_in_parts_counts_every_token_once(model):
+    ids = text(200)
+    edges = [0, 66, 132, 199]
+    parts = [by_numpy(model, ids[a : b + 1]) for a, b in itertools.pairwise(edges)]
+    wanted = -np.concatenate(parts).mean()
+    assert likelihood.stream_loss(model, ids, rows=3) == pytest.approx(wanted, rel=1e-5)
+    # More rows than tokens: each is predicted from the one before alone.
+    alone = [by_numpy(model, ids[i : i + 2])[0] for i in range(4)]
+    found = likelihood.stream_loss(model, ids[:5], rows=9)
+    assert found == pytest.approx(-np.mean(alone), rel=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is compiled on PyTorch")
+def test_another_length_compiles_nothing(model):
+    likelihood.log_probabilities(model, [text(100), text(3)])
+    before = compiling.traces()
+    likelihood.log_probabilities(model, [text(400), text(9), text(1)])
+    likelihood.stream_loss(model, text(1000), rows=8)
+    assert compiling.traces() == before

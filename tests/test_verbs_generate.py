@@ -1,0 +1,211 @@
+"""The verbs of every language model of the catalog: what follows a text, how probable texts are."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import tiny
+from given import PAIRS, TEXTS, quick, refused
+
+import zoo
+from zoo import compiling, golden
+from zoo.errors import DataError, InputError, NotSupported, OptionError
+from zoo.pretrained import Pretrained
+
+# More words than are read in one piece, with no two pieces alike.
+LONG = " ".join(source for source, _ in (*PAIRS, *PAIRS[::2], *PAIRS[::-3]))
+
+
+@pytest.fixture(scope="module")
+def backward(every_writer) -> Pretrained:
+    """The same model under a recipe that reads texts from the last word to the first."""
+    recipe = every_writer.recipe.changed({"data.reverse": True})
+    return Pretrained(every_writer.model, recipe, (every_writer.tokenizer,) * 2)
+
+
+def log_probabilities(pretrained: Pretrained, words: list[int]) -> np.ndarray:
+    """Return log P [words + 1, vocabulary] of what follows the start and each word, in one pass."""
+    tokens = np.array([[pretrained.tokenizer.start_id, *words]], dtype="int32")
+    logits = tiny.logits(pretrained.model, tokens)[0].astype(np.float64)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+# What each verb gives
+
+
+@pytest.mark.parametrize("text", [TEXTS[0], LONG], ids=["short", "long"])
+def test_the_most_probable_words_follow(every_writer, text):
+    tokenizer = every_writer.tokenizer
+    given = tokenizer.encode(text)
+    words = list(given)
+    for _ in range(3):
+        after = log_probabilities(every_writer, words)[-1]
+        after[tokenizer.unk_id] = -np.inf  # is never written
+        best = int(after.argmax())
+        if best == tokenizer.end_id:
+            break
+        words.append(best)
+    found = every_writer.predict(text, max_length=len(given) + 3)
+    assert found == tokenizer.decode(words)
+
+
+def test_a_text_is_given_back_with_what_follows(every_writer):
+    shown = every_writer.tokenizer.decode(every_writer.tokenizer.encode(TEXTS[0]))
+    for found in (every_writer.predict(TEXTS[0]), every_writer.predict(TEXTS[0], seed=1)):
+        assert found.startswith(shown)
+
+
+def test_draws_are_another_one_for_each_seed_and_the_same_for_one(every_writer):
+    options = {"temperature": 2.0, "top_k": 30, "num_return": 2, "max_length": 20}
+    first, second, other = (
+        every_writer.predict(TEXTS[:2], seed=seed, **options) for seed in (1, 1, 2)
+    )
+    assert first == second != other
+    assert len({text for each in first for text in each}) > 2
+
+
+@pytest.mark.parametrize("text", [TEXTS[0], LONG], ids=["short", "long"])
+def test_the_score_is_that_of_every_word_and_of_the_end(every_writer, text):
+    tokenizer = every_writer.tokenizer
+    words = tokenizer.encode(text)
+    each = log_probabilities(every_writer, words)
+    wanted = sum(each[i, label] for i, label in enumerate([*words, tokenizer.end_id]))
+    found = every_writer.score([text, TEXTS[1]])
+    assert found.shape == (2,)
+    assert found[0] == pytest.approx(wanted, rel=1e-4)
+    one = every_writer.score(text)
+    assert isinstance(one, float)
+    assert one == pytest.approx(found[0], rel=1e-5)
+
+
+def test_evaluate_is_the_probability_of_all_words_in_one_stream(every_writer):
+    texts, tokenizer = TEXTS * 8, every_writer.tokenizer
+    found = every_writer.evaluate(texts, batch_size=1)
+    ids = np.concatenate(every_writer.encode_sources(texts)).tolist()
+    # What is first in the stream comes after nothing; it is not counted.
+    logits = tiny.logits(every_writer.model, np.array([ids[:-1]], "int32"))[0].astype(np.float64)
+    each = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    total = -each[np.arange(len(ids) - 1), ids[1:]].sum()
+    words = sum(len(text.split()) + 1 for text in texts)
+    characters = sum(len(text) + 1 for text in texts)
+    assert found["tokens"] == len(ids) - 1
+    assert (found["words"], found["characters"]) == (words, characters)
+    assert found["loss"] == pytest.approx(total / (len(ids) - 1), rel=1e-4)
+    assert found["perplexity_per_token"] == pytest.approx(np.exp(found["loss"]))
+    assert found["perplexity"] == pytest.approx(np.exp(total / words), rel=1e-3)
+    assert found["bits_per_character"] == pytest.approx(total / characters / np.log(2), rel=1e-4)
+    unknown = sum(i == tokenizer.unk_id for i in ids) / len(ids)
+    assert found["unknown"] == pytest.approx(unknown, abs=1e-4)
+    # Several parts side by side begin with no text before them: another number, not far away.
+    parts = every_writer.evaluate(texts, batch_size=4)["loss"]
+    assert 0 < abs(parts - found["loss"]) < 0.3
+
+
+def test_longer_texts_compile_nothing_new(every_writer):
+    traces = 0
+    for text in (LONG, f"{LONG} {LONG}"):
+        every_writer.score(text)
+        words = len(every_writer.tokenizer.encode(text))
+        every_writer.predict(text, max_length=words + 6)
+        assert traces in (0, compiling.traces())
+        traces = compiling.traces()
+
+
+def test_preprocess_gives_one_stream_of_all_texts(every_writer):
+    texts = [source for source, _ in PAIRS]
+    changes = quick(every_writer) | {"train.shuffle": False, "train.vary_bptt": False}
+    batches = list(every_writer.preprocess(texts, validation=TEXTS, changes=changes))
+    stream = np.concatenate(every_writer.encode_sources(texts))
+    rows = np.concatenate([inputs["tokens"] for inputs, _ in batches], axis=1)
+    after = np.concatenate([labels for _, labels in batches], axis=1)
+    np.testing.assert_array_equal(rows[:, 1:], after[:, :-1])
+    width = (len(stream) - 1) // 4
+    for i, row in enumerate(rows):
+        np.testing.assert_array_equal(row, stream[i * width : i * width + len(row)])
+    carried = [inputs["carry"] for inputs, _ in batches]
+    assert not carried[0].any()
+    assert all(each.all() for each in carried[1:])
+
+
+def test_what_was_answered_is_recorded(every_writer):
+    found = golden.record(every_writer.task, TEXTS)
+    golden.check(every_writer.task, found)
+    assert found["outputs"] == every_writer.predict(TEXTS)
+    scores = every_writer.task.golden_scores(TEXTS, found["outputs"])
+    np.testing.assert_allclose(found["log_probabilities"], scores, atol=1e-3)
+
+
+# From the last word to the first
+
+
+def test_a_backward_model_scores_texts_turned_round(every_writer, backward):
+    tokenizer = every_writer.tokenizer
+    words = tokenizer.encode(TEXTS[2])[::-1]
+    first = [] if tokenizer.start_id == tokenizer.end_id else [tokenizer.start_id]
+    assert backward.encode_sources(TEXTS[2:]) == [[*first, *words, tokenizer.end_id]]
+    each = log_probabilities(every_writer, words)
+    labels = [*words, tokenizer.end_id]
+    wanted = sum(each[i, label] for i, label in enumerate(labels))
+    assert backward.score(TEXTS[2]) == pytest.approx(wanted, rel=1e-4)
+    assert backward.evaluate(TEXTS)["loss"] != every_writer.evaluate(TEXTS)["loss"]
+    with refused(NotSupported, "from its last word to its first.*other direction"):
+        backward.predict(TEXTS[0])
+
+
+# What each verb refuses
+
+
+def test_unknown_words_are_warned_about(every_writer):
+    text = "日本"
+    assert every_writer.tokenizer.unknown == "words"
+    for verb in (every_writer.score, every_writer.predict):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", zoo.ZooWarning)
+            assert verb(text)
+        (told,) = (each for each in caught if each.category is zoo.ZooWarning)
+        assert "the text has only words that the model does not know" in str(told.message)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("beam_size", 0, "at least 1"),
+        ("beam_size", 1000, "at most 256"),
+        ("length_penalty", -1, "at least 0"),
+        ("num_return", 0, "at least 1"),
+        ("num_return", 2, "at most beam_size"),
+        ("max_length", 0, "at least 1"),
+        ("max_length", "9", "whole number"),
+        ("temperature", 0, "above 0"),
+        ("temperature", "hot", "a number"),
+        ("top_k", 0, "at least 1"),
+        ("top_p", 1.5, "at most 1"),
+        ("seed", "a", "whole number"),
+        ("seed", -1, "at least 0"),
+    ],
+)
+def test_predict_refuses_options_without_sense(every_writer, option, value, message):
+    with refused(OptionError, f"{option} is '?{value}'?.*{message}"):
+        every_writer.predict(TEXTS, **{option: value})
+
+
+def test_a_beam_does_not_draw_and_a_full_text_does_not_go_on(every_writer):
+    with refused(OptionError, "beam_size is 2 and a sampler"):
+        every_writer.predict(TEXTS, beam_size=2, temperature=0.5)
+    with refused(OptionError, "text 3 has . tokens already"):
+        every_writer.predict(["Go.", "Go.", TEXTS[2]], max_length=4)
+
+
+def test_finetune_refuses_what_is_no_list_of_texts(every_writer):
+    with refused(DataError, 'trained on texts alone.*task="classify"'):
+        every_writer.finetune(TEXTS, ["a", "b", "c"])
+    with refused(DataError, "row 1: the text is tuple, not text"):
+        every_writer.finetune([("a", "b"), ("c", "d")])
+    with refused(DataError, "found 2 columns: a, b.*name one 'text'"):
+        every_writer.finetune({"a": TEXTS, "b": TEXTS})
+    with refused(DataError, "one batch needs .*more text, or lower train.batch_sentences"):
+        every_writer.finetune(TEXTS, validation=TEXTS)
+    with refused(InputError, "is no text"):
+        every_writer.score(None)

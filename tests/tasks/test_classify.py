@@ -107,6 +107,11 @@ def test_evaluate(classifier):
         classifier.evaluate([("a film", "fine")])
 
 
+def test_golden_inputs_have_different_labels(classifier):
+    examples = [("one", "neg"), ("two", "neg"), ("three", "pos"), ("four", "neg")]
+    assert classifier.task.golden_inputs(examples) == ["one", "three"]
+
+
 def test_an_ensemble_averages_probabilities(classifier):
     other = made(labels=("pos", "neg"), reverse=True, seed=2)
     both = Ensemble([classifier, other])

@@ -236,6 +236,7 @@ def steps(folder) -> list[str]:
     return sorted(path.name for path in folder.glob("step-*"))
 
 
+@pytest.mark.timeout(900)  # six trainings, each compiled
 def test_a_run_killed_in_either_stage_goes_on_there(writer, tmp_path, few, kill):
     out, run = tmp_path / "mine", tmp_path / "mine.run"
     whole = classified(writer, ROWS)

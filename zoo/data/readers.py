@@ -235,8 +235,11 @@ def find(folder: Path, name: str) -> Path | None:
     return None
 
 
-def read_lines(path: Path, ends: bool = False) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file, gzipped or not, without their ends unless asked for.
+def read_lines(path: Path, ends: bool = False, encoding: str = "utf-8") -> Iterator[str]:
+    """Yield the lines of a file, gzipped or not, without their ends unless asked for.
+
+    Args:
+        encoding: another one is for corpora that are known to have it.
 
     Raises:
         DataError: a line is not UTF-8, or the file cannot be read; names file and line.
@@ -246,7 +249,8 @@ def read_lines(path: Path, ends: bool = False) -> Iterator[str]:
     try:
         with opener(path, "rb") as file:
             for number, line in enumerate(file, start=1):
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                first = number == 1 and encoding == "utf-8"
+                text = line.decode("utf-8-sig" if first else encoding)
                 yield text if ends else text.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise DataError(

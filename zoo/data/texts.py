@@ -64,8 +64,8 @@ def _json_lines(path: Path) -> Iterator[Labelled]:
 
 
 def _trec(path: Path) -> Iterator[Labelled]:
-    """Yield questions with their coarse class: `DESC:manner How did ...`."""
-    for number, line in enumerate(read_lines(path), start=1):
+    """Yield questions with their coarse class, `DESC:manner How did ...`, in Latin-1."""
+    for number, line in enumerate(read_lines(path, encoding="latin-1"), start=1):
         label, space, question = line.partition(" ")
         if not space or ":" not in label:
             raise DataError(

@@ -134,8 +134,11 @@ class Classify:
     # Golden outputs --------------------------------------------------------------------------
 
     def golden_inputs(self, examples: Sequence[tuple[str, str]]) -> list[str]:
-        """Return the inputs that a model trained on this is remembered by."""
-        return [text for text, _ in examples[:4]]
+        """Return the inputs that a model is remembered by: the first text of each of four labels."""
+        firsts: dict[str, str] = {}
+        for text, label in examples:
+            firsts.setdefault(label, text)
+        return list(firsts.values())[:4]
 
     def golden_scores(self, texts: Sequence[str], outputs: Sequence[str]) -> np.ndarray:
         """Return log P of each label, float64 [texts]."""

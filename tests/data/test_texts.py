@@ -86,6 +86,12 @@ def test_questions_have_their_coarse_class(root):
     ]
 
 
+def test_questions_are_in_latin_1(tmp_path):
+    (tmp_path / "test.txt").write_bytes("LOC:other Where is Malmö ?\n".encode("latin-1"))
+    found = texts.load(data("trec6", TREC), "test", labelled=True, folder=tmp_path)
+    assert found == [("Where is Malmö ?", "LOC")]
+
+
 def test_a_language_model_reads_unlabelled_reviews_too(root):
     found = [
         text

@@ -134,7 +134,7 @@ class Classify:
     # Golden outputs --------------------------------------------------------------------------
 
     def golden_inputs(self, examples: Sequence[tuple[str, str]]) -> list[str]:
-        """Return the inputs that a model is remembered by: the first text of each of four labels."""
+        """Return what a model is remembered by: the first text of each of up to four labels."""
         firsts: dict[str, str] = {}
         for text, label in examples:
             firsts.setdefault(label, text)

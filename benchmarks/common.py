@@ -138,7 +138,7 @@ def race(
     """
     names = asked.only or list(backends)
     if unknown := set(names) - backends.keys():
-        raise SystemExit(f"no {', '.join(sorted(unknown))}; contestants are {', '.join(backends)}")
+        raise SystemExit(f"there is no {sorted(unknown)}; contestants are {list(backends)}")
     passed = []
     for option, value in vars(asked).items():
         if option not in ("only", "rounds", "worker") and value not in (None, False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -75,16 +77,19 @@ def test_cached_steps(ours, theirs):
     memory, state = ours.start({"source": ops.convert_to_tensor(SOURCE)}, TARGET.shape[1])
     with torch.no_grad():
         encoded = theirs.model.encoder(input_ids=tensors(SOURCE), attention_mask=mask)
+        # transformers 5.24 calls it "cache" where earlier ones had "past_key_values".
+        known = inspect.signature(theirs.forward).parameters
+        name = "cache" if "cache" in known else "past_key_values"
         cache = None
         for position in range(TARGET.shape[1]):
             made = theirs(
                 encoder_outputs=encoded,
                 attention_mask=mask,
                 decoder_input_ids=tensors(TARGET[:, position : position + 1]),
-                past_key_values=cache,
                 use_cache=True,
+                **{name: cache},
             )
-            cache = made.past_key_values
+            cache = getattr(made, name, None) or made.past_key_values
             token = ops.convert_to_tensor(TARGET[:, position])
             found, state = ours.step(token, position, memory, state)
             np.testing.assert_allclose(

@@ -136,7 +136,7 @@ def test_a_bar_is_shown_only_on_a_terminal(translate, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     translate.predict(TEXTS, batch_size=2, progress=True)
-    assert "translating" in capsys.readouterr().err
+    assert "reading" in capsys.readouterr().err
     translate.predict(TEXTS[:1], progress=True)
     assert capsys.readouterr().err == ""
 

@@ -191,5 +191,5 @@ def test_every_verb_takes_words(wordy, tmp_path, pairs):
 
 def test_a_text_of_unknown_words_is_warned_of(wordy):
     with pytest.warns(ZooWarning, match="has only words that the model does not know: '日本'"):
-        ids = wordy._task.encode_sources(["日本"])
+        ids = wordy.task.encode_sources(["日本"])
     assert ids == [[wordy.tokenizer.unk_id] * 2 + [wordy.tokenizer.end_id]]

@@ -49,12 +49,12 @@ ALLOWED = {
     "pretrained": FACTS
     | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export",
        "figures", "decoding", "hub", "layers"},
-    "ensemble": {"errors", "tasks"},
+    "averaging": {"errors", "tasks"},
     "experiments": FACTS | {"pretrained", "training", "bundle", "comparison"},
     "cli": FACTS
     | {"pretrained", "training", "data", "export", "figures", "docs", "shell", "experiments",
        "hub"},
-    "__init__": FACTS | {"pretrained", "training", "models", "ensemble"},
+    "__init__": FACTS | {"pretrained", "training", "models", "averaging"},
 }  # fmt: skip
 
 # A model may build on another paper's file; nothing else of models/ is shared.

@@ -22,8 +22,8 @@ from zoo.errors import OptionError, ZooError, ZooWarning
 if TYPE_CHECKING:
     import keras
 
+    from zoo.averaging import Ensemble
     from zoo.catalog import Card
-    from zoo.ensemble import Ensemble
     from zoo.pretrained import Pretrained
     from zoo.recipe import Recipe
 
@@ -124,7 +124,7 @@ def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
         NotSupported, OptionError: one is no classifier, or has other labels.
     """
     from zoo import pretrained
-    from zoo.ensemble import Ensemble
+    from zoo.averaging import Ensemble
 
     return Ensemble(
         [

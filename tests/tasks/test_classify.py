@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+import zoo
 from zoo import compiling
 from zoo import recipe as recipes
-from zoo.ensemble import Ensemble
+from zoo.averaging import Ensemble
 from zoo.errors import DataError, InputError, NotSupported, OptionError
 from zoo.models.ulmfit2018 import Classifier
 from zoo.pretrained import Pretrained
@@ -121,6 +122,12 @@ def test_an_ensemble_averages_probabilities(classifier):
     assert both.predict(LINES[0], scores=True)["pos"] == pytest.approx(mean[0, 1])
     found = both.evaluate([(text, "neg") for text in LINES])
     assert found["value"] == pytest.approx(100 * np.mean(mean.argmax(axis=1) == 0))
+
+
+def test_an_ensemble_is_made_more_than_once(classifier):
+    """A module of the function's name would hide it once it is imported."""
+    for _ in range(2):
+        assert zoo.ensemble([classifier, classifier]).labels == classifier.labels
 
 
 def test_what_cannot_be_an_ensemble(classifier, tiny_pretrained):

@@ -33,7 +33,8 @@ class Sampler:
     """How to draw.
 
     With both `top_k` and `top_p`, top_k comes first: of the top_k most probable tokens, the most
-    probable ones that together reach top_p of the whole distribution.
+    probable ones that together reach top_p of the whole distribution. Top_p alone is slower: each
+    step sorts the whole vocabulary.
 
     Attributes:
         temperature: logits are divided by it: below 1 the probable becomes more probable.
@@ -55,7 +56,7 @@ class Sampler:
         if not np.finfo(np.float32).tiny <= self.temperature < math.inf:
             raise OptionError(
                 f"temperature is {self.temperature}",
-                "temperature is above 0; for the most probable words give beam_size 1 instead",
+                "temperature is above 0; for the most probable words ask for no draws at all",
             )
         if self.top_k is not None:
             check_count("top_k", self.top_k)

@@ -139,8 +139,8 @@ class Pretrained:
 
         Args:
             texts: one text, or a list of them.
-            max_length: most pieces of an output, end included, and of a writer's the given words too;
-                None allows the input's length plus the recipe's `evaluate.max_extra`.
+            max_length: most pieces of an output, end included, a writer's given words too; None
+                allows the input's length plus the recipe's `evaluate.max_extra`.
             batch_size: texts that go through the model together.
             beam_size: hypotheses kept at each step, 1 is greedy; None takes the recipe's, as does
                 length_penalty, GNMT's alpha.

@@ -248,6 +248,7 @@ def test_changed_leaves_the_original_alone(small):
         (WORDS | {"tokenizer.shared": True}, "words are of one language each"),
         ({"optimizer.name": "adamw"}, "'adam', 'sgd', 'adadelta' or 'asgd'"),
         ({"model.size": None}, "model.size = None"),
+        ({"optimizer.name": "asgd", "train.average": 2}, "asgd averages by itself"),
     ],
 )
 def test_a_wrong_change_names_the_key(small, changes, text):

@@ -48,7 +48,7 @@ def run(function: Traced, model: keras.Model, options: Hashable, arrays: Mapping
     if backend == "torch":
         return _without_gradients(function, model, options, arrays)
     leaves = tree.flatten(arrays)
-    shapes = tuple((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves)
+    shapes = tuple((tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in leaves)
     key = (function, options, shapes)
     functions = _compiled.setdefault(model, {})
     if key not in functions:

@@ -51,6 +51,8 @@ class Recipe(Table):
         repeated = {each for each in self.data.labels if self.data.labels.count(each) > 1}
         if repeated:
             raise ValueError(f"data.labels has '{min(repeated)}' twice")
+        if self.optimizer.name == "asgd" and self.train.average > 1:
+            raise ValueError("train.average is more than 1, and asgd averages by itself")
         if self.task == "classify" and len(self.data.labels) < 2:
             raise ValueError("data.labels has one class: a classifier needs two or more")
         return self

@@ -75,8 +75,8 @@ def test_without_a_factor_it_is_adam():
 @pytest.mark.parametrize("decay", [None, 0.1])
 def test_frozen_groups_thaw_one_after_the_other(decay):
     """From the last one down; nothing moves a frozen group, decay of weights neither."""
-    settings = {"factor": 2.0, "unfreeze_every": 2, "weight_decay": decay}
-    plain = changes(6, plain=True)
+    settings = {"factor": 2.0, "unfreeze_every": 2, "weight_decay": decay, "global_clipnorm": None}
+    plain = changes(6, plain=True, global_clipnorm=None)
     for update, ours in enumerate(changes(6, **settings)):
         for group in range(3):
             depth = 2 - group
@@ -86,6 +86,33 @@ def test_frozen_groups_thaw_one_after_the_other(decay):
                 assert_scaled(ours[group], plain[update][group], 2.0**-depth)
             else:
                 assert all(each.any() for each in ours[group])
+
+
+def test_gradients_of_frozen_groups_do_not_count_in_clipping():
+    """Those of the last group are clipped as if it were alone."""
+    weights, gradient, second = drawn(2)
+    variables = [keras.Variable(each) for each in weights]
+    alone = keras.Variable(weights[-1])
+    frozen = DiscriminativeAdam(grouped(variables), unfreeze_every=5, **SETTINGS)
+    plain = keras.optimizers.Adam(**SETTINGS)
+    for each in (gradient, second):
+        huge = [100 * one for one in each[:-1]]
+        frozen.apply([ops.convert_to_tensor(one) for one in (*huge, each[-1])], variables)
+        plain.apply([ops.convert_to_tensor(each[-1])], [alone])
+    np.testing.assert_allclose(*numbers([variables[-1], alone]), rtol=1e-5)
+    assert np.linalg.norm(gradient[-1]) > SETTINGS["global_clipnorm"]  # there is what to clip
+
+
+def test_the_rates_of_all_groups_are_held_in_a_variable():
+    weights, *gradients = drawn(3)
+    variables = [keras.Variable(each) for each in weights]
+    rule = DiscriminativeAdam(grouped(variables), 2.0, unfreeze_every=2, **SETTINGS)
+    found = []
+    for each in gradients:
+        rule.apply([ops.convert_to_tensor(one) for one in each], variables)
+        found.append(numbers([rule.shares])[0].tolist())
+    assert found == [[0, 0, 1], [0, 0, 1], [0, 0.5, 1]]
+    assert any(each is rule.shares for each in rule.variables)  # so that a checkpoint has it
 
 
 def test_weights_decay_by_the_rate_of_their_group():

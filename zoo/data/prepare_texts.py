@@ -32,12 +32,16 @@ def splits(recipe: Recipe) -> dict[str, list[Labelled]]:
 
 def rows(recipe: Recipe, split: str, folder: Path | None = None) -> list[Labelled]:
     """Return the texts and labels of one split of the recipe's corpus."""
-    labelled = recipe.task == "classify"
-    found = texts.load(recipe.data, split, labelled=labelled, seed=recipe.seed, folder=folder)
+    data, seed = recipe.data, recipe.seed
     # Line by line is how word-level perplexities are compared; else an article is one text.
-    if recipe.data.corpus.startswith("wikitext") and recipe.tokenizer.kind != "spaces":
-        return [(each, "") for each in texts.articles(text for text, _ in found)]
-    return found
+    if data.corpus.startswith("wikitext") and recipe.tokenizer.kind != "spaces":
+        whole = data.model_copy(update={"limit": None})
+        lines = texts.load(whole, split, labelled=False, seed=seed, folder=folder)
+        found = [(each, "") for each in texts.articles(text for text, _ in lines)]
+        limit = data.limit if split == "train" else None
+        return found if limit is None else _some(found, limit, seed)
+    labelled = recipe.task == "classify"
+    return texts.load(data, split, labelled=labelled, seed=seed, folder=folder)
 
 
 def examples(
@@ -46,9 +50,14 @@ def examples(
     """Return what the recipe is measured on: `evaluate.limit` rows of the split, a fixed draw."""
     found = rows(recipe, split or recipe.evaluate.split, folder)
     limit = recipe.evaluate.limit
-    if limit is None or limit >= len(found):
+    return found if limit is None else _some(found, limit, seed=0)
+
+
+def _some(found: list[Labelled], limit: int, seed: int) -> list[Labelled]:
+    """Return a fixed draw of so many rows, all if there are not more."""
+    if limit >= len(found):
         return found
-    return [found[i] for i in texts.drawn([label for _, label in found], limit, seed=0)]
+    return [found[i] for i in texts.drawn([label for _, label in found], limit, seed)]
 
 
 def learn(recipe: Recipe, lines: Sequence[str]) -> Tokenizer:

@@ -332,8 +332,12 @@ class LanguageModel(keras.Model):
         return self.read(inputs, self.zero_state(ops.shape(inputs)[0]), training)[0]
 
     def groups(self):
-        """Return the variables of each group of layers from the input up: embedding, LSTMs."""
-        return self.encoder.groups()
+        """Return the variables of each group of layers from the input up: LSTMs, softmax.
+
+        The embedding's matrix is the softmax', and goes with it, as in ULMFiT's code.
+        """
+        embedding, *layers = self.encoder.groups()
+        return [*layers, embedding]
 
     # One step at a time ------------------------------------------------------------------------
 

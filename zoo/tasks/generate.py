@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy as np
 from zoo import compiling, decoding, sampling
 from zoo.data.document_batches import left_padded
 from zoo.data.prepare_texts import text_ids
-from zoo.errors import DataError, InputError, NotSupported, OptionError, ZooWarning, check_count
+from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count
 from zoo.recipe import Data, Evaluate
-from zoo.tasks import likelihood
+from zoo.tasks import likelihood, unknown
 from zoo.tasks.batching import ROWS, bucket, with_progress
 from zoo.text import Tokenizer
 
@@ -212,16 +211,7 @@ class Generate:
             ids = tokenizer.encode(text)
             if not ids or not text.strip():  # a line break may be a word
                 raise InputError(f"{name} is empty", "give at least one word")
-            known = sorted({*ids} - {tokenizer.unk_id})
-            if not any(piece.strip("\u2581") for piece in tokenizer.pieces(known)):
-                shown = text if len(text) <= 40 else f"{text[:40]}..."
-                problem = (
-                    f"{name} has only {tokenizer.unknown} that the model does not know: {shown!r}"
-                )
-                if tokenizer.unknown == "characters":
-                    raise InputError(problem, f"it reads language '{self.data.language}'")
-                # Rare words are what a model of words was trained to meet.
-                warnings.warn(problem, ZooWarning, stacklevel=3)
+            unknown.check(tokenizer, ids, text, name, self.data.language)
             encoded.append(ids)
         return encoded
 

@@ -14,7 +14,7 @@ from keras import ops
 from zoo import compiling, decoding
 from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count
 from zoo.recipe import Data, Evaluate
-from zoo.tasks import metrics
+from zoo.tasks import metrics, unknown
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, padded, with_progress
 from zoo.text import Tokenizer
 
@@ -79,15 +79,7 @@ class Translate:
             name = "the text" if len(texts) == 1 else f"text {number}"
             if not ids:
                 raise InputError(f"{name} is empty", "give at least one word")
-            if _is_unknown(tokenizer, ids):
-                problem = (
-                    f"{name} has only {tokenizer.unknown} that the model does not know: "
-                    f"{_short(text)}"
-                )
-                if tokenizer.unknown == "characters":
-                    raise InputError(problem, f"it reads language '{self.data.source}'")
-                # Rare words are what a model of words was trained to meet.
-                warnings.warn(problem, ZooWarning, stacklevel=3)
+            unknown.check(tokenizer, ids, text, name, self.data.source)
             if longest is not None and len(ids) + 1 > longest:
                 kept = ids[: longest - 1]
                 warnings.warn(
@@ -355,16 +347,6 @@ class Translate:
 def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:
     """Return a source as a model reads it: its pieces, reversed if asked for, then the end id."""
     return [*(reversed(ids) if reverse else ids), tokenizer.end_id]
-
-
-def _is_unknown(tokenizer: Tokenizer, ids: Sequence[int]) -> bool:
-    """Return whether nothing but unknown pieces and white space is left of a text."""
-    known = [i for i in set(ids) if i != tokenizer.unk_id]
-    return all(piece.strip("\u2581") == "" for piece in tokenizer.pieces(known))
-
-
-def _short(text: str, most: int = 40) -> str:
-    return repr(text if len(text) <= most else text[:most] + "...")
 
 
 # Compiled -----------------------------------------------------------------------------------------

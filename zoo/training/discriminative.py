@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -14,9 +15,10 @@ class DiscriminativeAdam(keras.optimizers.Adam):
 
     The group k places below the last one is updated with rate / factor^k; with `unfreeze_every`,
     with a rate of zero during the first k * unfreeze_every updates. The rate scales the update:
-    Adam would cancel a factor on the gradient. Which groups are frozen follows from the optimizer's
-    count of updates, so nothing is compiled again when the next one thaws and a resumed run goes on
-    alike. Moments of a frozen group are kept up to date.
+    Adam would cancel a factor on the gradient. The variable `shares`, float32 [groups], holds what
+    each group's rate is multiplied by, 0 while it is frozen; so nothing is compiled again when the
+    next group thaws, and a resumed run goes on alike. Gradients of frozen groups do not count when
+    the others' are clipped; moments of a frozen group are kept up to date.
 
     Args:
         groups: variables of each group, from the input to the output.
@@ -40,33 +42,61 @@ class DiscriminativeAdam(keras.optimizers.Adam):
         weight_decay: float | None = None,
     ) -> None:
         super().__init__(
-            learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
-            global_clipnorm=global_clipnorm,
+            learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
         )  # fmt: skip
-        # Not Keras' own: that would decay all groups by one rate, frozen ones too.
+        # Not Keras' own: those would count frozen groups, and decay all groups by one rate.
+        self.clip = global_clipnorm
         self.decay = weight_decay
         self.factor = factor
         self.unfreeze_every = unfreeze_every
-        self.depths = {
-            id(variable): len(groups) - 1 - i
-            for i, group in enumerate(groups)
-            for variable in group
+        self.groups = {
+            id(variable): number for number, group in enumerate(groups) for variable in group
         }
+        # The places below the last group.
+        self.depths = np.arange(len(groups))[::-1].copy()
 
     def build(self, variables) -> None:
+        if self.built:
+            return
         super().build(variables)
-        self.depth_of = [self.depths[id(variable)] for variable in variables]
+        self.group_of = [self.groups[id(variable)] for variable in variables]
+        self.shares = self.add_variable(
+            shape=self.depths.shape, initializer="zeros", dtype="float32", name="shares"
+        )
+        self.shares.assign(self._shares())
 
-    def share(self, depth: int):
-        """Return what the rate of the group so many places below the last one is multiplied by."""
-        share = self.factor**-depth
-        if self.unfreeze_every is None or depth == 0:
-            return share
-        thawed = ops.cast(self.iterations, "int32") >= depth * self.unfreeze_every
-        return ops.cast(thawed, "float32") * share
+    def _shares(self):
+        """Return what the rates of all groups are multiplied by in the coming update."""
+        shares = ops.convert_to_tensor((self.factor ** -self.depths.astype(float)).astype("float32"))
+        if self.unfreeze_every is None:
+            return shares
+        begins = ops.convert_to_tensor((self.depths * self.unfreeze_every).astype("int32"))
+        thawed = ops.cast(self.iterations, "int32") >= begins
+        return ops.where(thawed, shares, 0.0)
+
+    def apply(self, grads, trainable_variables=None) -> None:
+        """Update the weights; gradients and weights are those that the optimizer was built for."""
+        if not self.built:
+            self.build(list(trainable_variables))
+        self.shares.assign(self._shares())
+        super().apply(self._clipped(list(grads)), trainable_variables)
+
+    def _clipped(self, gradients: list) -> list:
+        """Return all gradients by one factor, so that those in training are of the given norm."""
+        if self.clip is None:
+            return gradients
+        in_training = ops.cast(ops.convert_to_tensor(self.shares) > 0, "float32")
+        squares = [
+            in_training[group] * ops.sum(ops.square(ops.cast(gradient, "float32")))
+            for group, gradient in zip(self.group_of, gradients, strict=True)
+        ]
+        norm = ops.sqrt(ops.sum(ops.stack(squares)))
+        factor = self.clip / ops.maximum(norm, self.clip)
+        return [gradient * ops.cast(factor, gradient.dtype) for gradient in gradients]
 
     def update_step(self, gradient, variable, learning_rate) -> None:
-        rate = learning_rate * self.share(self.depth_of[self._get_variable_index(variable)])
+        group = self.group_of[self._get_variable_index(variable)]
+        rate = learning_rate * ops.convert_to_tensor(self.shares)[group]
         if self.decay is not None:
             self.assign_sub(variable, variable * ops.cast(self.decay * rate, variable.dtype))
         super().update_step(gradient, variable, rate)

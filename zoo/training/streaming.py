@@ -62,7 +62,7 @@ class Carried(keras.Model):
         if training and self.activation:
             dropped = ops.cast(dropped, "float32")
             self.add_loss(self.activation * ops.mean(ops.square(dropped)))
-        if training and self.temporal:
+        if training and self.temporal and raw.shape[0] != 1:  # one step is no change
             change = ops.cast(raw[1:] - raw[:-1], "float32")
             self.add_loss(self.temporal * ops.mean(ops.square(change)))
         return logits

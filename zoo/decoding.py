@@ -100,6 +100,7 @@ def decode(
         model: a built model with `start` and `step`, and `grow` if its cache can grow.
         inputs: what `model.start` takes: int32 arrays, batch first.
         start_id: the first token, the same for all rows or int32 [batch].
+        end_id: what ends a sequence; with complete=False it may be -1, which nothing is.
         max_length: most tokens to return, the end token included.
         limits: int32 [batch], the same for each row where rows differ.
         beam_size: unfinished sequences that are followed.
@@ -329,8 +330,8 @@ def _beam(search: Search, given: dict, logits, position, carry: dict) -> dict:
     # The best pieces of each beam, then the best of all: [batch, beams * width].
     width = min(2 * beams, logits.shape[-1])
     top, pieces = _top(logits, width)
-    end = logits[:, end_id : end_id + 1]
     if search.complete:
+        end = logits[:, end_id : end_id + 1]
         forced = ops.repeat(last, beams, axis=0)
         only = ops.arange(width) == 0
         top = ops.where(forced, ops.where(only, end, -np.inf), top)

@@ -30,11 +30,12 @@ class Data(Table):
     """Which corpus, from which language into which, or in which.
 
     `max_length` counts pieces, or words, with the end token: longer pairs are left out of training,
-    longer texts are cut. `limit` keeps that many training rows, drawn by the recipe's seed where
-    the rows are single texts. `labels` are the classes of a classifier in the order of its
-    logits; `reverse` reads texts from the last word to the first. `validation` is the share of
-    the training rows that is held out where a corpus has no validation split. `hub`, `hub_config`
-    and `revision` name the same corpus on the hub, for machines without a ZOO_DATA folder.
+    longer texts are cut, those that are read in one sequence to so many together. `limit` keeps
+    that many training rows, of texts drawn by the recipe's seed. `labels` are the classes of a
+    classifier in the order of its logits; the similarity of two texts is a number where there are
+    none. `reverse` reads texts from the last word to the first. `validation` is the share of the
+    training rows that is held out where a corpus has no validation split. `hub`, `hub_config` and
+    `revision` name the same corpus on the hub, for machines without a ZOO_DATA folder.
     """
 
     corpus: str
@@ -62,12 +63,13 @@ class Tokenizer(Table):
 
     "sentencepiece" learns pieces by `algorithm`, of text after `normalization`; "words" are the
     most frequent ones of each side, cut by the rules of Moses for its language; "marked" are words
-    with fastai's markers, "spaces" whatever stands between spaces. `vocabulary` counts pieces or
+    with fastai's markers, "spaces" whatever stands between spaces, "bpe" are GPT's byte pairs with
+    `</w>` at the end of a word. `vocabulary` counts pieces or
     words, special ones included; `source_vocabulary` is the source's, where it differs. `weights`
     names a trained model whose tokenizer is taken as it is.
     """
 
-    kind: Literal["sentencepiece", "words", "marked", "spaces"] = "sentencepiece"
+    kind: Literal["sentencepiece", "words", "marked", "spaces", "bpe"] = "sentencepiece"
     algorithm: Literal["unigram", "bpe"] | None = None
     vocabulary: Positive
     source_vocabulary: Positive | None = None
@@ -113,7 +115,8 @@ class Optimizer(Table):
 
     "asgd" is SGD that averages its weights once the validation loss has not fallen below the best
     of all but the last `nonmonotone` epochs (NT-ASGD); `discriminate` divides the rate of each
-    group of layers by that factor as often as there are groups above it.
+    group of layers by that factor as often as there are groups above it. `weight_decay` is
+    decoupled; with `decay_vectors` false biases and gains, which are no matrices, do not decay.
     """
 
     name: Literal["adam", "sgd", "adadelta", "asgd"]
@@ -125,6 +128,7 @@ class Optimizer(Table):
     rho: Share | None = None
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     weight_decay: Annotated[float, Field(gt=0)] | None = None
+    decay_vectors: bool = True
     nonmonotone: Positive | None = None
     discriminate: Annotated[float, Field(ge=1)] | None = None
 
@@ -204,7 +208,7 @@ class Evaluate(Table):
     """
 
     split: str = "test"
-    metric: Literal["bleu", "perplexity", "accuracy"] = "bleu"
+    metric: Literal["bleu", "perplexity", "accuracy", "pearson"] = "bleu"
     limit: Positive | None = None
     beam_size: Positive = 4
     length_penalty: Annotated[float, Field(ge=0)] = 0.6

@@ -127,3 +127,15 @@ def test_bahdanaus_adadelta():
             assert np.abs(after[i] - before[i]).max() > 5e-4
         before = after
     assert 0 < large < len(gradients)
+
+
+def test_vectors_do_not_decay_where_only_matrices_shall():
+    """gpt1's rule: decoupled decay of matrices, none of biases and gains."""
+    made = changed(name="adam", weight_decay=0.1, decay_vectors=False)
+    made = made.changed({"schedule.name": "constant", "schedule.peak": 0.5, "schedule.warmup": 0})
+    layer = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
+    model = keras.Sequential([keras.Input((3,)), layer])
+    zero = [keras.ops.zeros(each.shape) for each in model.trainable_variables]
+    optimizer(made, model).apply(zero, model.trainable_variables)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.kernel), 0.95, rtol=1e-6)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.bias), 1.0)

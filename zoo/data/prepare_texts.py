@@ -1,4 +1,4 @@
-"""From single texts to ids: the data of language models and classifiers."""
+"""From texts to ids: the data of language models, of classifiers, of tasks on pairs of texts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import texts
+from zoo.data import sequences, texts
 from zoo.data.arrays import Documents, Ragged
 from zoo.errors import DataError
 from zoo.recipe import Recipe
-from zoo.text import MarkedTokenizer, SentencePieceTokenizer, SpaceTokenizer, Tokenizer
+from zoo.text import (
+    BpeTokenizer,
+    MarkedTokenizer,
+    SentencePieceTokenizer,
+    SpaceTokenizer,
+    Tokenizer,
+)
 
 Labelled = texts.Labelled
 
@@ -40,7 +46,13 @@ def rows(recipe: Recipe, split: str, folder: Path | None = None) -> list[Labelle
         found = [(each, "") for each in texts.articles(text for text, _ in lines)]
         limit = data.limit if split == "train" else None
         return found if limit is None else _some(found, limit, seed)
-    labelled = recipe.task == "classify"
+    labelled = recipe.task != "generate"
+    pairs = recipe.task in ("entail", "similarity")
+    if labelled and data.corpus in texts.CORPORA and texts.CORPORA[data.corpus].pairs != pairs:
+        raise DataError(
+            f"{data.corpus} has {'single texts' if pairs else 'pairs of texts'}",
+            f"name another corpus for the task '{recipe.task}' in data.corpus",
+        )
     return texts.load(data, split, labelled=labelled, seed=seed, folder=folder)
 
 
@@ -57,7 +69,8 @@ def _some(found: list[Labelled], limit: int, seed: int) -> list[Labelled]:
     """Return a fixed draw of so many rows, all if there are not more."""
     if limit >= len(found):
         return found
-    return [found[i] for i in texts.drawn([label for _, label in found], limit, seed)]
+    classes = [label if isinstance(label, str) else "" for _, label in found]
+    return [found[i] for i in texts.drawn(classes, limit, seed)]
 
 
 def learn(recipe: Recipe, lines: Sequence[str]) -> Tokenizer:
@@ -67,6 +80,8 @@ def learn(recipe: Recipe, lines: Sequence[str]) -> Tokenizer:
         lines = random.Random(recipe.seed).sample(lines, settings.sample)
     if settings.kind == "marked":
         return MarkedTokenizer.train(lines, vocabulary=settings.vocabulary)
+    if settings.kind == "bpe":
+        return BpeTokenizer.train(lines, vocabulary=settings.vocabulary)
     if settings.kind == "spaces":
         return SpaceTokenizer.train(lines, vocabulary=settings.vocabulary)
     assert settings.algorithm is not None  # the recipe's own check has seen to it
@@ -96,17 +111,24 @@ def text_ids(
 
 
 def encode(found: Iterable[Labelled], tokenizer: Tokenizer, recipe: Recipe) -> Documents:
-    """Return texts as ids, and their labels as places in `data.labels`, if the recipe has any.
+    """Return texts as ids, or as the sequences that the model reads, and their labels.
+
+    Labels are places in `data.labels`, of answers, or numbers; a language model's have none.
 
     Raises:
         DataError: there are no texts.
     """
-    data = recipe.data
-    ids, labels = [], []
-    for text, label in found:
-        ids.append(text_ids(tokenizer, text, data.max_length, data.reverse))
-        if data.labels:
-            labels.append(data.labels.index(label))
-    if not ids:
+    found, data = list(found), recipe.data
+    if not found:
         raise DataError("there are no texts", "give at least one")
-    return Documents(Ragged.of(ids), np.array(labels, dtype=np.int32) if data.labels else None)
+    made = sequences.of_recipe(recipe, tokenizer)
+    if made is None:
+        ids = [text_ids(tokenizer, text, data.max_length, data.reverse) for text, _ in found]
+    else:
+        ids = [each for parts in made.encode([text for text, _ in found]) for each in parts]
+    if recipe.task == "generate":
+        return Documents(Ragged.of(ids))
+    if recipe.regression:
+        return Documents(Ragged.of(ids), np.array([label for _, label in found], dtype=np.float32))
+    places = [data.labels.index(label) if data.labels else label for _, label in found]
+    return Documents(Ragged.of(ids), np.array(places, dtype=np.int32))

@@ -15,13 +15,16 @@ from zoo.data.prepare_texts import text_ids
 from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count
 from zoo.recipe import Data, Evaluate
 from zoo.tasks import likelihood, unknown
-from zoo.tasks.batching import ROWS, bucket, with_progress
+from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 from zoo.text import Tokenizer
 
 # A prompt is padded to the next of these lengths; of a longer one, the words before the last piece
 # are read first, piece by piece.
 PROMPTS = (8, 16, 32, 64)
 PIECE = PROMPTS[-1]
+
+# An end that no model writes.
+NO_END = -1
 
 # Words of a prompt for golden outputs.
 GOLDEN_WORDS = 8
@@ -31,7 +34,8 @@ class Generate:
     """A model and its tokenizer as a writer of texts.
 
     Args:
-        model: a built language model with `zero_state`, `read`, `start` and `step`.
+        model: a built language model with `zero_state`, `read`, `start` and `step`; if it has a
+            `context`, it reads no more than so many tokens.
         tokenizer: its tokenizer; `target_tokenizer` is the same one.
         options: how to measure and decode where a call does not say.
         data: how texts were given to the model in training.
@@ -46,6 +50,7 @@ class Generate:
         data: Data,
     ) -> None:
         self.model = model
+        self.context: int | None = getattr(model, "context", None)
         self.tokenizer = tokenizer
         self.options = options
         self.data = data
@@ -76,7 +81,7 @@ class Generate:
         A result is what the tokenizer makes of the given words and the new ones together, so that
         it reads as one text; a given word that the model does not know is the unknown word in it,
         which the model itself never writes. A text ends where the model ends it, or breaks off
-        after `max_length`.
+        after `max_length`; a model without an end, as GPT, always goes on so far.
 
         Without temperature, top_k, top_p and seed the most probable words follow. With any of them
         words are drawn, and the same call with the same seed gives the same texts on one backend.
@@ -84,7 +89,7 @@ class Generate:
 
         Args:
             max_length: most tokens of a result, given ones and the end included; None allows the
-                given ones and the recipe's `max_extra`.
+                given ones and the recipe's `max_extra`, as far as the model's context goes.
             temperature, top_k, top_p: see `zoo.sampling.Sampler`; None draws at temperature 1 from
                 all words.
             seed: None is another one in each call.
@@ -108,8 +113,10 @@ class Generate:
         sampler = _sampler(temperature, top_k, top_p, seed)
         check_count("num_return", num_return)
         copies = 1 if sampler is None else num_return
-        prompts = [[self.tokenizer.start_id, *words] for words in self._words(texts)]
-        limits = self._limits(prompts, max_length)
+        given = self._words(texts)
+        limits = self._limits(given, max_length)
+        first = [] if self.tokenizer.open_ended else [self.tokenizer.start_id]
+        prompts = [[*first, *words] for words in given]
         found = self._decode(
             [prompt for prompt in prompts for _ in range(copies)],
             np.repeat(limits, copies),
@@ -121,9 +128,9 @@ class Generate:
             progress,
         )
         results = []
-        for number, prompt in enumerate(prompts):
+        for number, words in enumerate(given):
             following = [ids for each in found[number * copies :][:copies] for ids in each]
-            results.append([self.tokenizer.decode([*prompt[1:], *ids]) for ids in following])
+            results.append([self.tokenizer.decode([*words, *ids]) for ids in following])
         return results if num_return > 1 else [each[0] for each in results]
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
@@ -215,19 +222,39 @@ class Generate:
             encoded.append(ids)
         return encoded
 
-    def _limits(self, prompts: Sequence[Sequence[int]], max_length: int | None) -> np.ndarray:
-        """Return how many tokens may follow each prompt, int [prompts]."""
+    def _limits(self, given: Sequence[Sequence[int]], max_length: int | None) -> np.ndarray:
+        """Return how many tokens may follow the words of each text, int [texts].
+
+        Raises:
+            InputError: a text that fills the model's context already.
+            OptionError: a `max_length` beyond it, or one that a text fills already.
+        """
+        counts = np.array([len(words) for words in given], dtype=int)
+        name = "the text" if len(given) == 1 else "text {}"
+        longest = self.context
+        if longest is not None and counts.max(initial=0) >= longest:
+            number = int(np.argmax(counts >= longest))
+            raise InputError(
+                f"{name.format(number + 1)} has {counts[number]} tokens, and the model reads no "
+                f"more than {longest}, new ones included",
+                "give its last part",
+            )
         if max_length is None:
-            return np.full(len(prompts), self.options.max_extra)
+            room = self.options.max_extra if longest is None else longest - counts
+            return np.minimum(np.full(len(given), self.options.max_extra), room)
         check_count("max_length", max_length)
-        for number, prompt in enumerate(prompts, start=1):
-            if len(prompt) - 1 >= max_length:
-                name = "the text" if len(prompts) == 1 else f"text {number}"
-                raise OptionError(
-                    f"max_length is {max_length} and {name} has {len(prompt) - 1} tokens already",
-                    "max_length counts the given ones too: leave room for at least one more",
-                )
-        return np.array([max_length - (len(prompt) - 1) for prompt in prompts], dtype=int)
+        if longest is not None and max_length > longest:
+            raise OptionError(
+                f"max_length is {max_length}", f"the model reads no more than {longest} tokens"
+            )
+        if counts.max(initial=0) >= max_length:
+            number = int(np.argmax(counts >= max_length))
+            raise OptionError(
+                f"max_length is {max_length} and {name.format(number + 1)} has {counts[number]} "
+                "tokens already",
+                "max_length counts the given ones too: leave room for at least one more",
+            )
+        return max_length - counts
 
     def _decode(
         self,
@@ -243,10 +270,11 @@ class Generate:
         """Return the ids that follow each prompt, best first, without the end.
 
         Args:
-            prompts: the start id and at least one word each.
+            prompts: the start id, if there is one, and at least one word each.
             limits: int [prompts], how many tokens may follow.
         """
         tokenizer = self.tokenizer
+        end_id = NO_END if tokenizer.open_ended else tokenizer.end_id
         size = self.options.batch_size if batch_size is None else batch_size
         check_count("batch_size", size)
         lengths = np.array([len(prompt) for prompt in prompts], dtype=int)
@@ -263,7 +291,7 @@ class Generate:
                 self.model,
                 self._read([prompts[i] for i in chosen]),
                 start_id=np.array([prompts[i][-1] for i in chosen]),
-                end_id=tokenizer.end_id,
+                end_id=end_id,
                 pad_id=tokenizer.pad_id,
                 max_length=int(limits[part].max()),
                 limits=allowed,
@@ -278,17 +306,21 @@ class Generate:
             for row, index in enumerate(part):
                 there = np.isfinite(decoded.scores[row])
                 found[index] = [
-                    _before_end(ids[: limits[index]], tokenizer.end_id)
-                    for ids in decoded.ids[row][there]
+                    _before_end(ids[: limits[index]], end_id) for ids in decoded.ids[row][there]
                 ]
         return found
 
     def _read(self, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
         """Return what the model's `start` takes: of long prompts, the last piece and the state.
 
-        The model's state has read whatever stands before that piece, in pieces of one shape.
+        A recurrent model's state has read whatever stands before that piece, in pieces of one
+        shape; a model with a context gets the whole prompts.
         """
         counts = np.array([len(prompt) - 1 for prompt in prompts])  # `step` gets the last token
+        if self.context is not None:  # it looks back itself, at all of the prompt
+            width = min(bucket(int(counts.max()), LENGTHS), self.context)
+            rows = [np.array(each) for each in prompts]
+            return {"tokens": left_padded(rows, width + 1, self.tokenizer.pad_id)}
         width = bucket(int(counts.max()), PROMPTS)
         tokens = left_padded([np.array(each) for each in prompts], width + 1, self.tokenizer.pad_id)
         state = self.model.zero_state(len(prompts))

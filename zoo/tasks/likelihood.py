@@ -11,9 +11,9 @@ import numpy as np
 from keras import ops
 
 from zoo import compiling
-from zoo.tasks.batching import ROWS, bucket, with_progress
+from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 
-# Tokens that each row reads in one piece, and logits held at a time.
+# Tokens that each row of a recurrent model reads in one piece, and logits held at a time.
 PIECE = 64
 POSITIONS = 2048
 IGNORED = -1
@@ -24,8 +24,9 @@ def log_probabilities(
 ) -> np.ndarray:
     """Return log P of all tokens of each sequence but its first, given those before: float64.
 
-    The state is carried from piece to piece, so that a sequence may be of any length; nothing is
-    compiled for another length.
+    A recurrent model's state is carried from piece to piece, so that a sequence may be of any
+    length; nothing is compiled for another length. A model with a `context` reads a longer sequence
+    in pieces of that length, and in each sees nothing of those before.
 
     Args:
         model: a language model with `zero_state` and `read`.
@@ -33,12 +34,11 @@ def log_probabilities(
     """
     lengths = np.array([len(each) - 1 for each in sequences])
     order = np.argsort(-lengths, kind="stable")  # the longest first
-    most = POSITIONS // PIECE
-    parts = [order[first : first + most] for first in range(0, len(order), most)]
     found = np.zeros(len(sequences), dtype=np.float64)
-    for part in with_progress(parts, progress):
-        rows = min(bucket(len(part), ROWS), most)
-        width = PIECE * max(1, -(-int(lengths[part].max()) // PIECE))
+    for part in with_progress(_parts(model, order, lengths), progress):
+        length = _piece_length(model, int(lengths[part].max()))
+        rows = min(bucket(len(part), ROWS), max(1, POSITIONS // length))
+        width = length * max(1, -(-int(lengths[part].max()) // length))
         tokens = np.zeros((rows, width), dtype=np.int32)
         labels = np.full((rows, width), IGNORED, dtype=np.int32)
         for row, index in enumerate(part):
@@ -48,12 +48,28 @@ def log_probabilities(
             name: np.zeros(each.shape, dtype=np.float32)
             for name, each in model.zero_state(rows).items()
         }
-        for first in range(0, width, PIECE):
-            piece = slice(first, first + PIECE)
+        for first in range(0, width, length):
+            piece = slice(first, first + length)
             arrays = {"tokens": tokens[:, piece], "labels": labels[:, piece], "state": state}
             sums, state = compiling.run(_piece, model, None, arrays)
             found[part] += ops.convert_to_numpy(sums)[: len(part)]
     return found
+
+
+def _piece_length(model: keras.Model, longest: int) -> int:
+    """Return how many tokens of sequences of at most that length are read at once."""
+    context = getattr(model, "context", None)
+    return PIECE if context is None else min(bucket(max(1, longest), LENGTHS), context)
+
+
+def _parts(model: keras.Model, order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """Return which sequences are read together."""
+    parts, first = [], 0
+    while first < len(order):
+        most = max(1, POSITIONS // _piece_length(model, int(lengths[order[first]])))
+        parts.append(order[first : first + most])
+        first += most
+    return parts
 
 
 def stream_loss(model: keras.Model, ids: np.ndarray, rows: int, progress: bool = False) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.errors import BundleError
+from zoo.text.bpe import BpeTokenizer
 from zoo.text.marked import MarkedTokenizer
 from zoo.text.sentencepiece import SentencePieceTokenizer
 from zoo.text.spaces import SpaceTokenizer
@@ -12,11 +13,11 @@ from zoo.text.tokenizer import Tokenizer
 from zoo.text.words import WordTokenizer
 
 __all__ = [
-    "MarkedTokenizer", "SentencePieceTokenizer", "SpaceTokenizer", "Tokenizer", "WordTokenizer",
-    "load_tokenizers", "save_tokenizers",
+    "BpeTokenizer", "MarkedTokenizer", "SentencePieceTokenizer", "SpaceTokenizer", "Tokenizer",
+    "WordTokenizer", "load_tokenizers", "save_tokenizers",
 ]  # fmt: skip
 
-KINDS = (SentencePieceTokenizer, WordTokenizer, MarkedTokenizer, SpaceTokenizer)
+KINDS = (SentencePieceTokenizer, WordTokenizer, MarkedTokenizer, SpaceTokenizer, BpeTokenizer)
 
 
 def save_tokenizers(folder: Path, source: Tokenizer, target: Tokenizer) -> None:

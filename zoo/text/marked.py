@@ -74,6 +74,7 @@ class MarkedTokenizer:
     """
 
     suffix, unknown = ".marked.json", "words"
+    open_ended = False
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
     def __init__(self, words: Sequence[str]) -> None:

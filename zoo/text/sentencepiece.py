@@ -22,6 +22,7 @@ class SentencePieceTokenizer:
     """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end."""
 
     suffix, unknown = ".model", "characters"
+    open_ended = False
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
     def __init__(self, model: bytes) -> None:

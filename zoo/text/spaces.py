@@ -31,6 +31,7 @@ class SpaceTokenizer:
     """
 
     suffix, unknown = ".spaces.json", "words"
+    open_ended = False
     pad_id, unk_id, start_id, end_id = 0, 1, 0, 0
 
     def __init__(self, words: Sequence[str]) -> None:

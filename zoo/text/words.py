@@ -31,6 +31,7 @@ class WordTokenizer:
     """
 
     suffix, unknown = ".words.json", "words"
+    open_ended = False
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
     def __init__(self, words: Sequence[str], language: str) -> None:

@@ -67,7 +67,9 @@ class DiscriminativeAdam(keras.optimizers.Adam):
 
     def _shares(self):
         """Return what the rates of all groups are multiplied by in the coming update."""
-        shares = ops.convert_to_tensor((self.factor ** -self.depths.astype(float)).astype("float32"))
+        shares = ops.convert_to_tensor(
+            (self.factor ** -self.depths.astype(float)).astype("float32")
+        )
         if self.unfreeze_every is None:
             return shares
         begins = ops.convert_to_tensor((self.depths * self.unfreeze_every).astype("int32"))

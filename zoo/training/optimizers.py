@@ -18,13 +18,25 @@ def optimizer(
     """Return the recipe's optimizer with its schedule.
 
     Args:
-        model: built; its `groups` are what discriminative rates and unfreezing go by.
+        model: built; its `groups` are what discriminative rates and unfreezing go by, and its
+            weights what decay or not.
         lengths: see `zoo.training.schedules.schedule`.
 
     Raises:
         RecipeError: rates by groups are asked for of another optimizer than Adam, or of a model
             that has no groups.
     """
+    made = _made(recipe, model, lengths)
+    if not recipe.optimizer.decay_vectors:
+        assert model is not None
+        vectors = [each for each in model.trainable_variables if len(each.shape) < 2]
+        made.exclude_from_weight_decay(vectors)
+    return made
+
+
+def _made(
+    recipe: Recipe, model: keras.Model | None, lengths: np.ndarray | None
+) -> keras.optimizers.Optimizer:
     settings = recipe.optimizer
     common = {
         "learning_rate": schedule(recipe, lengths),

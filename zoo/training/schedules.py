@@ -50,6 +50,22 @@ def linear(recipe: Recipe) -> Rate:
     )  # fmt: skip
 
 
+def cosine(recipe: Recipe) -> Rate:
+    """Linear to `peak` in `warmup` updates, then half a cosine to zero at the last one.
+
+    gpt1, section 4.1.
+    """
+    warmup = float(max(recipe.schedule.warmup, 1))
+    rest = float(max(recipe.train.updates - warmup, 1))
+    peak = recipe.optimizer.learning_rate * _peak(recipe)
+
+    def rate(step):
+        share = ops.clip((step - warmup) / rest, 0.0, 1.0)
+        return peak * ops.minimum(step / warmup, 0.5 * (1.0 + ops.cos(np.pi * share)))
+
+    return Rate(rate)
+
+
 def constant(recipe: Recipe) -> Rate:
     """`peak` from the first update; with `warmup`, linear up to it."""
     warmup = float(max(recipe.schedule.warmup, 1))
@@ -106,6 +122,7 @@ def _needed(recipe: Recipe, key: str, what: str) -> float:
 
 SCHEDULES = {
     "constant": constant,
+    "cosine": cosine,
     "halving": halving,
     "inverse_sqrt": inverse_sqrt,
     "linear": linear,

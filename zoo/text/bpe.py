@@ -1,0 +1,167 @@
+"""Byte-pair encoding as GPT reads text: lower case, with `</w>` at the end of each word.
+
+Words are cut as transformers' OpenAIGPTTokenizer cuts them, by BERT's rules: control characters
+are dropped, accents taken off, punctuation and Chinese characters are words of their own. OpenAI's
+own code used spaCy for that, after ftfy, and differs in unusual punctuation and contractions; its
+rules for a line break are kept: spaces around it are dropped, several count once, and it is a token
+of its own, `\\n</w>`, where transformers' tokenizer takes it for a space.
+
+The vocabulary has no start, end or padding. A line break is what a text begins after and ends with.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import BundleError, DataError, OptionError
+
+UNKNOWN = "<unk>"
+END_OF_WORD = "</w>"
+BREAK = f"\n{END_OF_WORD}"
+
+LINE_BREAKS = re.compile(r"[^\S\n]*(?:\r\n?|\n)\s*")
+
+
+class BpeTokenizer:
+    """Turns text into ids of byte-pair tokens and back.
+
+    Id 0 is the unknown token, which stands for a character that is not in the vocabulary, or for
+    `<unk>` in a text; the last id is the line break. Padding is -1, which is no token.
+
+    Args:
+        words: the vocabulary, a token's place is its id.
+        merges: pairs of tokens that are joined, the first ones first.
+    """
+
+    suffix, unknown = ".bpe.json", "characters"
+    pad_id, unk_id = -1, 0
+    #: a text that is to be continued neither begins nor ends with a token of its own
+    open_ended = True
+
+    def __init__(self, words: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
+        self.words = list(words)
+        self.merges = [(first, second) for first, second in merges]
+        ids = {word: i for i, word in enumerate(self.words)}
+        if len(ids) < len(self.words) or ids.get(UNKNOWN) != 0 or BREAK not in ids:
+            raise BundleError(
+                f"a vocabulary of byte pairs begins with {UNKNOWN}, has a line break, \\n</w>, and "
+                "each token once",
+                "make it with `zoo prepare`, or take the files that belong to the weights",
+            )
+        self.start_id = self.end_id = ids[BREAK]
+        try:
+            self._tokenizer = _pipeline(ids, self.merges)
+        except Exception as error:  # tokenizers raises nothing more precise
+            raise BundleError(
+                f"merges and vocabulary do not belong together: {error}", "take both from one place"
+            ) from None
+        self._tokenizer.add_special_tokens([UNKNOWN])
+
+    @classmethod
+    def load(cls, path: Path | str) -> BpeTokenizer:
+        """Read what `save` wrote.
+
+        Raises:
+            BundleError: if the file is no vocabulary.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            words, merges = content["words"], [each.split(" ") for each in content["merges"]]
+            if not all(isinstance(word, str) for word in words):
+                raise TypeError("not text")
+            pairs = [(first, second) for first, second in merges]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
+        return cls(words, pairs)
+
+    @classmethod
+    def train(cls, lines: Iterable[str], *, vocabulary: int) -> BpeTokenizer:
+        """Learn byte pairs from lines of text.
+
+        Args:
+            lines: the text.
+            vocabulary: number of tokens, the unknown one and the line break included. Lines with
+                fewer different tokens give all that they have.
+
+        Raises:
+            DataError: if there is no word in the lines.
+            OptionError: if `vocabulary` leaves no room for the characters of the lines.
+        """
+        from tokenizers import trainers
+
+        made = _pipeline({UNKNOWN: 0}, [])
+        trainer = trainers.BpeTrainer(
+            vocab_size=max(vocabulary - 1, 0),
+            special_tokens=[UNKNOWN],
+            end_of_word_suffix=END_OF_WORD,
+            show_progress=False,
+        )
+        made.train_from_iterator((line.replace(UNKNOWN, " ") for line in lines), trainer)
+        content = json.loads(made.to_str())["model"]
+        words = sorted(content["vocab"], key=content["vocab"].__getitem__)
+        if len(words) == 1:
+            raise DataError(
+                "no vocabulary can be made: the text has no words", "give text to learn it from"
+            )
+        if len(words) >= vocabulary:
+            raise OptionError(
+                f"a vocabulary of {vocabulary} has no room for the {len(words) - 1} characters of "
+                "the text",
+                "raise tokenizer.vocabulary",
+            )
+        return cls([*words, BREAK], [(first, second) for first, second in content["merges"]])
+
+    def save(self, path: Path | str) -> None:
+        """Write tokens and merges as JSON, one on each line."""
+        content = {"words": self.words, "merges": [" ".join(pair) for pair in self.merges]}
+        text = json.dumps(content, ensure_ascii=False, indent=0) + "\n"
+        Path(path).write_text(text, encoding="utf-8", newline="\n")
+
+    @property
+    def size(self) -> int:
+        """Number of tokens, the unknown one and the line break included."""
+        return len(self.words)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens, line breaks within it included."""
+        lines = LINE_BREAKS.split(text.strip())
+        ids = [each.ids for each in self._tokenizer.encode_batch(lines)]
+        parted = itertools.chain.from_iterable((self.end_id, *each) for each in ids)
+        return list(parted)[1:]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids: lower case, a space between two words; padding is left out."""
+        lines: list[list[int]] = [[]]
+        for i in map(int, ids):
+            if i == self.end_id:
+                lines.append([])
+            elif i >= 0:
+                lines[-1].append(i)
+        # Unknown tokens stay, so that one sees them.
+        return "\n".join(self._tokenizer.decode(each, skip_special_tokens=False) for each in lines)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the token of each id, as it stands in the vocabulary."""
+        return [self.words[int(i)] for i in ids]
+
+
+def _pipeline(ids: dict[str, int], merges: list[tuple[str, str]]) -> Any:
+    """Return a tokenizer of the library tokenizers with BERT's rules for words."""
+    # Its import takes a while: only who reads byte pairs waits for it.
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    made = Tokenizer(
+        models.BPE(
+            ids, merges, unk_token=UNKNOWN, end_of_word_suffix=END_OF_WORD,
+            continuing_subword_prefix="", fuse_unk=False,
+        )
+    )  # fmt: skip
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.BPEDecoder(suffix=END_OF_WORD)
+    return made

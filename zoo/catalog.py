@@ -22,9 +22,12 @@ SEEN = {
     "translate": "targets_in_training",
     "generate": "texts_in_training",
     "classify": "texts_in_training",
+    "entail": "texts_in_training",
+    "similarity": "texts_in_training",
+    "choose": "texts_in_training",
 }
 # How metrics are written, and what comes after their value.
-SHOWN = {"bleu": ("BLEU", ""), "accuracy": ("accuracy", " %")}
+SHOWN = {"bleu": ("BLEU", ""), "accuracy": ("accuracy", " %"), "pearson": ("Pearson", "")}
 
 
 class Result(Table):
@@ -100,7 +103,8 @@ class Entry(Table):
     """One paper of the zoo.
 
     `builder` makes the model of its `task`, `builders` those of other tasks that the paper trains
-    the same network for; `finetune` names the recipe that fine-tuning starts from, per task.
+    the same network for; `finetune` names the recipe that fine-tuning starts from, per task, and
+    `adapt` is whether a language model goes on with a task's texts before it learns their labels.
     """
 
     name: str
@@ -112,6 +116,7 @@ class Entry(Table):
     default: str | None = None
     builders: dict[str, Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]] = {}
     finetune: dict[str, str] = {}
+    adapt: bool = False
 
     @model_validator(mode="after")
     def _check_names(self) -> Entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,13 +15,26 @@ from zoo.errors import RecipeError, UnknownName, did_you_mean
 from zoo.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
 from zoo.tables import Table, parse, read_toml
 
-METRICS = {"translate": "bleu", "generate": "perplexity", "classify": "accuracy"}
+METRICS = {
+    "translate": "bleu",
+    "generate": "perplexity",
+    "classify": "accuracy",
+    "entail": "accuracy",
+    "similarity": "accuracy",
+    "choose": "accuracy",
+}
 # Keys that the data of a task cannot do without.
 _NEEDED = {
     "translate": ("data.source", "data.target", "data.max_length", "train.buckets"),
     "generate": ("data.language", "train.bptt", "train.batch_sentences"),
     "classify": ("data.language", "data.labels", "train.buckets", "train.batch_sentences"),
+    "entail": ("data.language", "data.labels", "train.buckets", "train.batch_sentences"),
+    "similarity": ("data.language", "train.buckets", "train.batch_sentences"),
+    "choose": ("data.language", "train.buckets", "train.batch_sentences"),
 }
+# Tasks whose examples have labels from `data.labels`; for the similarity of two texts there may be
+# none, and numbers in their place.
+LABELLED = ("classify", "entail", "similarity")
 
 
 class Recipe(Table):
@@ -29,7 +42,7 @@ class Recipe(Table):
 
     name: str
     paper: str
-    task: Literal["translate", "generate", "classify"]
+    task: Literal["translate", "generate", "classify", "entail", "similarity", "choose"]
     seed: Annotated[int, Field(ge=0)] = 0
     model: Model
     data: Data
@@ -46,16 +59,24 @@ class Recipe(Table):
             table, name = key.split(".")
             if not getattr(getattr(self, table), name):
                 raise ValueError(f"the task '{self.task}' needs {key}")
-        if self.evaluate.metric != METRICS[self.task]:
-            raise ValueError(f"the task '{self.task}' has evaluate.metric '{METRICS[self.task]}'")
+        if self.evaluate.metric != (wanted := metric(self.task, self.data.labels)):
+            without = " without data.labels" if wanted == "pearson" else ""
+            raise ValueError(f"the task '{self.task}'{without} has evaluate.metric '{wanted}'")
         repeated = {each for each in self.data.labels if self.data.labels.count(each) > 1}
         if repeated:
             raise ValueError(f"data.labels has '{min(repeated)}' twice")
         if self.optimizer.name == "asgd" and self.train.average > 1:
             raise ValueError("train.average is more than 1, and asgd averages by itself")
-        if self.task == "classify" and len(self.data.labels) < 2:
+        if self.task in LABELLED and len(self.data.labels) == 1:
             raise ValueError("data.labels has one class: a classifier needs two or more")
+        if self.task == "choose" and self.data.labels:
+            raise ValueError("the task 'choose' has no data.labels: answers come with each example")
         return self
+
+    @property
+    def regression(self) -> bool:
+        """Whether the model gives a number in place of a label."""
+        return self.task == "similarity" and not self.data.labels
 
     def tables(self) -> dict[str, Any]:
         """Return the recipe as nested dicts, keyed as in TOML."""
@@ -99,12 +120,17 @@ class Recipe(Table):
         arguments = dict(catalog.size(entry, self.model.size).arguments)
         source, target = self.tokenizer.sizes
         sizes = {"vocabulary": target, "source_vocabulary": source, "target_vocabulary": target}
-        sizes["classes"] = len(self.data.labels)
+        sizes["classes"] = len(self.data.labels) or 1
         arguments |= {name: size for name, size in sizes.items() if name in arguments}
         tables = self.tables()
         tables["model"]["arguments"] = arguments | self.model.arguments
         del tables["smoke"]
         return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
+
+
+def metric(task: str, labels: Sequence[str]) -> str:
+    """Return the name of a task's main metric; the similarity of texts may be a number."""
+    return "pearson" if task == "similarity" and not labels else METRICS[task]
 
 
 def folder() -> Path:

@@ -71,13 +71,35 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Documents:
-    """Texts as ids, from the start id to the end id, and their labels, int32 [texts], if any."""
+    """Texts as ids, or several sequences of each example, one after the other; labels, if any.
+
+    Attributes:
+        texts: of a text its ids from the start id to the end id; else sequences as
+            `zoo.data.transformations` makes them, as many of each example.
+        labels: int32 [examples], or float32 where they are numbers.
+    """
 
     texts: Ragged
     labels: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.texts) // self.sequences
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences each example has."""
+        return 1 if self.labels is None else len(self.texts) // max(len(self.labels), 1)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How many ids the longest sequence of each example has: int [examples]."""
+        found: np.ndarray = self.texts.lengths.reshape(-1, self.sequences).max(axis=1)
+        return found
+
+    def __getitem__(self, index: int) -> list[np.ndarray]:
+        """Return the sequences of one example."""
+        first = index * self.sequences
+        return [np.asarray(self.texts[first + i]) for i in range(self.sequences)]
 
     def save(self, folder: Path, split: str) -> None:
         """Write two .npy files, or three with labels, named by split."""

@@ -7,27 +7,47 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zoo.data import corpora, prepare, prepare_texts, texts
-from zoo.data.readers import COLUMNS, Pair, read_pairs, read_texts
+from zoo.data import corpora, inputs, prepare, prepare_texts, texts
+from zoo.data.prepare import Example
+from zoo.data.readers import COLUMNS, read_pairs, read_texts
 from zoo.errors import DataError, InputError
 from zoo.recipe import Recipe
 
 LABELLED = (("text", "label"), ("sentence", "label"), ("source", "target"))
 
 
-def read(recipe: Recipe, data: Any, targets: Iterable[Any] | None = None) -> list[Pair]:
-    """Return a user's examples: (source, target), (text, label) or, of texts alone, (text, "").
+def read(
+    recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+) -> list[Example]:
+    """Return a user's examples, each as what the model is given and what it should give.
+
+        translate    (source, target)
+        generate     (text, "")
+        classify     (text, label)
+        entail       ((premise, hypothesis), label)
+        similarity   ((text, text), label), or a number in place of the label
+        choose       ((context, (answer, ...)), place of the right answer)
 
     Columns are found by name, for a translator by those of its two languages too.
 
+    Args:
+        fresh: for a model that is yet to be made: whether similarity is a number is told by the
+            examples alone, see `zoo.data.inputs`.
+
     Raises:
-        DataError: see `zoo.data.readers`.
+        DataError: see `zoo.data.readers` and `zoo.data.inputs`.
     """
     if recipe.task == "translate":
         languages = (recipe.data.source, recipe.data.target)
         return read_pairs(data, targets, columns=[*COLUMNS, languages])
     if recipe.task == "classify":
         return read_pairs(data, targets, columns=LABELLED)
+    if recipe.task == "entail":
+        return inputs.read_entailments(data, targets)
+    if recipe.task == "similarity":
+        return inputs.read_similarities(data, targets, numbers=recipe.regression and not fresh)
+    if recipe.task == "choose":
+        return inputs.read_choices(data, targets)
     if targets is not None:
         raise DataError(
             "a language model is trained on texts alone, and there are labels",
@@ -38,7 +58,7 @@ def read(recipe: Recipe, data: Any, targets: Iterable[Any] | None = None) -> lis
 
 def find(
     recipe: Recipe, data: Any = None, targets: Iterable[Any] | None = None, split: str | None = None
-) -> tuple[dict[str, str], list[tuple[str, Any]]]:
+) -> tuple[dict[str, str], list[Example]]:
     """Return what the examples are, "data" and perhaps "split", and the examples.
 
     Args:
@@ -47,7 +67,7 @@ def find(
         split: of a corpus, the recipe's `evaluate.split` if None.
 
     Returns:
-        For a translator each source comes with all its targets, else each text with its label.
+        For a translator each source comes with all its targets, else what `read` returns.
 
     Raises:
         InputError: the recipe's corpus has no name.
@@ -69,14 +89,13 @@ def find(
             held = prepare.Prepared.read(path)
             _check_same(held.recipe, recipe, path)
             return named, held.test
-        inner = path / wanted.corpus
-        return named, _corpus(recipe, split, inner if inner.is_dir() else path)
+        return named, _corpus(recipe, split, texts.inside(path, wanted.corpus) or path)
     name = path.name if path is not None else "examples"
     pairs = read(recipe, data, targets)
     return {"data": name}, corpora.references(pairs) if recipe.task == "translate" else pairs
 
 
-def _corpus(recipe: Recipe, split: str, folder: Path | None) -> list[tuple[str, Any]]:
+def _corpus(recipe: Recipe, split: str, folder: Path | None) -> list[Example]:
     if recipe.task == "translate":
         return corpora.references(corpora.load(recipe.data, split, folder))
     return prepare_texts.examples(recipe, split, folder)

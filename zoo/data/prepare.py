@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo import catalog
 from zoo import recipe as recipes
-from zoo.data import corpora, prepare_texts
+from zoo.data import corpora, prepare_texts, texts
 from zoo.data.arrays import Arrays, Documents, Ragged
 from zoo.errors import DataError
 from zoo.recipe import Recipe
@@ -26,8 +26,8 @@ from zoo.text import (
     save_tokenizers,
 )
 
-# A source with its references, or a text with its label.
-Example = tuple[str, list[str]] | tuple[str, str]
+# A source with its references; or a text, two, or a context and its answers, with the label.
+Example = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,14 @@ class Prepared:
             kind.load(folder, "train"),
             kind.load(folder, "valid"),
             *load_tokenizers(folder),
-            [(text, other) for text, other in content["test"]],
+            [(_restored(given), other) for given, other in content["test"]],
             content["seen"],
         )
+
+
+def _restored(given: Any) -> Any:
+    """Return what stood in a JSON file with tuples for its lists."""
+    return tuple(map(_restored, given)) if isinstance(given, list) else given
 
 
 def prepare(recipe: Recipe, out: Path | str) -> Prepared:
@@ -117,18 +122,19 @@ def _write_pairs(recipe: Recipe, folder: Path) -> dict[str, Any]:
 
 
 def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Write tokenizer and arrays of single texts; return the content of prepared.json."""
+    """Write tokenizer and arrays of texts; return the content of prepared.json."""
     rows = prepare_texts.splits(recipe)
-    read = [text for text, _ in rows["train"]]
+    read = {given for given, _ in rows["train"]}
     wanted = recipe.tokenizer.weights
     if not wanted:
-        tokenizer = prepare_texts.learn(recipe, read)
+        lines = [text for given, _ in rows["train"] for text in texts.each_text(given)]
+        tokenizer = prepare_texts.learn(recipe, lines)
     else:
         tokenizer = load_tokenizers(catalog.find_bundle(wanted))[0]
     save_tokenizers(folder, tokenizer, tokenizer)
     for split in ("train", "valid"):
         prepare_texts.encode(rows[split], tokenizer, recipe).save(folder, split)
-    seen = len({*read} & {text for text, _ in rows["test"]})
+    seen = len(read & {given for given, _ in rows["test"]})
     return {"seen": seen, "test": rows["test"]}
 
 

@@ -1,8 +1,8 @@
-"""A user's own examples, whatever they lie in, as pairs of texts.
+"""A user's own examples, whatever they lie in, as rows of those columns that are wanted.
 
 Files (.tsv, .csv, .jsonl, each also .gz; anything else is read as tab-separated), lists, mappings
 of columns, pandas frames and datasets.Dataset all take the same way: columns are found by name,
-else there must be exactly two. pandas and datasets are recognised, never imported.
+else there must be exactly as many as are wanted.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import gzip
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.data.memory import Rows, lists, records, table
 from zoo.errors import DataError, counted
 
 Pair = tuple[str, str]
-Columns = Sequence[tuple[str, str]]
-Rows = Iterator[tuple[str, Sequence[Any]]]  # where a row stands, and its cells
+Columns = Sequence[tuple[str, ...]]
+Row = tuple[str, list[str], list[Any]]  # where it stands, the names of its columns, its cells
 
 COLUMNS: Columns = (("source", "target"), ("text", "label"))
 
@@ -42,38 +43,87 @@ def read_pairs(
             number of columns, a missing value; or says which columns were found, or that there
             are no rows.
     """
+    return [
+        (
+            text_of(cells[0], f"{where}: the {names[0]}"),
+            text_of(cells[1], f"{where}: the {names[1]}", number=True),
+        )
+        for where, names, cells in read_rows(data, targets, columns)
+    ]
+
+
+def read_rows(
+    data: Any,
+    targets: Iterable[Any] | None = None,
+    columns: Columns | Callable[[Sequence[str]], Columns] = COLUMNS,
+) -> Iterator[Row]:
+    """Yield where each row stands, the names of the wanted columns, and their cells as they are.
+
+    Args:
+        data: as for `read_pairs`, with rows of as many cells as columns are wanted.
+        targets: the last column's cells, one for each row of the others.
+        columns: names to look for together, in this order; a function gives them for the names
+            that there are, or for the first row of a file, which may be a header.
+
+    Raises:
+        DataError: see `read_pairs`; cells are not looked at.
+    """
+    wanted = columns if callable(columns) else (lambda names: columns)
+    plain = list(wanted([])[0])  # what columns without names are called
+    if targets is not None and len(plain) > 2:
+        yield from _with_targets(data, targets, wanted)
+        return
     names: list[str] | None
     rows: Rows
-    plain = list(columns[0])  # what two columns without names are called
     if targets is not None:
-        names, rows, what = plain, _lists(data, targets, plain), "the lists"
+        names, rows, what = plain, lists(data, targets, plain), "the lists"
     elif isinstance(data, (str, os.PathLike)):
         path = Path(data).expanduser()
         names, rows, what = *_file(path), path.name
     else:
-        names, rows, what = _table(data, plain)
+        names, rows, what = table(data, plain)
     first = next(rows, None)
     if first is None:
-        raise DataError(f"no rows in {what}", "give at least one pair of texts")
+        raise DataError(f"no rows in {what}", "give at least one example")
     where, cells = first
-    pairs = []
-    if names is None:  # a file without names of its own: the first row tells
-        chosen = _named(cells, columns)
-        width = len(cells)
-        names = [str(cell).strip() for cell in cells]
-        if chosen is None:
-            chosen, names = _two(cells, where, columns), plain
-            pairs.append(_pair(where, cells, chosen, names))
-    else:
-        chosen = _named(names, columns) or _two(names, what, columns)
-        width = len(names)
-        pairs.append(_pair(where, cells, chosen, names))
+    header = [str(each).strip() for each in (cells if names is None else names)]
+    chosen = _named(header, wanted(header))
+    # A file has no names of its own: its first row is a header, or the first example.
+    only_header = names is None and chosen is not None
+    if chosen is None:
+        chosen, called = _as_many(header, where if names is None else what, wanted(header))
+        if names is None:
+            header = called
+    told = [header[index] for index in chosen]
+    if not only_header:
+        _check_width(where, cells, len(header))
+        yield where, told, [cells[index] for index in chosen]
+    found = not only_header
     for where, cells in rows:
-        _check_width(where, cells, width)
-        pairs.append(_pair(where, cells, chosen, names))
-    if not pairs:
+        found = True
+        _check_width(where, cells, len(header))
+        yield where, told, [cells[index] for index in chosen]
+    if not found:
         raise DataError(f"no rows in {what}", "there is only a header")
-    return pairs
+
+
+def _with_targets(
+    data: Any, targets: Iterable[Any], wanted: Callable[[Sequence[str]], Columns]
+) -> Iterator[Row]:
+    """Yield rows whose last cells are a list of their own."""
+    if isinstance(targets, str) or not isinstance(targets, Iterable):
+        raise DataError(
+            f"labels cannot be read from {type(targets).__name__}", "give a list, one for each row"
+        )
+    rows = list(read_rows(data, None, lambda names: [each[:-1] for each in wanted(names)]))
+    last, values = wanted([])[0][-1], list(targets)
+    if len(rows) != len(values):
+        raise DataError(
+            f"{counted(len(rows), 'row')}, but {counted(len(values), last)}",
+            f"each row needs one {last}",
+        )
+    for (where, names, cells), value in zip(rows, values, strict=True):
+        yield where, [*names, last], [*cells, value]
 
 
 def read_texts(data: Any) -> list[str]:
@@ -99,7 +149,7 @@ def read_texts(data: Any) -> list[str]:
         else:
             names, rows = ["text"], _plain(path)
     elif isinstance(data, Mapping) or hasattr(data, "columns") or hasattr(data, "column_names"):
-        names, rows, what = _table(data)
+        names, rows, what = table(data, ["text"])
     else:
         if not isinstance(data, Iterable):
             raise DataError(f"texts cannot be read from {type(data).__name__}", "give a list")
@@ -116,7 +166,7 @@ def read_texts(data: Any) -> list[str]:
                 names = known
                 continue
         _check_width(where, cells, width)
-        texts.append(_text(cells[column], f"{where}: the text"))
+        texts.append(text_of(cells[column], f"{where}: the text"))
     if not texts:
         raise DataError(f"no rows in {what}", "give at least one text")
     return texts
@@ -148,8 +198,7 @@ def _one_column(names: Sequence[Any], where: str) -> int:
 def _single(values: list[Any]) -> tuple[list[str], Rows, str]:
     """Return rows of a list of texts or of mappings with a text each."""
     if values and isinstance(values[0], Mapping):
-        records = ((f"row {i}", value) for i, value in enumerate(values, 1))
-        names, rows = _records(records)
+        names, rows = records((f"row {i}", value) for i, value in enumerate(values, 1))
         return names or ["text"], rows, "the list"
     return ["text"], ((f"row {i}", [value]) for i, value in enumerate(values, 1)), "the list"
 
@@ -167,43 +216,53 @@ def _plain(path: Path) -> Rows:
 # Columns
 
 
-def _named(names: Sequence[Any], columns: Columns) -> tuple[int, int] | None:
-    """Return the positions of the first pair of column names that is there."""
-    found = [str(name).strip().casefold() for name in names]
-    for source, target in columns:
-        if source.casefold() in found and target.casefold() in found:
-            return found.index(source.casefold()), found.index(target.casefold())
+def _named(names: Sequence[str], columns: Columns) -> list[int] | None:
+    """Return the positions of the first column names that are there together."""
+    found = [name.casefold() for name in names]
+    for wanted in columns:
+        if all(name.casefold() in found for name in wanted):
+            return [found.index(name.casefold()) for name in wanted]
     return None
 
 
-def _two(names: Sequence[Any], where: str, columns: Columns) -> tuple[int, int]:
-    """Return (0, 1) if there are two columns, else say what there is."""
-    if len(names) == 2:
-        return 0, 1
-    shown = ", ".join(str(name)[:30] for name in names[:8])
-    wanted = " or ".join(f"'{source}' and '{target}'" for source, target in columns)
+def _as_many(names: Sequence[str], where: str, columns: Columns) -> tuple[list[int], list[str]]:
+    """Return all positions, and names, if there are as many as wanted, else say what there is."""
+    for wanted in columns:
+        if len(wanted) == len(names):
+            return list(range(len(names))), list(wanted)
+    shown = ", ".join(name[:30] for name in names[:8])
+    number = {2: "two", 3: "three"}.get(len(columns[0]), str(len(columns[0])))
     raise DataError(
         f"{where}: found {counted(len(names), 'column')}: {shown}",
-        f"name two {wanted}, or keep exactly two",
+        f"name {number} {' or '.join(map(_listed, columns))}, or keep exactly {number}",
     )
 
 
-def _pair(
-    where: str, cells: Sequence[Any], chosen: tuple[int, int], names: Sequence[str] = ()
-) -> Pair:
-    source, target = (
-        _text(cells[index], f"{where}: the {names[index] if names else 'text'}", index == chosen[1])
-        for index in chosen
-    )
-    return source, target
+def _listed(names: Sequence[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
-def _text(value: Any, where: str, number: bool = False) -> str:
-    """Return a cell as text; of labels, whole numbers too."""
+def plain_value(value: Any, where: str) -> Any:
+    """Return what a cell holds, a NumPy scalar as Python's own.
+
+    Raises:
+        DataError: it holds nothing.
+    """
+    if hasattr(value, "item") and not hasattr(value, "__len__"):
+        value = value.item()
     if value is None or (isinstance(value, float) and math.isnan(value)):
         raise DataError(f"{where} is missing", "fill it in or leave the row out")
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
+    return value
+
+
+def text_of(value: Any, where: str, number: bool = False) -> str:
+    """Return a cell as text; of labels, whole numbers too.
+
+    Raises:
+        DataError: the cell is missing, no text, or empty.
+    """
+    value = plain_value(value, where)
     if number and isinstance(value, int):
         value = str(value)
     if not isinstance(value, str):
@@ -223,7 +282,7 @@ def _file(path: Path) -> tuple[list[str] | None, Rows]:
     if not path.is_file():
         raise DataError(f"there is no file {path}", "check the path")
     if kind.lower() in (".jsonl", ".json", ".ndjson"):
-        return _records(_json_lines(path))
+        return records(_json_lines(path))
     return None, _csv(path) if kind.lower() == ".csv" else _tsv(path)
 
 
@@ -289,100 +348,3 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
                 yield where, json.loads(line)
             except ValueError as error:
                 raise DataError(f"{where}: not valid JSON: {error}", "one object a line") from error
-
-
-# Things in memory
-
-
-def _lists(sources: Any, targets: Any, names: Sequence[str]) -> Rows:
-    if isinstance(sources, str) or isinstance(targets, str):
-        raise DataError("one text instead of a list of texts", "give two lists of equal length")
-    for each in (sources, targets):
-        if not isinstance(each, Iterable):
-            raise DataError(
-                f"examples cannot be read from {type(each).__name__}",
-                "give two lists of equal length",
-            )
-    sources, targets = list(sources), list(targets)
-    if len(sources) != len(targets):
-        raise DataError(
-            f"{counted(len(sources), names[0])}, but {counted(len(targets), names[1])}",
-            f"each {names[0]} needs one {names[1]}",
-        )
-    return ((f"row {i}", pair) for i, pair in enumerate(zip(sources, targets, strict=True), 1))
-
-
-def _table(data: Any, plain: Sequence[str] = ()) -> tuple[list[str] | None, Rows, str]:
-    """Return column names, `plain` where it has none, rows and a word for what it is."""
-    if hasattr(data, "itertuples"):  # a pandas frame
-        rows = (
-            (f"row {i}", row) for i, row in enumerate(data.itertuples(index=False, name=None), 1)
-        )
-        return [str(name) for name in data.columns], rows, "the frame"
-    if hasattr(data, "column_names"):  # a datasets.Dataset, or a dict of splits
-        if isinstance(data, Mapping):
-            raise DataError(
-                f"this data set has splits: {', '.join(data)}",
-                f"give one, as in data['{next(iter(data))}']",
-            )
-        return *_records((f"row {i}", row) for i, row in enumerate(data, 1)), "the data set"
-    if isinstance(data, Mapping):
-        for name, column in data.items():
-            if isinstance(column, str) or not hasattr(column, "__len__"):
-                raise DataError(
-                    f"the column {name} is {type(column).__name__}, not a list",
-                    "give a list of texts for each column",
-                )
-        lengths = {name: len(column) for name, column in data.items()}
-        if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise DataError(f"columns of different length: {shown}", "make them equal")
-        cells = zip(*data.values(), strict=True)
-        return list(data), ((f"row {i}", row) for i, row in enumerate(cells, 1)), "the columns"
-    try:
-        rows = iter(data)
-    except TypeError:
-        raise DataError(
-            f"examples cannot be read from {type(data).__name__}",
-            "give a path, two lists, a list of pairs, a pandas frame or a datasets.Dataset",
-        ) from None
-    listed = [(f"row {i}", row) for i, row in enumerate(rows, 1)]
-    if listed and isinstance(listed[0][1], Mapping):
-        return *_records(iter(listed)), "the list"
-    for where, row in listed:
-        if isinstance(row, str) or not isinstance(row, Sequence):
-            raise DataError(
-                f"{where}: one {type(row).__name__} instead of a pair",
-                f"give a list of ({', '.join(plain)}) pairs, or a second list with the "
-                f"{plain[-1]}s",
-            )
-    return list(plain), iter(listed), "the list"
-
-
-def _records(records: Iterator[tuple[str, Any]]) -> tuple[list[str] | None, Rows]:
-    """Return names, those of the first record, and rows of mappings.
-
-    A record that only holds a mapping called "translation", as on the hub, is that mapping.
-    """
-
-    def plain(where: str, record: Any) -> Mapping[str, Any]:
-        if not isinstance(record, Mapping):
-            raise DataError(
-                f"{where}: {type(record).__name__} instead of an object with named values",
-                'write it as {"source": "...", "target": "..."}',
-            )
-        inner = record.get("translation")
-        return inner if isinstance(inner, Mapping) else record
-
-    def rows(names: list[str], first: tuple[str, Mapping[str, Any]]) -> Rows:
-        yield first[0], list(first[1].values())
-        for where, record in records:
-            record = plain(where, record)
-            yield where, [record.get(name) for name in names]
-
-    first = next(records, None)
-    if first is None:
-        return [], iter(())
-    first = first[0], plain(*first)
-    names = list(first[1])
-    return names, rows(names, first)

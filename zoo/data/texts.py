@@ -1,7 +1,8 @@
-"""Single texts by the name of their corpus, with labels where it has them.
+"""Single texts, and pairs of them, by the name of their corpus, with labels where it has them.
 
 In the folder that ZOO_DATA names, a corpus of texts is a sub-folder of its name with one file for
 each split, gzipped or not: `train.txt` with a text or a line of one on each line, or `train.jsonl`.
+The corpora of GLUE (zoo/data/glue.py) may also lie in its sub-folder glue.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from zoo.data import glue
 from zoo.data.readers import find, read_lines
 from zoo.errors import DataError, UnknownName, did_you_mean
 from zoo.recipe import Data
 
-# A text and its label, "" where there is none.
-Labelled = tuple[str, str]
+# A text, or a tuple of two, and its label: "" where there is none, a float where it is a number.
+Labelled = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,16 @@ class Corpus:
         splits: its own names of our splits, several where we put them together; "valid" is held
             out of "train" where it is not named.
         texts: the same for language models, which need no labels.
+        pairs: whether it has two texts in each row.
     """
 
-    read: Callable[[Path], Iterator[Labelled]]
+    read: Callable[[Path], Iterable[Labelled]]
     ending: str = "txt"
     splits: dict[str, tuple[str, ...]] = field(
         default_factory=lambda: {each: (each,) for each in ("train", "valid", "test")}
     )
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    pairs: bool = False
 
 
 def _lines(path: Path) -> Iterator[Labelled]:
@@ -85,7 +90,20 @@ CORPORA = {
         {"train": ("train", "unsup"), "test": ("test",)},
     ),
     "trec6": Corpus(_trec, splits={"train": ("train",), "test": ("test",)}),
+    "sst2": Corpus(
+        glue.sst2, "tsv", {"train": ("train",), "valid": ("dev",), "test": ("test-labeled",)}
+    ),
+    # What GLUE trains on lies in two files; its test labels were never published.
+    "cola": Corpus(glue.cola, "tsv", {"train": ("train", "val"), "test": ("dev",)}),
+    "rte": Corpus(glue.rte, "tsv", {"train": ("train", "val"), "test": ("dev",)}, pairs=True),
+    "mrpc": Corpus(glue.mrpc, splits={"train": ("train",), "test": ("test",)}, pairs=True),
+    "stsb": Corpus(
+        glue.stsb, "csv", {"train": ("train",), "valid": ("dev",), "test": ("test",)}, pairs=True
+    ),
 }
+# What the hub calls splits whose files have other names; "" where it is part of another.
+HUB = {"valid": "validation", "unsup": "unsupervised", "dev": "validation", "val": "",
+       "test-labeled": "test"}  # fmt: skip
 
 
 def load(
@@ -98,13 +116,14 @@ def load(
     drawn likewise, is held out.
 
     Args:
-        labelled: with labels, else texts for a language model: labels are "".
+        labelled: with labels, else texts for a language model: labels are "", and the texts of a
+            pair come one by one.
         folder: the corpus' own folder; None looks in ZOO_DATA, then on the hub.
 
     Raises:
         UnknownName: there is no such corpus.
-        DataError: a file is missing or cannot be read, has no rows, or a label that is not one of
-            `data.labels`.
+        DataError: a file is missing or cannot be read, has no rows, a label that is not one of
+            `data.labels`, or without those a label that is no number.
     """
     if data.corpus not in CORPORA:
         raise UnknownName(f"there is no corpus '{data.corpus}'", did_you_mean(data.corpus, CORPORA))
@@ -119,21 +138,35 @@ def load(
     if not rows:
         raise DataError(f"{data.corpus} {split}: no rows", "check the corpus folder")
     if not labelled:
-        rows = [(text, "") for text, _ in rows]
+        rows = [(text, "") for given, _ in rows for text in each_text(given)]
     else:
         for number, (_, label) in enumerate(rows, start=1):
-            if label not in data.labels:
-                raise DataError(
-                    f"{data.corpus} {split}, row {number}: the label '{label}' is none of "
-                    f"{', '.join(data.labels)}",
-                    "change data.labels",
-                )
+            if data.labels and label not in data.labels:
+                wrong = f"none of {', '.join(data.labels)}"
+            elif not data.labels and not isinstance(label, float):
+                wrong = "no number"
+            else:
+                continue
+            raise DataError(
+                f"{data.corpus} {split}, row {number}: the label '{label}' is {wrong}",
+                "change data.labels",
+            )
     if data.limit and (split == "train" or held) and data.limit < len(rows):
-        rows = [rows[i] for i in drawn([label for _, label in rows], data.limit, seed)]
+        classes = [str(label) if data.labels else "" for _, label in rows]
+        rows = [rows[i] for i in drawn(classes, data.limit, seed)]
     if "valid" not in splits and split in ("train", "valid"):
         chosen = held_out(len(rows), data.validation, seed)
         rows = [row for row, out in zip(rows, chosen, strict=True) if out == held]
     return rows
+
+
+def each_text(example: Any) -> Iterator[str]:
+    """Yield the texts of an example: one, two, or a context and its answers."""
+    if isinstance(example, str):
+        yield example
+    else:
+        for part in example:
+            yield from each_text(part)
 
 
 def held_out(count: int, share: float, seed: int) -> np.ndarray:
@@ -182,17 +215,23 @@ _HEADING = re.compile(r"= [^=](?:.*[^=])? =")
 _MARK = re.compile(r" @([-,.])@ ")
 
 
+def inside(folder: Path, corpus: str) -> Path | None:
+    """Return the folder of a corpus in a folder of corpora, None if it is not there."""
+    places = (folder / corpus, folder / "glue" / corpus)
+    return next((each for each in places if each.is_dir()), None)
+
+
 def _read(corpus: Corpus, data: Data, name: str, folder: Path | None) -> Iterator[Labelled]:
     root = os.environ.get("ZOO_DATA")
     if folder is None and root:
-        folder = Path(root) / data.corpus
+        folder = inside(Path(root), data.corpus)
     if folder is not None and folder.is_dir():
         path = find(folder, f"{name}.{corpus.ending}")
         if path is None:
             raise DataError(f"{folder} has no {name}.{corpus.ending}", "see docs/data.md")
         yield from corpus.read(path)
     elif data.hub:
-        yield from _from_hub(data, name)
+        yield from _from_hub(corpus, data, name)
     else:
         raise DataError(
             f"the corpus {data.corpus} is not here",
@@ -200,18 +239,23 @@ def _read(corpus: Corpus, data: Data, name: str, folder: Path | None) -> Iterato
         )
 
 
-def _from_hub(data: Data, name: str) -> Iterator[Labelled]:
+def _from_hub(corpus: Corpus, data: Data, name: str) -> Iterator[Labelled]:
     import datasets
 
-    name = {"valid": "validation", "unsup": "unsupervised"}.get(name, name)
+    name = HUB.get(name, name)
+    if not name:
+        return
     try:
         rows = datasets.load_dataset(data.hub, data.hub_config, split=name, revision=data.revision)
         column = next((each for each in ("label", "coarse_label") if each in rows.features), None)
         names = getattr(rows.features[column], "names", None) if column else None
-        text = next(each for each in ("text", "sentence") if each in rows.features)
+        wanted = ("sentence1", "sentence2") if corpus.pairs else ("text", "sentence")
+        found = [each for each in wanted if each in rows.features]
         for row in rows:
             label = row[column] if column else ""
-            yield row[text], names[label] if names and label in range(len(names)) else str(label)
+            if not isinstance(label, float):
+                label = names[label] if names and label in range(len(names)) else str(label)
+            yield (row[found[0]], row[found[1]]) if corpus.pairs else row[found[0]], label
     except Exception as error:  # the library raises many kinds; each means the same here
         raise DataError(
             f"{data.corpus} could not be fetched from the hub ({data.hub}): {error}",

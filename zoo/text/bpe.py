@@ -95,25 +95,28 @@ class BpeTokenizer:
         from tokenizers import trainers
 
         made = _pipeline({UNKNOWN: 0}, [])
-        trainer = trainers.BpeTrainer(
-            vocab_size=max(vocabulary - 1, 0),
-            special_tokens=[UNKNOWN],
-            end_of_word_suffix=END_OF_WORD,
-            show_progress=False,
-        )
-        made.train_from_iterator((line.replace(UNKNOWN, " ") for line in lines), trainer)
-        content = json.loads(made.to_str())["model"]
-        words = sorted(content["vocab"], key=content["vocab"].__getitem__)
-        if len(words) == 1:
+        lines = [line.replace(UNKNOWN, " ") for line in lines]
+        characters = _characters(made, lines)
+        if not characters:
             raise DataError(
                 "no vocabulary can be made: the text has no words", "give text to learn it from"
             )
-        if len(words) >= vocabulary:
+        if len(characters) + 2 > vocabulary:
             raise OptionError(
-                f"a vocabulary of {vocabulary} has no room for the {len(words) - 1} characters of "
+                f"a vocabulary of {vocabulary} has no room for the {len(characters)} characters of "
                 "the text",
                 "raise tokenizer.vocabulary",
             )
+        # The trainer would number the characters in an order of its own, another one each time.
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocabulary - 1,
+            special_tokens=[UNKNOWN, *characters],
+            end_of_word_suffix=END_OF_WORD,
+            show_progress=False,
+        )
+        made.train_from_iterator(lines, trainer)
+        content = json.loads(made.to_str())["model"]
+        words = sorted(content["vocab"], key=content["vocab"].__getitem__)
         return cls([*words, BREAK], [(first, second) for first, second in content["merges"]])
 
     def save(self, path: Path | str) -> None:
@@ -148,6 +151,18 @@ class BpeTokenizer:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the token of each id, as it stands in the vocabulary."""
         return [self.words[int(i)] for i in ids]
+
+
+def _characters(pipeline: Any, lines: Iterable[str]) -> list[str]:
+    """Return the characters of words, and those that end one with its end, sorted."""
+    inner: set[str] = set()
+    last: set[str] = set()
+    for line in lines:
+        normal = pipeline.normalizer.normalize_str(line)
+        for word, _ in pipeline.pre_tokenizer.pre_tokenize_str(normal):
+            inner.update(word[:-1])
+            last.add(word[-1] + END_OF_WORD)
+    return [*sorted(inner), *sorted(last)]
 
 
 def _pipeline(ids: dict[str, int], merges: list[tuple[str, str]]) -> Any:

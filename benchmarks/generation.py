@@ -4,8 +4,8 @@
 
 All contestants get the same random prompts and the same random weights, and write as many words,
 since none is taken for the end. They follow the most probable word; ours draw words too, at
-temperature 1 from all of them. The peer is the loop that a textbook has, over torch's own LSTMs.
-The first pass over the prompts, which compiles, is left out.
+temperature 1 from all of them. The peer is the loop that a textbook has, over torch's own LSTMs, or
+for gpt1 transformers' `generate`. The first pass over the prompts, which compiles, is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from benchmarks import common, results
 from benchmarks.common import START
 from benchmarks.decoding import OURS, arguments, model_of
 
-PEER = "PyTorch"
+# Who else takes part, by paper.
+PEER = {"merity2017": "PyTorch", "gpt1": "transformers"}
 PROMPT, WORDS = 16, 64
 NONE = -1  # the id of no word: nothing ends, and what were not written would be seen
 # Batch -> prompts of a pass.
@@ -37,7 +38,7 @@ GoOn = Callable[[np.ndarray, bool], np.ndarray]
 
 def main() -> None:
     description = __doc__.splitlines()[0]
-    asked = common.parser(description, common.LANGUAGE_MODELS, rounds=5).parse_args()
+    asked = common.parser(description, list(PEER), rounds=5).parse_args()
     made = arguments(asked.paper, asked.size, asked.smoke)
     if asked.smoke:
         asked.rounds = 1
@@ -45,9 +46,10 @@ def main() -> None:
         common.serve(lambda: prepare(asked.worker, asked.paper, made))
         return
     # The textbook's loop does not draw.
-    tasks = {task: [*OURS, *([] if drawn else [PEER])] for task, (_, drawn) in TASKS.items()}
-    measured = common.race("benchmarks.generation", asked, {**OURS, PEER: "torch"}, tasks)
-    rows = _rows(measured)
+    peer = PEER[asked.paper]
+    tasks = {task: [*OURS, *([] if drawn else [peer])] for task, (_, drawn) in TASKS.items()}
+    measured = common.race("benchmarks.generation", asked, {**OURS, peer: "torch"}, tasks)
+    rows = _rows(measured, peer)
     note = (
         f"Model: {common.described(made)}. Prompts of {PROMPT} words, {WORDS} words out, float32; "
         f"median of {asked.rounds} rounds, in which all took turns. {common.quietness(measured)}"
@@ -83,11 +85,32 @@ def theirs(paper: str, made: dict[str, Any]) -> GoOn:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     held = weights.arrays(model_of(paper, made))
+    if paper == "gpt1":
+        return _transformers(made, held, device)
     plain = recurrent.PEERS[paper](made).load(held).to(device).eval()
 
     def go_on(prompts: np.ndarray, drawn: bool) -> np.ndarray:
         tokens = torch.from_numpy(prompts).long().to(device)
         return recurrent.greedy(plain, tokens, tokens[:, -1], NONE, NONE, WORDS).cpu().numpy()
+
+    return go_on
+
+
+def _transformers(made: dict[str, Any], held: dict[str, np.ndarray], device: str) -> GoOn:
+    import torch
+
+    from benchmarks.peers import openai_gpt
+
+    model = openai_gpt(made, held).to(device)
+
+    def go_on(prompts: np.ndarray, drawn: bool) -> np.ndarray:
+        tokens = torch.from_numpy(prompts).long().to(device)
+        with torch.inference_mode():
+            found = model.generate(
+                tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=WORDS,
+                do_sample=False, pad_token_id=0, eos_token_id=None,
+            )  # fmt: skip
+        return found[:, tokens.shape[1] :].cpu().numpy()
 
     return go_on
 
@@ -116,7 +139,7 @@ def prepare(name: str, paper: str, made: dict[str, Any]) -> Callable[[str], comm
     return measure
 
 
-def _rows(measured: dict) -> list[dict[str, object]]:
+def _rows(measured: dict, peer: str) -> list[dict[str, object]]:
     """Return the rows of the table, each task's together."""
     speeds = {key: common.median(rounds, "words") for key, rounds in measured.items()}
     return [
@@ -125,7 +148,7 @@ def _rows(measured: dict) -> list[dict[str, object]]:
             "batch": TASKS[task][0],
             "words": "drawn" if TASKS[task][1] else "most probable",
             "words/s": f"{speed:,.0f}",
-            f"against {PEER}": common.ratio(speed, speeds.get((task, PEER))),
+            f"against {peer}": common.ratio(speed, speeds.get((task, peer))),
             "words of a pass": measured[task, name][0]["words"],
         }
         for (task, name), speed in speeds.items()

@@ -89,6 +89,32 @@ def _marian_name(name: str) -> str:
     return f"model.{layers.removesuffix('_layers')}.layers.{index}.{part}.{LEAVES[leaf]}"
 
 
+def openai_gpt(
+    arguments: dict, weights: dict[str, np.ndarray]
+) -> transformers.OpenAIGPTLMHeadModel:
+    """Return transformers' OpenAI GPT with the arguments and weights of a gpt1 language model.
+
+    Dropout is off, as transformers' `eval` leaves it.
+    """
+    from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
+
+    from zoo.convert.openai_gpt import wanted
+
+    config = OpenAIGPTConfig(
+        vocab_size=arguments["vocabulary"], n_positions=arguments["context"],
+        n_embd=arguments["width"], n_layer=arguments["layers"], n_head=arguments["heads"],
+    )  # fmt: skip
+    model = OpenAIGPTLMHeadModel(config).eval()
+    state = {
+        theirs: torch.from_numpy(weights[ours].copy())
+        for theirs, (ours, _) in wanted(arguments).items()
+    }
+    missing, unexpected = model.transformer.load_state_dict(state, strict=False)
+    assert not unexpected
+    assert not [name for name in missing if not name.endswith("attn.bias")]
+    return model
+
+
 class TorchTransformer(nn.Module):
     """torch's own encoder and decoder layers, post-norm, with one tied matrix as in the paper."""
 

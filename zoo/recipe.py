@@ -67,6 +67,8 @@ class Recipe(Table):
             raise ValueError(f"data.labels has '{min(repeated)}' twice")
         if self.optimizer.name == "asgd" and self.train.average > 1:
             raise ValueError("train.average is more than 1, and asgd averages by itself")
+        if self.data.also and self.task != "generate":
+            raise ValueError("data.also is for language models alone")
         if self.task in LABELLED and len(self.data.labels) == 1:
             raise ValueError("data.labels has one class: a classifier needs two or more")
         if self.task == "choose" and self.data.labels:
@@ -239,8 +241,14 @@ def _unknown_key(tables: dict[str, Any], key: str, holder: str) -> RecipeError:
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     """Return a copy without the keys that are None, which TOML cannot hold; no default is lost."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(each) for each in value]
+        return _without_none(value) if isinstance(value, dict) else value
+
     return {
-        key: _without_none(value) if isinstance(value, dict) else value
+        key: plain(value)
         for key, value in table.items()
         if value is not None and not (key == "smoke" and not value)
     }

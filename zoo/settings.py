@@ -26,6 +26,19 @@ class Model(Table):
     weights: Reference = ""
 
 
+class Also(Table):
+    """A further corpus whose training texts a language model reads; the keys are those of `Data`.
+
+    Where it has no validation split, that share of its texts is left out all the same.
+    """
+
+    corpus: str
+    limit: Positive | None = None
+    hub: str | None = None
+    hub_config: str | None = None
+    revision: str | None = None
+
+
 class Data(Table):
     """Which corpus, from which language into which, or in which.
 
@@ -35,7 +48,8 @@ class Data(Table):
     classifier in the order of its logits; the similarity of two texts is a number where there are
     none. `reverse` reads texts from the last word to the first. `validation` is the share of the
     training rows that is held out where a corpus has no validation split. `hub`, `hub_config` and
-    `revision` name the same corpus on the hub, for machines without a ZOO_DATA folder.
+    `revision` name the same corpus on the hub, for machines without a ZOO_DATA folder. `also` are
+    further corpora that a language model is trained on; it is measured on the first one alone.
     """
 
     corpus: str
@@ -51,6 +65,7 @@ class Data(Table):
     revision: str | None = None
     reverse_source: bool = False
     reverse: bool = False
+    also: list[Also] = []
 
     @property
     def languages(self) -> list[str]:

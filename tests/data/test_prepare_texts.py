@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from zoo import recipe
 from zoo.data import prepare_texts
+from zoo.errors import RecipeError
 
 ARTICLES = 5
 
@@ -38,3 +41,27 @@ def test_a_limit_keeps_whole_articles(wikitext, limit):
 def test_a_limit_keeps_lines_where_a_line_is_a_text(wikitext):
     made = recipe.load("merity2017-wikitext-2").changed({"data.limit": 3})
     assert len(prepare_texts.rows(made, "train")) == 3
+
+
+def test_further_corpora_are_for_training_alone(wikitext, tmp_path):
+    reviews = [{"text": f"Good<br /><br />film {i}", "label": "pos"} for i in range(20)]
+    (tmp_path / "imdb").mkdir()
+    for name in ("train", "unsup", "test"):
+        lines = "".join(f"{json.dumps(each)}\n" for each in reviews)
+        (tmp_path / "imdb" / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    also = [{"corpus": "imdb", "limit": 10}]
+    plain = recipe.load("ulmfit2018-wikitext-2")
+    made = plain.changed({"data.also": also, "data.validation": 0.2})
+    assert recipe.loads(recipe.dumps(made)) == made
+    before, after = prepare_texts.splits(plain), prepare_texts.splits(made)
+    more = after["train"][len(before["train"]) :]
+    assert after["train"][: len(before["train"])] == before["train"]
+    # Ten reviews are drawn, two of which are held out and not read.
+    assert len(more) == 8
+    assert all(text.startswith("Good\n\nfilm") and label == "" for text, label in more)
+    assert (after["valid"], after["test"]) == (before["valid"], before["test"])
+
+
+def test_a_classifier_reads_one_corpus():
+    with pytest.raises(RecipeError, match=r"data\.also is for language models alone"):
+        recipe.load("ulmfit2018-imdb").changed({"data.also": [{"corpus": "ptb"}]})

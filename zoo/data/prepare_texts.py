@@ -11,7 +11,7 @@ import numpy as np
 from zoo.data import sequences, texts
 from zoo.data.arrays import Documents, Ragged
 from zoo.errors import DataError
-from zoo.recipe import Recipe
+from zoo.recipe import Data, Recipe
 from zoo.text import (
     BpeTokenizer,
     MarkedTokenizer,
@@ -37,8 +37,19 @@ def splits(recipe: Recipe) -> dict[str, list[Labelled]]:
 
 
 def rows(recipe: Recipe, split: str, folder: Path | None = None) -> list[Labelled]:
-    """Return the texts and labels of one split of the recipe's corpus."""
-    data, seed = recipe.data, recipe.seed
+    """Return the texts and labels of one split of the recipe's corpus; of others to train on too.
+
+    Args:
+        folder: of the recipe's corpus; None looks in ZOO_DATA, then on the hub.
+    """
+    found = _rows(recipe, recipe.data, split, folder)
+    for other in recipe.data.also if split == "train" else []:
+        found += _rows(recipe, recipe.data.model_copy(update=dict(other)), split, None)
+    return found
+
+
+def _rows(recipe: Recipe, data: Data, split: str, folder: Path | None) -> list[Labelled]:
+    seed = recipe.seed
     # Line by line is how word-level perplexities are compared; else an article is one text.
     if data.corpus.startswith("wikitext") and recipe.tokenizer.kind != "spaces":
         whole = data.model_copy(update={"limit": None})

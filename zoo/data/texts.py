@@ -37,6 +37,7 @@ class Corpus:
             out of "train" where it is not named.
         texts: the same for language models, which need no labels.
         pairs: whether it has two texts in each row.
+        clean: what a text is after what its collectors left in it is taken out.
     """
 
     read: Callable[[Path], Iterable[Labelled]]
@@ -46,6 +47,7 @@ class Corpus:
     )
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     pairs: bool = False
+    clean: Callable[[str], str] | None = None
 
 
 def _lines(path: Path) -> Iterator[Labelled]:
@@ -55,6 +57,8 @@ def _lines(path: Path) -> Iterator[Labelled]:
 
 def _json_lines(path: Path) -> Iterator[Labelled]:
     for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
             text, label = row["text"], row.get("label") or ""
@@ -88,6 +92,7 @@ CORPORA = {
         "jsonl",
         {"train": ("train",), "test": ("test",)},
         {"train": ("train", "unsup"), "test": ("test",)},
+        clean=lambda text: text.replace("<br />", "\n"),
     ),
     "trec6": Corpus(_trec, splits={"train": ("train",), "test": ("test",)}),
     "sst2": Corpus(
@@ -135,6 +140,8 @@ def load(
     rows: list[Labelled] = []
     for name in splits["train" if held else split]:
         rows += _read(corpus, data, name, folder)
+    if corpus.clean is not None:
+        rows = [(corpus.clean(text), label) for text, label in rows]
     if not rows:
         raise DataError(f"{data.corpus} {split}: no rows", "check the corpus folder")
     if not labelled:

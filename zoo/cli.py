@@ -15,7 +15,7 @@ import typer
 from zoo import __version__, catalog
 from zoo import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
-from zoo.shell import check_data, explain, import_keras, read_texts, show_warning
+from zoo.shell import check_data, explain, import_keras, read_texts, show_warning, split_columns
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG or the folder of a bundle.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name or its file.", metavar="RECIPE")]
+TEXTS = "Texts, a tab between those that belong together; standard input if none."
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=5e-4.", metavar="K=V"),
@@ -104,7 +105,7 @@ def info(name: Name) -> None:
 @app.command()
 def predict(
     name: Name,
-    text: Annotated[list[str] | None, typer.Argument(help="Texts; standard input if none.")] = None,
+    text: Annotated[list[str] | None, typer.Argument(help=TEXTS)] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file, one text a line.")] = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
@@ -120,11 +121,11 @@ def predict(
     scores: Annotated[bool, typer.Option("--scores", help="All labels, as JSON.")] = False,
     dtype: Dtype = None,
 ) -> None:
-    """Translate, continue or classify texts; one output a line, in the order of the texts."""
+    """Translate, continue, classify or compare texts; one output a line, in their order."""
     texts = read_texts(text or [], file)
     model = _load(name, dtype)
     outputs: list[Any] = model.predict(
-        texts,
+        split_columns(texts, model.recipe.task, file),
         beam_size=beam_size,
         length_penalty=length_penalty,
         max_length=max_length,
@@ -140,7 +141,7 @@ def predict(
         if scores:
             print(json.dumps(output, ensure_ascii=False))
         else:
-            print(output if isinstance(output, str) else "\n".join(output))
+            print("\n".join(output) if isinstance(output, list) else output)
 
 
 @app.command()
@@ -170,14 +171,14 @@ def evaluate(
 def finetune(
     name: Name,
     data: Annotated[
-        Path, typer.Option(help="TSV, CSV or JSON lines: source and target, text and label, text.")
+        Path, typer.Option(help="TSV, CSV or JSON lines with the columns of the task.")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     task: Annotated[str | None, typer.Option(help="Task; the model's own if not given.")] = None,
     validation: Annotated[float, typer.Option(help="Share of the rows held out.")] = 0.1,
     adapt: Annotated[
-        bool, typer.Option(help="Go on with the texts first, before a classifier is trained.")
-    ] = True,
+        bool | None, typer.Option(help="Go on with the texts before the labels; else as the paper.")
+    ] = None,
     changes: Changes = None,
     resume: Resume = False,
 ) -> None:

@@ -35,6 +35,15 @@ PIPELINES = {
     "translate": "translation",
     "generate": "text-generation",
     "classify": "text-classification",
+    "entail": "text-classification",
+    "similarity": "text-classification",
+    "choose": "multiple-choice",
+}
+# What a task is given that does not take single texts.
+EXAMPLES = {
+    "entail": '("...", "...")',
+    "similarity": '("...", "...")',
+    "choose": '("...", ["...", "..."])',
 }
 SHOWN_ABOVE = ("metric", "value", "data", "split")
 
@@ -55,7 +64,8 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
         f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
         f"(size `{recipe.model.size}`), made with paperzoo. {paper.introduced}"
     )
-    code = f'import zoo\n\nmodel = zoo.load({json.dumps(reference)})\nmodel.predict("...")'
+    given = EXAMPLES.get(recipe.task, '"..."')
+    code = f"import zoo\n\nmodel = zoo.load({json.dumps(reference)})\nmodel.predict({given})"
     sections = [
         _front_matter(recipe, metrics, weights),
         f"# {recipe.name}",
@@ -133,9 +143,10 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     hidden = (*SHOWN_ABOVE, metrics.get("metric"))
     piece = _piece(recipe)
     unit = piece if recipe.train.loss == "token" else recipe.train.loss
-    unit = {"generate": "token", "classify": "text"}.get(recipe.task, unit)
+    unit = {"translate": unit, "generate": "token", "choose": "question"}.get(recipe.task, "text")
+    unit = "mean squared error" if recipe.regression else f"nats per {unit}"
     labels = LABELS | {
-        "loss": f"validation loss (nats per {unit})",
+        "loss": f"validation loss ({unit})",
         "perplexity": f"perplexity per {piece}",
     }
     lines += [

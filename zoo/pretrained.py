@@ -12,16 +12,9 @@ import numpy as np
 
 from zoo import bundle, catalog, golden, model_card, tasks
 from zoo.data import examples as user_examples
-from zoo.errors import (
-    InputError,
-    NotSupported,
-    UnknownName,
-    check_count,
-    check_path,
-    counted,
-)
+from zoo.errors import InputError, NotSupported, UnknownName, check_count, check_path
 from zoo.recipe import Recipe
-from zoo.tasks.batching import listed
+from zoo.tasks import inputs
 from zoo.text import Tokenizer, load_tokenizers
 
 if TYPE_CHECKING:
@@ -121,7 +114,7 @@ class Pretrained:
 
     def predict(
         self,
-        texts: str | Iterable[str],
+        texts: Any,
         *,
         max_length: int | None = None,
         batch_size: int | None = None,
@@ -135,10 +128,12 @@ class Pretrained:
         scores: bool = False,
         progress: bool = True,
     ) -> Any:
-        """Translate, continue or classify a text, or many in one go, as the model's task is.
+        """Translate, continue, classify or compare texts, one or many, as the model's task is.
 
         Args:
-            texts: one text, or a list of them.
+            texts: one text, or a list of them. A model for `entail` or `similarity` takes a tuple
+                of two texts, one for `choose` a context with its answers, as in ("The sky is",
+                ["blue", "green"]), or a list of these.
             max_length: most pieces of an output, end included, a writer's given words too; None
                 allows the input's length plus the recipe's `evaluate.max_extra`.
             batch_size: texts that go through the model together.
@@ -149,19 +144,21 @@ class Pretrained:
                 sharper the lower the temperature is, among the top_k most probable words, among the
                 most probable ones that have top_p of the probability together. Greedy if all None.
             seed: of such draws, another one each time if None.
-            scores: of a classifier, all labels with their probabilities.
+            scores: all labels, or answers, with their probabilities.
             progress: show a bar on a terminal while there is more than one batch.
 
         Returns:
             For a text one result, for a list a list in its order. A translation; the text with what
-            follows it; a label, or with `scores` a dict of labels and probabilities, the most
-            probable first. With num_return over 1 a list of texts, the best first, for each text.
+            follows it; a label, number or answer, or with `scores` a dict of labels or answers and
+            probabilities, the most probable first. With num_return over 1 a list of texts for each,
+            the best first.
 
         Raises:
-            InputError: an empty text, or one of unknown characters only; says which.
+            InputError: an empty text, one of unknown characters only, or what is no input of the
+                task; says which.
             OptionError: an option without sense, or one that the task does not have.
         """
-        one, given_texts = listed(texts)
+        one, given_texts = inputs.listed(self.recipe.task, texts)
         given = {
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
@@ -171,15 +168,18 @@ class Pretrained:
         found = self.task.predict(given_texts, **tasks.options(self.task, "predict", given))
         return found[0] if one else found
 
-    def probabilities(self, texts: Iterable[str], batch_size: int | None = None) -> np.ndarray:
+    def probabilities(self, texts: Any, batch_size: int | None = None) -> np.ndarray:
         """Return a classifier's probability of each of `labels`: float64 [texts, labels].
+
+        A model for `choose` gives those of answers, 0 where a question has fewer than another.
 
         Raises:
             NotSupported: the model is no classifier.
         """
         if not hasattr(self.task, "probabilities"):
             raise NotSupported(f"{self.recipe.name} is no classifier", "predict is for all models")
-        return self.task.probabilities(listed(texts)[1], batch_size=batch_size)
+        given = inputs.listed(self.recipe.task, texts)[1]
+        return self.task.probabilities(given, batch_size=batch_size)
 
     def score(
         self, text: str | Iterable[str], target: str | Iterable[str] | None = None
@@ -196,21 +196,8 @@ class Pretrained:
             raise NotSupported(
                 f"{self.recipe.name} does not score texts", "predict(text, scores=True) does"
             )
-        one, texts = listed(text)
-        if self.recipe.task != "translate":
-            if target is not None:
-                raise InputError("a language model scores one text", "leave the target out")
-            found = self.task.score(texts)
-            return float(found[0]) if one else found
-        if target is None:
-            raise InputError("there is no target", "a translator scores a target given its source")
-        one_target, targets = listed(target)
-        if one != one_target or len(texts) != len(targets):
-            raise InputError(
-                f"{counted(len(texts), 'source')}, but {counted(len(targets), 'target')}",
-                "give two texts, or two lists of equal length",
-            )
-        found = self.task.score(texts, targets)
+        one, given = inputs.scored(self.recipe.task, text, target)
+        found = self.task.score(*given)
         return float(found[0]) if one else found
 
     def align(self, text: str, target: str | None = None) -> Alignment:
@@ -232,20 +219,25 @@ class Pretrained:
             )
         return self.task.align(text, target)
 
-    def encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
         """Return the ids that the model reads for each text: the end id last, no padding.
+
+        A model for `similarity` or `choose` reads several lists of ids for each.
 
         Raises:
             InputError: a text that the model cannot take.
         """
         if self.recipe.task == "translate":
             return self.task.encode_sources(texts)
-        return [ids.tolist() for ids in self.task.encode(texts)]
+        return [
+            ids.tolist() if isinstance(ids, np.ndarray) else [each.tolist() for each in ids]
+            for ids in self.task.encode(texts)
+        ]
 
     def evaluate(
         self,
         data: Any = None,
-        targets: Iterable[str] | None = None,
+        targets: Iterable[Any] | None = None,
         *,
         split: str | None = None,
         limit: int | None = None,
@@ -270,7 +262,8 @@ class Pretrained:
         Returns:
             The task's metrics, with "metric", "value", "data" and "split": of a translator "bleu",
             its sacreBLEU "signature", "chrf"; of a language model "perplexity" per word, per token,
-            "bits_per_character"; of a classifier "accuracy", "macro_f1", "confusion".
+            "bits_per_character"; of labels "accuracy", "macro_f1", "confusion"; of numbers
+            "pearson", "spearman"; of answers "accuracy".
         """
         if limit is not None:
             check_count("limit", limit)
@@ -284,11 +277,12 @@ class Pretrained:
         return {"metric": metric, "value": found[metric], **about, **found}
 
     def examples(
-        self, data: Any = None, targets: Iterable[str] | None = None, *, split: str | None = None
-    ) -> tuple[dict[str, str], list[tuple[str, Any]]]:
+        self, data: Any = None, targets: Iterable[Any] | None = None, *, split: str | None = None
+    ) -> tuple[dict[str, str], list[tuple[Any, Any]]]:
         """Return what the examples are, and each source with its references or text with its label.
 
-        The arguments are those of `evaluate`, which measures on what this returns.
+        The arguments are those of `evaluate`, which measures on what this returns; what each task
+        has in place of a text and a label stands at `zoo.data.examples.read`.
         """
         return user_examples.find(self.recipe, data, targets, split)
 
@@ -301,25 +295,28 @@ class Pretrained:
         *,
         task: str | None = None,
         validation: float | Any = 0.1,
-        adapt: bool | Any = True,
+        adapt: bool | Any | None = None,
         out: str | os.PathLike[str] | None = None,
         changes: Mapping[str, Any] | None = None,
         resume: bool = False,
     ) -> Pretrained:
         """Return a model trained further on examples; this one stays as it is.
 
-        A language model with labels and `task="classify"` becomes a classifier in two stages
-        (ulmfit2018): it goes on as a language model on the texts, then learns the labels.
+        A language model with labels and `task="classify"` becomes a classifier, of ulmfit2018 in
+        two stages: it goes on as a language model on the texts, then learns the labels.
 
         Args:
             data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset; columns
-                are found by name (source and target, or text and label), else exactly two. A
-                language model takes texts alone: a list, one column, or a .txt file.
-            targets: a target or label for each text, when data is a list of texts.
+                are found by name, else exactly as many: source, target; text, label; premise,
+                hypothesis, label; sentence1, sentence2, label; context, answers (or answer_0,
+                answer_1, ...), label, the place of the right answer from 0 or its text. A language
+                model takes texts alone: a list, one column, or a .txt file.
+            targets: a target or label for each item, when data is a list of texts, of pairs, or of
+                contexts with answers. For `similarity` numbers that are not whole stay numbers.
             task: what to train for; None is what the model does already.
             validation: the share of examples, or other examples, to choose the best epoch by.
             adapt: whether a language model goes on with the texts before it learns the labels, or
-                the texts to do so with, which need no labels.
+                the texts to do so with, which need no labels; None does as its paper does.
             out: the folder of the new bundle; None keeps the result in memory only. The run is in
                 the folder `out` + ".run" until the bundle is written.
             changes: dotted keys of the recipe, as in {"schedule.peak": 1e-5}; of the last stage.
@@ -367,7 +364,8 @@ class Pretrained:
         For people who write their own training loop. A translator's are ({"source", "target"},
         labels), int32 [rows, time]; the target is the decoder's input, padding is 0 and labels of
         padding count for nothing. A language model's are ({"tokens", "carry"}, labels), see
-        `zoo.data.stream.Stream`; a classifier's (tokens, labels), padded on the left.
+        `zoo.data.stream.Stream`; a classifier's (tokens, labels), padded on the left, tokens
+        [rows, sequences, time] where several are read for each example.
 
         Args:
             data, targets, validation, changes: as for `finetune`.

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -19,6 +19,7 @@ from zoo.errors import (
     UnknownName,
     ZooError,
     ZooWarning,
+    counted,
     did_you_mean,
 )
 
@@ -84,6 +85,28 @@ def read_texts(given: list[str], file: Path | None) -> list[str]:
         if not text.strip():
             raise DataError(f"{place}:{number} is empty", "take the empty lines out")
     return texts
+
+
+def split_columns(lines: list[str], task: str, file: Path | None) -> list[Any]:
+    """Return a task's inputs of lines, in which tabs part the texts of one input.
+
+    Raises:
+        DataError: a line has not as many texts as the task needs.
+    """
+    if task not in ("entail", "similarity", "choose"):
+        return list(lines)
+    wanted = "a context and two answers or more" if task == "choose" else "two texts"
+    found: list[Any] = []
+    for number, line in enumerate(lines, start=1):
+        cells = line.split("\t")
+        if len(cells) < 3 if task == "choose" else len(cells) != 2:
+            where = f"{file.name}:{number}" if file is not None else f"text {number}"
+            raise DataError(
+                f"{where}: {counted(len(cells), 'column')}, expected {wanted}",
+                "put a tab between two of them",
+            )
+        found.append((cells[0], cells[1:]) if task == "choose" else tuple(cells))
+    return found
 
 
 def check_data(data: Path | None) -> None:

@@ -15,7 +15,7 @@ from zoo.errors import DataError, InputError, NotSupported, OptionError
 from zoo.models.ulmfit2018 import Classifier
 from zoo.pretrained import Pretrained
 from zoo.tasks import metrics
-from zoo.tasks.classify import PIECE
+from zoo.tasks.reading import PIECE
 from zoo.text import MarkedTokenizer
 
 LINES = ["a good film", "a bad film", "the plot is thin and the end is far too long"]

@@ -13,6 +13,9 @@ _TASKS = {
     "translate": "zoo.tasks.translate:Translate",
     "generate": "zoo.tasks.generate:Generate",
     "classify": "zoo.tasks.classify:Classify",
+    "entail": "zoo.tasks.entail:Entail",
+    "similarity": "zoo.tasks.similarity:Similarity",
+    "choose": "zoo.tasks.choose:Choose",
 }
 
 

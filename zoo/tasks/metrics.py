@@ -65,3 +65,54 @@ def classification(
         },
         "texts": len(truth),
     }
+
+
+def choice(probabilities: np.ndarray, places: np.ndarray) -> dict[str, Any]:
+    """Return how well answers were chosen.
+
+    Args:
+        probabilities: float [questions, answers].
+        places: of the right answers, int [questions].
+
+    Returns:
+        "accuracy" in percent; "loss", the mean of -log P of the right answers, in nats; "texts".
+    """
+    chosen = np.maximum(probabilities[np.arange(len(places)), places], 1e-300)
+    return {
+        "accuracy": 100.0 * float(np.mean(probabilities.argmax(axis=1) == places)),
+        "loss": -float(np.log(chosen).mean()),
+        "texts": len(places),
+    }
+
+
+def regression(found: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Return how well numbers were told.
+
+    Args:
+        found: float [texts].
+        truth: float [texts].
+
+    Returns:
+        "pearson" and "spearman", the correlations times 100, as papers write them, and 0 where
+        either side is all one number; "loss", the mean squared error; "texts".
+    """
+    return {
+        "pearson": 100.0 * pearson(found, truth),
+        "spearman": 100.0 * pearson(ranks(found), ranks(truth)),
+        "loss": float(np.mean((found - truth) ** 2)),
+        "texts": len(truth),
+    }
+
+
+def pearson(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Pearson's correlation of two arrays [rows]; 0 where one of them is constant."""
+    one, other = one - one.mean(), other - other.mean()
+    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / scale if scale > 0 else 0.0
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value from 1, float [rows]; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]

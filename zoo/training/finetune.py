@@ -22,7 +22,7 @@ from zoo.data import examples, prepare_texts
 from zoo.data.arrays import Arrays, Documents
 from zoo.data.batches import Batches
 from zoo.data.document_batches import DocumentBatches
-from zoo.data.prepare import encode_pairs
+from zoo.data.prepare import Example, encode_pairs
 from zoo.data.stream import Stream
 from zoo.errors import (
     CheckpointError,
@@ -37,7 +37,6 @@ from zoo.text import Tokenizer
 from zoo.training.fit import batches, document_batches, fit, stream
 from zoo.training.loop import build, environment, take_over
 
-Pair = tuple[str, str]
 Tokenizers = tuple[Tokenizer, Tokenizer]
 
 # For a translator a low constant rate, so that it forgets little of what it knew: a tenth of the
@@ -104,17 +103,20 @@ def plan(
     name = Path(data).name if isinstance(data, (str, os.PathLike)) else "examples"
     task = task or base.task
     entry = catalog.entry(base.paper)
-    if task not in entry.finetune:
+    starts = catalog.finetune(entry, base.model.size)
+    if task not in starts:
         raise OptionError(
-            f"{base.paper} cannot be fine-tuned for '{task}'", did_you_mean(task, entry.finetune)
+            f"{base.paper} cannot be fine-tuned for '{task}'", did_you_mean(task, starts)
         )
-    draft = recipes.load(entry.finetune[task])
-    for_reading = draft.changed({"data.source": base.data.source, "data.target": base.data.target})
-    pairs = examples.read(for_reading, data, targets)
-    labels = sorted({label for _, label in pairs}) if task == "classify" else []
+    fresh = task != base.task
+    for_reading = recipes.load(starts[task]) if fresh else base
+    pairs = examples.read(for_reading, data, targets, fresh=fresh)
+    labels = sorted({label for _, label in pairs}, key=str) if task in recipes.LABELLED else []
+    # Numbers in place of labels are no classes.
+    labels = [] if all(isinstance(label, float) for label in labels) else labels
     made = recipe(base, name, task, changes, labels)
     if isinstance(validation, (int, float)):
-        one = "source" if task == "translate" else "text"
+        one = {"translate": "source", "choose": "question"}.get(task, "text")
         train, valid = split(pairs, validation, made.seed, one)
     else:
         train, valid = pairs, examples.read(made, validation)
@@ -122,7 +124,7 @@ def plan(
         train_pairs, valid_pairs = (encoded(each, tokenizers, made) for each in (train, valid))
         return Plan(sized(made, train_pairs, tokenizers[1], changes), train_pairs, valid_pairs)
     for number, (_, label) in enumerate(valid, start=1):
-        if label and label not in made.data.labels:
+        if made.data.labels and label not in made.data.labels:
             raise DataError(
                 f"validation, row {number}: no other example has the label '{label}'",
                 "give training examples of it, or leave the row out",
@@ -142,42 +144,44 @@ def recipe(
     """Return the recipe of a fine-tuning run, all but the sizes that `sized` takes from the data.
 
     Model and tokenizer are the base's; how to train comes from the recipe that the registry names
-    for the task. A classifier that is made of a language model gets the sizes of its encoder.
+    for the task. A model that is made for another task gets the sizes of what it begins with.
 
     Args:
         base: the resolved recipe of the model.
         data: what the examples are called.
         changes: dotted keys that win over everything.
-        labels: of the examples, for a classifier; one that knows them all keeps its own.
+        labels: of the examples, for a classifier; one that knows them all keeps its own. None are
+            of a task without labels, or of examples with numbers in their place.
 
     Raises:
         DataError: there is one label only.
         RecipeError: a change is wrong, or would change the model's shape.
     """
     task = task or base.task
-    start = recipes.load(catalog.entry(base.paper).finetune[task])
+    start = recipes.load(catalog.finetune(catalog.entry(base.paper), base.model.size)[task])
     name = base.name if base.name.endswith("-finetuned") else f"{base.name}-finetuned"
     model = base.tables()["model"]
-    if task == "classify":
-        if len(labels) < 2:
-            raise DataError(
-                f"all examples have the one label '{labels[0]}'", "a classifier needs two or more"
-            )
-        if set(labels) <= set(base.data.labels):
-            labels = base.data.labels
-        if task != base.task:
-            model = start.resolved().tables()["model"]
-            shared = set(model["arguments"]) & set(base.model.arguments)
-            model["arguments"] |= {
-                key: base.model.arguments[key] for key in shared if not key.startswith("dropout")
-            }
-        model["arguments"] = {**model["arguments"], "classes": len(labels)}
-    evaluate = base if task == base.task else start
+    if len(labels) == 1:
+        raise DataError(
+            f"all examples have the one label '{labels[0]}'", "a classifier needs two or more"
+        )
+    if labels and set(labels) <= set(base.data.labels):
+        labels = base.data.labels
+    if task != base.task:
+        model = start.resolved().tables()["model"]
+        shared = set(model["arguments"]) & set(base.model.arguments)
+        model["arguments"] |= {
+            key: base.model.arguments[key] for key in shared if not key.startswith("dropout")
+        }
+    if "classes" in model["arguments"]:
+        model["arguments"] = {**model["arguments"], "classes": len(labels) or 1}
+    measured = (base if task == base.task else start).tables()["evaluate"]
+    measured |= {"metric": recipes.metric(task, labels), "minimum": None, "maximum": None}
     tables = start.tables() | {
         "name": name,
         "model": {**model, "weights": ""},
         "tokenizer": base.tables()["tokenizer"] | {"weights": ""},
-        "evaluate": evaluate.tables()["evaluate"] | {"minimum": None, "maximum": None},
+        "evaluate": measured,
         "smoke": {},
     }
     tables["data"] |= {
@@ -192,6 +196,7 @@ def recipe(
         "hub_config": None,
         "revision": None,
         "limit": None,
+        "also": [],
     }
     defaults: dict[str, Any] = {
         "optimizer.learning_rate": 1.0,
@@ -254,9 +259,9 @@ def _batches(
 
 
 def split(
-    pairs: Sequence[Pair], share: float, seed: int, one: str = "source"
-) -> tuple[list[Pair], list[Pair]]:
-    """Return training and validation pairs; those with one source fall together.
+    pairs: Sequence[Example], share: float, seed: int, one: str = "source"
+) -> tuple[list[Example], list[Example]]:
+    """Return training and validation examples; those with one source fall together.
 
     Args:
         one: what a source is called.
@@ -282,7 +287,7 @@ def split(
     return [p for p in pairs if p[0] not in held], [p for p in pairs if p[0] in held]
 
 
-def encoded(pairs: Sequence[Pair], tokenizers: Tokenizers, made: Recipe) -> Arrays:
+def encoded(pairs: Sequence[Example], tokenizers: Tokenizers, made: Recipe) -> Arrays:
     """Return pairs as ids; warns of those that are too long and left out."""
     assert made.data.max_length is not None  # the recipe's own check has seen to it
     longest = min(made.data.max_length, made.train.buckets[-1])

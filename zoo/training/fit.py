@@ -17,10 +17,10 @@ from zoo.data.document_batches import DocumentBatches
 from zoo.data.stream import Stream
 from zoo.errors import CheckpointError
 from zoo.recipe import Recipe
-from zoo.tasks.classify import logits
 from zoo.tasks.likelihood import IGNORED, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.tasks.metrics import softmax
+from zoo.tasks.reading import logits
 from zoo.text import Tokenizer
 from zoo.training import checkpoints
 from zoo.training.asgd import ASGD
@@ -36,8 +36,8 @@ class FitResult:
     Attributes:
         history: a row for each fit-epoch: step, loss, val_loss, seconds.
         chosen: which weights were taken: "average of the last N" or "step N".
-        val_loss: smoothed cross-entropy of these weights on the validation set, in nats per token
-            or sentence, as the recipe's train.loss has it.
+        val_loss: of these weights on the validation set: smoothed cross-entropy, in nats per token
+            or sentence, as the recipe's train.loss has it; the mean squared error of numbers.
     """
 
     history: list[dict[str, float]]
@@ -148,7 +148,7 @@ class _Paired:
 
 
 class _Classified:
-    """Training a classifier on batches of documents."""
+    """Training a model that tells labels, answers or numbers, on batches of documents."""
 
     def __init__(
         self,
@@ -160,13 +160,16 @@ class _Classified:
     ) -> None:
         self.model = model
         self.data = document_batches(train, recipe, tokenizer)
-        self.held_out = [np.asarray(valid.texts[i]) for i in range(len(valid))]
+        self.held_out = [valid[i] for i in range(len(valid))]
         self.labels = valid.labels
+        self.regression = recipe.regression
         self.pad_id = tokenizer.pad_id
         self.rows = recipe.evaluate.batch_size
         model.compile(
             optimizer=optimizer(recipe, model),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss=keras.losses.MeanSquaredError()
+            if self.regression
+            else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=_jit(recipe.train.jit),
         )
         model.optimizer.build(model.trainable_variables)
@@ -177,6 +180,8 @@ class _Classified:
 
     def validate(self) -> float:
         found = logits(self.model, self.held_out, self.pad_id, self.rows)
+        if self.regression:
+            return float(np.mean((found[:, 0] - self.labels) ** 2))
         chosen = softmax(found)[np.arange(len(found)), self.labels]
         return -float(np.log(np.maximum(chosen, 1e-300)).mean())
 
@@ -220,18 +225,20 @@ def _course(
 ) -> _Paired | _Classified | _Streamed:
     if recipe.task == "generate":
         return _Streamed(model, recipe, train, valid)
-    if recipe.task == "classify":
+    if recipe.task != "translate":
         return _Classified(model, recipe, train, valid, tokenizer)
     return _Paired(model, recipe, train, valid, tokenizer)
 
 
 def document_batches(documents: Documents, recipe: Recipe, tokenizer: Tokenizer) -> DocumentBatches:
-    """Return the recipe's batches of labelled texts."""
+    """Return the recipe's batches of labelled texts, none longer than the model's context."""
     assert recipe.train.batch_sentences is not None  # the recipe's own check has seen to it
+    buckets = recipe.train.buckets
+    context = recipe.resolved().model.arguments.get("context", buckets[-1])
     return DocumentBatches(
         documents,
         rows=recipe.train.batch_sentences,
-        buckets=recipe.train.buckets,
+        buckets=sorted({min(bucket, context) for bucket in buckets}),
         seed=recipe.seed,
         pad_id=tokenizer.pad_id,
     )

@@ -9,7 +9,9 @@ from typing import Any
 
 import keras
 
+from zoo import catalog
 from zoo.data import examples
+from zoo.data.texts import each_text
 from zoo.errors import CheckpointError
 from zoo.recipe import Recipe
 from zoo.training import finetune
@@ -38,7 +40,7 @@ def run(
     *,
     task: str | None = None,
     validation: float | Any = 0.1,
-    adapt: bool | Any = True,
+    adapt: bool | Any | None = None,
     changes: Mapping[str, Any] | None = None,
     folder: Path | None = None,
     resume: bool = False,
@@ -68,11 +70,14 @@ def run(
         base, tokenizers, data, targets, validation=validation, task=task, changes=changes
     )
     stages = {LAST: last}
-    if last.recipe.task != base.task and adapt is not False:
-        texts = adapt
+    if adapt is None:
+        adapt = catalog.entry(base.paper).adapt
+    if base.task == "generate" and last.recipe.task != base.task and adapt is not False:
+        given = adapt
         if adapt is True:
-            texts = [text for text, _ in examples.read(last.recipe, data, targets)]
-        stages = {ADAPTING: finetune.plan(base, tokenizers, texts), **stages}
+            read = examples.read(last.recipe, data, targets)
+            given = [text for example, _ in read for text in each_text(example)]
+        stages = {ADAPTING: finetune.plan(base, tokenizers, given), **stages}
     metrics: dict[str, Any] = {}
     history: list[dict[str, float]] = []
     for name, planned in stages.items():

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from zoo import compiling, tasks
-from zoo.models.gpt1 import Chooser, Classifier
-from zoo.recipe import Data, Evaluate
+from zoo import catalog, compiling, tasks
+from zoo import recipe as recipes
+from zoo.models.gpt1 import Chooser, Classifier, LanguageModel
+from zoo.pretrained import Pretrained
+from zoo.recipe import Data, Evaluate, Recipe
 from zoo.text import BpeTokenizer
 
 LINES = ["it rains and it is wet", "it is dry", "the sky is blue", "grass is green", "red or blue"]
 TOKENIZER = BpeTokenizer.train(LINES, vocabulary=60)
 VOCABULARY, CONTEXT = 60, 24
 LABELS = {"classify": ["neg", "pos"], "entail": ["no", "perhaps", "yes"], "similarity": ["0", "1"]}
+SIZE = {
+    "vocabulary": VOCABULARY, "context": CONTEXT, "width": 8, "layers": 1, "heads": 2,
+    "feed_forward": 16,
+}  # fmt: skip
 # Some inputs of each task: the last is the longest.
 INPUTS: dict[str, list[Any]] = {
     "classify": ["it is dry", "red", "the sky is blue or red"],
@@ -38,11 +45,7 @@ def model(task: str, classes: int = 2) -> keras.Model:
     Shared by all tests: do not change its weights.
     """
     keras.utils.set_random_seed(1)
-    arguments = {
-        "vocabulary": VOCABULARY, "context": CONTEXT, "width": 8, "layers": 1, "heads": 2,
-        "feed_forward": 16,
-    }  # fmt: skip
-    made = Chooser(**arguments) if task == "choose" else Classifier(classes=classes, **arguments)
+    made = Chooser(**SIZE) if task == "choose" else Classifier(classes=classes, **SIZE)
     made.build()
     random = np.random.default_rng(1)
     for variable in made.trainable_variables:
@@ -68,3 +71,58 @@ def logits(made: keras.Model, *sequences: list[int]) -> np.ndarray:
 
 def _forward(made: keras.Model, options: None, arrays: dict[str, Any]) -> Any:
     return made(arrays["tokens"])
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of a task, two updates long."""
+    start = recipes.load("ulmfit2018-imdb-lm" if name == "generate" else "ulmfit2018-imdb")
+    tables = start.smoke().tables()
+    tables |= {
+        "name": f"tiny-{name}", "paper": "tiny", "task": name, "smoke": {},
+        "model": {"size": name}, "optimizer": {"name": "adam"},
+        "schedule": {"name": "constant", "peak": 0.01},
+        "tokenizer": {"kind": "bpe", "vocabulary": VOCABULARY},
+    }  # fmt: skip
+    labels = LABELS.get(name, [])
+    tables["data"] |= {"corpus": "mine", "labels": labels, "max_length": None}
+    tables["evaluate"] |= {"metric": recipes.metric(name, labels), "minimum": None}
+    tables["train"] |= {"updates": 2, "updates_per_epoch": 1, "batch_sentences": 4}
+    if name != "generate":
+        tables["train"]["buckets"] = [12, 2 * CONTEXT]  # the context cuts the last one
+    return recipes.loads(tables)
+
+
+def entry(folder: Path) -> catalog.Entry:
+    """Return the registry's entry of a paper called "tiny", whose recipes are in a folder."""
+    model = "zoo.models.gpt1"
+    tasks_ = ("generate", "classify", "entail", "similarity", "choose")
+    for name in tasks_:
+        made = recipe(name)
+        (folder / f"{name}.toml").write_text(recipes.dumps(made), encoding="utf-8")
+    held = catalog.entry("ulmfit2018").model_dump()
+    builders = dict.fromkeys(("classify", "entail", "similarity"), f"{model}:Classifier")
+    sizes = {
+        name: {"params": 1, "task": name, "arguments": SIZE | ({"classes": 2} if name in builders
+                                                               else {})}
+        for name in tasks_
+    }  # fmt: skip
+    sizes["generate"]["task"] = None
+    held |= {
+        "name": "tiny", "builder": f"{model}:LanguageModel", "task": "generate",
+        "builders": builders | {"choose": f"{model}:Chooser"}, "sizes": sizes, "weights": {},
+        "default": None, "finetune": {name: str(folder / f"{name}.toml") for name in tasks_},
+        "adapt": False,
+    }  # fmt: skip
+    return catalog.Entry.model_validate(held)
+
+
+def pretrained(name: str) -> Pretrained:
+    """Return a model of the paper called "tiny", with random weights; its entry must be there."""
+    made = recipe(name).resolved()
+    if name == "generate":
+        keras.utils.set_random_seed(1)
+        built = LanguageModel(**SIZE)
+        built.build()
+    else:
+        built = model(name, len(made.data.labels) or 1)
+    return Pretrained(built, made, (TOKENIZER, TOKENIZER))

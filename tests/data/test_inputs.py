@@ -138,6 +138,9 @@ def test_similarities_in_memory():
     assert inputs.read_similarities(PAIRS, np.array([4.5, 1.0], dtype="float32")) == SCORED
     assert inputs.read_similarities(PAIRS, [1, 0]) == [(PAIRS[0], "1"), (PAIRS[1], "0")]
     assert inputs.read_similarities(PAIRS, ["4.5", "inf"][:1] * 2)[1] == (PAIRS[1], 4.5)
+    assert inputs.read_similarities(PAIRS, ["a", "b"], numbers=True)[1] == (PAIRS[1], "b")
+    with pytest.raises(DataError, match="row 1: the label is 'a', not a number"):
+        inputs.read_similarities(PAIRS, ["a", 3], numbers=True)
     for wrong in ("far", "nan", "inf", None, float("nan"), np.float32("nan")):
         with pytest.raises(DataError, match=r"row 2: the label is (missing|'\w+', not a number)"):
             inputs.read_similarities(PAIRS, [4.5, wrong])

@@ -63,8 +63,11 @@ def read_similarities(
     texts = [_two(*row) for row in rows]
     values = [plain_value(cells[-1], f"{where}: the {names[-1]}") for where, names, cells in rows]
     found = [_number(value) for value in values]
-    fractions = any(n is not None and not _whole(v) for n, v in zip(found, values, strict=True))
-    if not fractions and not numbers and rows[0][1][-1].casefold() not in SCORES:
+    scores = rows[0][1][-1].casefold() in SCORES or any(
+        number is not None and (numbers or not _whole(value))
+        for number, value in zip(found, values, strict=True)
+    )
+    if not scores:
         return [(two, _label(*row)) for two, row in zip(texts, rows, strict=True)]
     scored = []
     for (where, names, _), two, number, value in zip(rows, texts, found, values, strict=True):

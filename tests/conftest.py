@@ -48,6 +48,18 @@ def write_pairs(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) 
             (folder / f"{split}.tsv").write_text(rows, "utf-8")
 
 
+# Lines of the corpora that have files of their own kind, from a number, two texts and a label.
+HEADERS = {"sst2": ["sentence\tlabel"], "rte": ["index\tsentence1\tsentence2\tlabel"]}
+ROWS = {
+    "sst2": lambda i, text, other, label: f"{text}\t{i % 2}",
+    "rte": lambda i, text, other, label: f"{i}\t{text}\t{other}\t{label}",
+    "stsb": lambda i, text, other, label: f"a\tb\tc\td\t{i / 4}\t{text}\t{other}",
+    "race": lambda i, text, other, label: json.dumps(
+        {"article": text, "question": other, "options": [*"abcd"], "answer": "ABCD"[i % 4]}
+    ),
+}
+
+
 def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
     """Write the sources of pairs, with labels in turn, in the form that their corpus has."""
     from zoo.data.texts import CORPORA
@@ -57,7 +69,11 @@ def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) 
         texts = ["", "= One =", "", *texts[:10], "", "= Other =", "", *texts[10:]]
     labels = itertools.cycle(data.labels or [""])
     lines = texts
-    if corpus.ending == "jsonl":
+    if data.corpus in ROWS:
+        others = texts[1:] + texts[:1]
+        rows = zip(itertools.count(), texts, others, labels, strict=False)
+        lines = [*HEADERS.get(data.corpus, []), *itertools.starmap(ROWS[data.corpus], rows)]
+    elif corpus.ending == "jsonl":
         rows = zip(texts, labels, strict=False)
         lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
     elif data.labels:

@@ -48,7 +48,13 @@ UPDATES = {"train.updates": 2, "train.updates_per_epoch": 1, "train.jit": False}
 
 
 def quick(pretrained: Pretrained) -> dict[str, Any]:
-    return UPDATES | QUICK[pretrained.recipe.task]
+    recipe = pretrained.recipe
+    changes = UPDATES | QUICK[recipe.task]
+    if recipe.task == "classify" and recipe.schedule.unfreeze_every is None:
+        changes["schedule.unfreeze_every"] = None
+    if recipe.task == "classify" and "context" in recipe.model.arguments:
+        changes["train.buckets"] = [recipe.model.arguments["context"]]  # nothing is cut
+    return changes
 
 
 def good(pretrained: Pretrained) -> list[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from zoo import model_card, recipe
 
 METRICS = {
@@ -98,7 +100,7 @@ def test_a_language_model_is_described():
     assert "of 40 rows of about 70 words" in card
     assert "Words between white space, the 10,000 most frequent." in card
     card = model_card.text(recipe.load("ulmfit2018-imdb-lm"), {}, 1)
-    assert "imdb (en, texts cut at 200 words, 30,000 texts)" in card
+    assert "imdb (en, texts cut at 200 words, 75,000 texts)" in card
     assert "It began with the weights ulmfit2018.wikitext-2." in card
 
 
@@ -132,3 +134,24 @@ def test_a_users_own_weights_name_no_licence(tiny_recipe):
     assert 'zoo.load("./tiny")' in card
     assert "Nothing has been measured yet." in card
     assert "Not stated" in model_card.license_text(tiny_recipe)
+
+
+@pytest.mark.parametrize(
+    ("name", "pipeline", "given", "loss", "data"),
+    [
+        ("gpt1-rte", "text-classification", '("...", "...")', "nats per text", "labels entailment"),
+        ("gpt1-stsb", "text-classification", '("...", "...")', "mean squared error", "stsb (en"),
+        (
+            "gpt1-race", "multiple-choice", '("...", ["...", "..."])', "nats per question",
+            "race (en, texts cut at 512 pieces)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_of_several_texts_is_described(name, pipeline, given, loss, data):
+    card = model_card.text(recipe.load(name), {"loss": 0.5}, 1)
+    assert front_matter(card)["pipeline_tag"] == pipeline
+    for part in (
+        f"model.predict({given})", f"- validation loss ({loss}): 0.5", data,
+        "Lower-cased byte pairs, 10,000 pieces.",
+    ):  # fmt: skip
+        assert part in card, part

@@ -259,7 +259,7 @@ def test_a_wrong_change_names_the_key(small, changes, text):
 @pytest.mark.parametrize(
     ("name", "changes", "text"),
     [
-        ("ulmfit2018-imdb-lm", {"task": "summarise"}, "'translate', 'generate' or 'classify'"),
+        ("ulmfit2018-imdb-lm", {"task": "summarise"}, "'similarity' or 'choose'"),
         ("ulmfit2018-imdb-lm", {"data.language": ""}, "'generate' needs data.language"),
         ("ulmfit2018-imdb-lm", {"train.bptt": None}, "'generate' needs train.bptt"),
         (
@@ -299,6 +299,39 @@ def test_a_classifier_has_as_many_classes_as_labels():
     made = recipe.load("ulmfit2018-imdb").changed({"data.labels": ["a", "b", "c"]})
     assert made.resolved().model.arguments["classes"] == 3
     assert made.data.languages == ["en"]
+
+
+SIMILAR = {"task": "similarity", "data.labels": [], "evaluate.metric": "pearson"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"task": "entail", "data.labels": []}, "the task 'entail' needs data.labels"),
+        ({"task": "entail", "data.labels": ["a"]}, "data.labels has one class"),
+        ({"task": "similarity", "data.labels": ["a"]}, "data.labels has one class"),
+        ({"task": "similarity", "evaluate.metric": "pearson"}, "has evaluate.metric 'accuracy'"),
+        (
+            SIMILAR | {"evaluate.metric": "accuracy"},
+            "the task 'similarity' without data.labels has evaluate.metric 'pearson'",
+        ),
+        ({"task": "choose"}, "'choose' has no data.labels: answers come with each example"),
+        ({"task": "choose", "data.labels": [], "train.buckets": []}, "needs train.buckets"),
+    ],
+)
+def test_tasks_of_several_texts_need_their_keys(changes, text):
+    with pytest.raises(RecipeError, match=re.escape(text)):
+        recipe.load("ulmfit2018-imdb").changed(changes)
+
+
+def test_similarity_without_labels_is_one_number():
+    made = recipe.load("ulmfit2018-imdb").changed(SIMILAR)
+    assert made.regression
+    assert made.resolved().model.arguments["classes"] == 1
+    labelled = made.changed({"data.labels": ["a", "b"], "evaluate.metric": "accuracy"})
+    assert not labelled.regression
+    assert not recipe.load("ulmfit2018-imdb-lm").regression
+    assert recipe.loads(recipe.dumps(made)) == made
 
 
 def test_no_weights_to_begin_with_can_be_said_in_a_shell():

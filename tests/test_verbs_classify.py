@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny
-from given import PAIRS, QUICK, TEXTS, UPDATES, examples, good, quick, refused
+from given import PAIRS, TEXTS, examples, good, quick, refused
 
 import zoo
 from zoo import golden, weights
@@ -18,8 +18,14 @@ LONG = " ".join(source for source, _ in PAIRS)
 
 
 @pytest.fixture(scope="module")
-def documents(every_classifier) -> list[str]:
-    return [TEXTS[0], LONG, *TEXTS[1:], LONG[: len(LONG) // 2]]
+def long(every_classifier) -> str:
+    """A document that is read in several pieces, or that a context just holds."""
+    return LONG if not hasattr(every_classifier.model, "context") else LONG[:45]
+
+
+@pytest.fixture(scope="module")
+def documents(long) -> list[str]:
+    return [TEXTS[0], long, *TEXTS[1:], long[: len(long) // 2]]
 
 
 def test_probabilities_are_the_models_whatever_is_read_together(every_classifier, documents):
@@ -69,13 +75,13 @@ def test_what_was_answered_is_recorded(every_classifier, documents):
     assert np.shape(found["logits"]) == (1, golden.IDS)
 
 
-def test_a_backward_classifier_reads_from_the_last_word(every_classifier):
+def test_a_backward_classifier_reads_from_the_last_word(every_classifier, long):
     recipe = every_classifier.recipe.changed({"data.reverse": True})
     backward = Pretrained(every_classifier.model, recipe, (every_classifier.tokenizer,) * 2)
-    forward, turned = (each.encode_sources([LONG])[0] for each in (every_classifier, backward))
+    forward, turned = (each.encode_sources([long])[0] for each in (every_classifier, backward))
     assert turned[1:-1] == forward[1:-1][::-1]
     assert (turned[0], turned[-1]) == (forward[0], forward[-1])
-    apart = every_classifier.probabilities([LONG]) - backward.probabilities([LONG])
+    apart = every_classifier.probabilities([long]) - backward.probabilities([long])
     assert np.abs(apart).max() > 1e-4
 
 
@@ -86,15 +92,16 @@ def test_preprocess_gives_padded_texts_and_places_of_labels(every_classifier):
     ids = every_classifier.encode_sources([text for text, _ in rows])
     places = [every_classifier.labels.index(label) for _, label in rows]
     wanted = sorted((tuple(each), place) for each, place in zip(ids, places, strict=True))
+    pad = every_classifier.tokenizer.pad_id
     found = [
-        (tuple(row[row != 0].tolist()), int(label))
+        (tuple(row[row != pad].tolist()), int(label))
         for tokens, labels in batches
         for row, label in zip(tokens, labels, strict=True)
     ]
     assert sorted(found) == wanted
     for tokens, _ in batches:
-        assert tokens.shape == (4, 20)
-        assert (tokens[:, -1] == every_classifier.tokenizer.end_id).all()
+        assert tokens.shape == (4, changes["train.buckets"][0])
+        assert {*tokens[:, -1].tolist()} == {ids[0][-1]}  # the end, or the extract token
 
 
 # What it is trained on
@@ -113,15 +120,18 @@ def test_other_labels_give_another_head(every_classifier, tmp_path):
         assert tuned.predict(TEXTS[0]) in labels
         assert zoo.load(tmp_path / str(len(labels))).labels == tuned.labels
         assert tuned.recipe.model.arguments["classes"] == len(labels)
-    # Nothing is trained but what begins anew, while the groups below are frozen.
-    changes = UPDATES | QUICK["classify"] | {"schedule.unfreeze_every": 9, "train.updates": 1}
+    # What was there before hardly moves at this rate; the head begins anew.
+    changes = quick(every_classifier) | {"schedule.peak": 1e-9, "train.updates": 1}
     tuned = every_classifier.finetune(texts, given, changes=changes)
     before, after = (weights.arrays(each.model) for each in (every_classifier, tuned))
     for name, value in before.items():
-        if name.startswith("encoder."):
-            np.testing.assert_array_equal(after[name], value)
-    apart = after["head.hidden.kernel"] - before["head.hidden.kernel"]
-    assert np.abs(apart).max() > 0.1
+        if not name.startswith("head."):
+            np.testing.assert_allclose(after[name], value, atol=1e-6)
+    kernels = [name for name in before if name.startswith("head.") and name.endswith("kernel")]
+    for name in kernels:
+        classes = min(after[name].shape[1], before[name].shape[1])
+        apart = after[name][:, :classes] - before[name][:, :classes]
+        assert np.abs(apart).max() > 0.1
 
 
 def test_some_of_its_labels_leave_the_head_as_it_is(every_classifier):
@@ -130,10 +140,10 @@ def test_some_of_its_labels_leave_the_head_as_it_is(every_classifier):
     changes = quick(every_classifier) | {"schedule.peak": 1e-9}
     tuned = every_classifier.finetune(rows, changes=changes)
     assert tuned.labels == every_classifier.labels
-    kernels = [
-        weights.arrays(each.model)["head.output_layer.kernel"] for each in (every_classifier, tuned)
-    ]
-    np.testing.assert_allclose(*kernels, atol=1e-6)
+    before, after = (weights.arrays(each.model) for each in (every_classifier, tuned))
+    for name in before:
+        if name.startswith("head.") and name.endswith("kernel"):
+            np.testing.assert_allclose(after[name], before[name], atol=1e-6)
 
 
 FINETUNING = [

@@ -20,6 +20,10 @@ from zoo.layers.initialisation import skipped
 
 # Most pieces that can be learned of a few lines, of both languages and of one; words, of one.
 SHARED, APART, WORDS = 96, 64, 40
+# So many byte pairs have room for every character at the end of a word and within one.
+BYTE_PAIRS = 80
+# The tasks whose inputs are single texts. Those of the others are in tiny_sequences.py.
+TASKS = ("translate", "generate", "classify")
 # A classifier of documents that are longer than what it pools, and that longer than a chunk.
 SHORT = {"model.arguments.chunk": 3, "model.arguments.kept": 6}
 
@@ -40,11 +44,16 @@ DOCUMENTS = np.array(
 )
 INPUTS = {
     "translate": {"source": SOURCE, "target": TARGET}, "generate": TOKENS, "classify": DOCUMENTS,
+    "entail": DOCUMENTS, "similarity": np.stack([DOCUMENTS, DOCUMENTS[:, ::-1]], axis=1),
+    "choose": np.stack([DOCUMENTS, DOCUMENTS[::-1], DOCUMENTS[:, ::-1]], axis=1),
 }  # fmt: skip
 LABELS = {
     "translate": np.array([[11, 12, 13, END], [14, 15, 5, END]], dtype="int32"),
     "generate": np.array([[5, 6, 7, 8, 9, END], [10, 11, 5, 12, 13, END]], dtype="int32"),
     "classify": np.array([0, 1, 1, 0, 1], dtype="int32"),
+    "entail": np.array([0, 1, 1, 0, 1], dtype="int32"),
+    "similarity": np.array([0, 1, 1, 0, 1], dtype="int32"),
+    "choose": np.array([0, 2, 1, 0, 1], dtype="int32"),
 }
 
 
@@ -54,8 +63,9 @@ LABELS = {
 def recipe_names(task: str | None = None) -> dict[str, str]:
     """Return recipes by id: for each paper one of each way to read text that its recipes have.
 
-    These differ in the task, in the kind of tokenizer, in whether both languages share it, and in
-    whether the source is reversed. The first of a paper is the one that made its default weights.
+    Their tasks are those of single texts. They differ in the task, in the kind of tokenizer, in
+    whether both languages share it, and in whether the source is reversed. The first of a paper is
+    the one that made its default weights.
 
     Args:
         task: only its recipes.
@@ -67,7 +77,7 @@ def recipe_names(task: str | None = None) -> dict[str, str]:
             made = recipes.load(name)
             settings = made.tokenizer
             way = (made.task, settings.kind, settings.shared, made.data.reverse_source)
-            if way in ways:
+            if way in ways or made.task not in TASKS:
                 continue
             other = made.task if all(made.task != each for each, *_ in ways) else settings.kind
             ways.append(way)
@@ -94,7 +104,7 @@ def small(name: str) -> recipes.Recipe:
     made = recipes.load(name).smoke()
     settings = made.tokenizer
     apart = APART if settings.kind == "sentencepiece" else WORDS
-    together = SHARED if settings.kind == "sentencepiece" else WORDS
+    together = {"sentencepiece": SHARED, "bpe": BYTE_PAIRS}.get(settings.kind, WORDS)
     changes = {
         "name": "tiny",
         "tokenizer.vocabulary": together if settings.shared else apart,
@@ -102,7 +112,8 @@ def small(name: str) -> recipes.Recipe:
         "evaluate.beam_size": 2,
         "evaluate.max_extra": 4,
     }
-    return made.changed(changes | (SHORT if made.task == "classify" else {})).resolved()
+    short = SHORT if "chunk" in made.resolved().model.arguments else {}
+    return made.changed(changes | short).resolved()
 
 
 def randomise(model: keras.Model) -> None:
@@ -202,7 +213,9 @@ def variants(task: str | None = None) -> dict[str, Variant]:
     for paper in catalog.names():
         entry = catalog.entry(paper)
         for each in dict.fromkeys([entry.task, *entry.builders]):
-            found[paper if each == entry.task else f"{paper}-{each}"] = Variant(paper, each)
+            classes = {"classes": 2} if each == "similarity" else {}  # a number has one alone
+            name = paper if each == entry.task else f"{paper}-{each}"
+            found[name] = Variant(paper, each, classes)
     marian = {
         "attention_bias": True, "positions": "halves", "activation": "swish", "output_bias": True,
     }  # fmt: skip

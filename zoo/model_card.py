@@ -196,7 +196,7 @@ def _trained(recipe: Recipe) -> str:
     else:
         what = f"{data.language}"
         if data.max_length is not None:
-            what += f", texts cut at {data.max_length} words"
+            what += f", texts cut at {data.max_length} {_piece(recipe)}s"
         if data.limit is not None:
             what += f", {data.limit:,} texts"
         if data.labels:
@@ -205,10 +205,10 @@ def _trained(recipe: Recipe) -> str:
         loss = "loss per text"
         if recipe.task == "generate":
             vary = "about " if train.vary_bptt else ""
-            batch = f"{train.batch_sentences:,} rows of {vary}{train.bptt} words"
-            loss = (
-                f"loss per word, alpha {train.activation:g} of AR, beta {train.temporal:g} of TAR"
-            )
+            batch = f"{train.batch_sentences:,} rows of {vary}{train.bptt} {_piece(recipe)}s"
+            loss = f"loss per {_piece(recipe)}"
+            if train.activation or train.temporal:
+                loss += f", alpha {train.activation:g} of AR, beta {train.temporal:g} of TAR"
     begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
     return (
         f"On {data.corpus} ({what}): at most {train.updates:,} updates of {batch}, "
@@ -220,7 +220,7 @@ def _trained(recipe: Recipe) -> str:
 
 def _piece(recipe: Recipe) -> str:
     """Return what a text is cut into: "piece" or "word"."""
-    return "piece" if recipe.tokenizer.kind == "sentencepiece" else "word"
+    return "piece" if recipe.tokenizer.kind in ("sentencepiece", "bpe") else "word"
 
 
 def _tokenizer(recipe: Recipe) -> str:
@@ -229,6 +229,8 @@ def _tokenizer(recipe: Recipe) -> str:
     sizes = [f"{size:,}" for size in settings.sizes]
     if settings.kind == "marked":
         return f"English words with fastai's markers, the {sizes[1]} most frequent."
+    if settings.kind == "bpe":
+        return f"Lower-cased byte pairs, {sizes[1]} pieces."
     if settings.kind == "spaces":
         return f"Words between white space, the {sizes[1]} most frequent."
     if settings.kind == "words":

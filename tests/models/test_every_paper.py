@@ -118,7 +118,8 @@ def test_every_weight_learns(variant):
         assert np.isfinite(after).all(), name
         moved = np.abs(after - before[name])
         assert moved.max() > 0, f"{name} does not learn"
-        if after.ndim == 2 and "embedding" not in name:
+        # Words and positions that the batch does not have learn nothing.
+        if after.ndim == 2 and "embedding" not in name and "positions" not in name:
             assert (moved > 0).mean() > 0.4, f"{name} hardly learns"
 
 
@@ -134,8 +135,10 @@ def test_groups_of_layers_leave_no_weight_out(model):
 
 def test_logits_are_finite_and_one_for_each_label(variant, expected):
     sizes = variant.arguments
-    keys = ("classes",) if variant.task == "classify" else ("target_vocabulary", "vocabulary")
+    keys = ("classes", "target_vocabulary", "vocabulary")
     width = next(sizes[key] for key in keys if key in sizes)
+    if variant.task == "choose":
+        width = variant.inputs.shape[1]  # answers
     assert expected.shape == (*variant.labels.shape, width)
     assert np.isfinite(expected).all()
     assert (expected.max(axis=-1) - expected.min(axis=-1) > 1e-3).all()

@@ -75,7 +75,7 @@ def test_batches_of_documents_are_an_eighth_of_few(count, rows, updates):
 
 
 @pytest.mark.parametrize(
-    ("tokens", "rows", "updates"), [(141, 2, 100), (70 * 40 + 1, 5, 100), (10**6, 64, 1115)]
+    ("tokens", "rows", "updates"), [(141, 2, 100), (70 * 40 + 1, 5, 100), (10**6, 48, 1485)]
 )
 def test_rows_of_a_stream_are_an_eighth_of_few_pieces(tokens, rows, updates):
     base = recipes.load("ulmfit2018-imdb-lm").resolved()

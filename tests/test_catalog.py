@@ -210,8 +210,20 @@ def test_entry_reads_sizes_with_flat_arguments():
             "size 'huge' that is not there",
         ),
         (
-            changed(weights={"small": {**ENTRY["weights"]["small"], "hub": "a/b"}}),
-            "'hub' needs 'revision' and 'sha256'",
+            changed(weights={"small": {**ENTRY["weights"]["small"], "revision": "a" * 40}}),
+            "'revision' and 'sha256' pin a repository together",
+        ),
+        (
+            changed(
+                weights={
+                    "small": {
+                        **ENTRY["weights"]["small"],
+                        "revision": "a" * 40,
+                        "sha256": {"model.safetensors": "0" * 64},
+                    }
+                }
+            ),
+            "and no 'hub'",
         ),
     ],
 )

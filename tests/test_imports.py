@@ -41,14 +41,14 @@ ALLOWED = {
     "golden": FACTS | {"tasks", "bundle", "text"},
     "training": FACTS | {"data", "tasks", "text", "bundle", "weights", "golden", "layers"},
     "hub": FACTS | {"bundle", "weights"},
-    "convert": FACTS | {"bundle", "weights"},
+    "convert": FACTS | {"weights", "text"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
     "figures": FACTS | {"tasks", "files"},
     "series": {"files"},
     "comparison": FACTS | {"figures", "files", "series"},
     "pretrained": FACTS
     | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export",
-       "figures", "decoding", "hub", "layers"},
+       "figures", "decoding", "hub", "layers", "convert"},
     "averaging": {"errors", "tasks"},
     "experiments": FACTS | {"pretrained", "training", "bundle", "comparison"},
     "cli": FACTS
@@ -71,7 +71,8 @@ HEAVY = (
 
 # A backend's own module is imported where Keras has no word for something, and only there.
 BACKENDS = ("tensorflow", "tensorflow_text", "jax", "torch")
-BACKEND_ROOMS = {"compiling", "export"}
+# PyTorch also reads its own files, which nothing else can.
+BACKEND_ROOMS = {"compiling", "export", "convert"}
 
 
 def room(path: Path) -> str:

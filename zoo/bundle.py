@@ -211,6 +211,11 @@ def verify(folder: str | os.PathLike[str]) -> None:
             raise BundleError(f"{path} was altered since the bundle was written", again)
 
 
+def is_bundle(folder: Path) -> bool:
+    """Return whether a folder is meant to be a bundle, whole or not."""
+    return any((folder / name).exists() for name in (MANIFEST, *REQUIRED[:1]))
+
+
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Check that `write` could put a bundle here, before hours are spent on making one.
 

@@ -54,11 +54,13 @@ class Paper(Table):
 class Size(Table):
     """The builder's arguments and the exact count of trainable parameters that they give.
 
-    `task` is what a model of this size is for, where that is not the entry's own task.
+    `task` is what a model of this size is for, where that is not the entry's own task; `finetune`
+    names recipes that fine-tuning a model of this size starts from, where they are not the entry's.
     """
 
     params: Annotated[int, Field(gt=0)]
     task: str | None = None
+    finetune: dict[str, str] = {}
     arguments: dict[str, Any]
 
     @model_validator(mode="before")
@@ -66,7 +68,7 @@ class Size(Table):
     def _gather_arguments(cls, data: Any) -> Any:
         # TOML holds the arguments flat beside params.
         if isinstance(data, dict) and "arguments" not in data:
-            own = {key: data[key] for key in ("params", "task") if key in data}
+            own = {key: data[key] for key in ("params", "task", "finetune") if key in data}
             return own | {"arguments": {key: data[key] for key in data if key not in own}}
         return data
 
@@ -75,7 +77,8 @@ class Weights(Table):
     """One set of trained weights: where it lies, what made it, under which licences.
 
     `bundle` is a folder of registry/bundles; `hub` is a repository with its `revision` (40 hex
-    digits) and the `sha256` of every file. `origin` is "trained here" or "converted from URL".
+    digits) and the `sha256` of every file, or without both if nobody has pinned it yet. `origin` is
+    "trained here" or "converted from URL".
     """
 
     recipe: str
@@ -94,8 +97,10 @@ class Weights(Table):
     def _check_place(self) -> Weights:
         if self.bundle is None and self.hub is None:
             raise ValueError("neither 'bundle' nor 'hub' says where the weights are")
-        if self.hub is not None and (self.revision is None or not self.sha256):
-            raise ValueError("'hub' needs 'revision' and 'sha256'")
+        if (self.revision is None) != (not self.sha256):
+            raise ValueError("'revision' and 'sha256' pin a repository together")
+        if self.hub is None and self.revision is not None:
+            raise ValueError("'revision' and 'sha256' are there, and no 'hub'")
         return self
 
 
@@ -200,14 +205,28 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
         folder = data_root() / "registry" / "bundles" / str(weights.bundle)
         if weights.bundle is not None and folder.is_dir():
             return folder
+        missing = f"the weights {found.name}.{tag} do not come with this installation"
+        if weights.hub is not None:
+            offline = [each for each, other in found.weights.items() if other.bundle is not None]
+            raise BundleError(
+                f"{missing}: they are {weights.hub} on the hub",
+                f"fetch that repository and load its folder; {found.name}.{offline[0]} is there "
+                "without a network"
+                if offline
+                else "fetch that repository and load its folder",
+            )
         raise BundleError(
-            f"the weights {found.name}.{tag} do not come with this installation",
-            f"load them from a checkout, or make them with `zoo train {weights.recipe}`",
+            missing, f"load them from a checkout, or make them with `zoo train {weights.recipe}`"
         )
     path = Path(reference).expanduser()
     if not path.is_dir():
         raise BundleError(f"there is no folder {path}", "`zoo list` shows the models by name")
     return path
+
+
+def finetune(found: Entry, size_name: str | None = None) -> dict[str, str]:
+    """Return the recipes that fine-tuning a model of that size starts from, by task."""
+    return found.finetune | size(found, size_name).finetune
 
 
 def task(found: Entry, size_name: str | None = None) -> str:

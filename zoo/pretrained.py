@@ -16,6 +16,7 @@ from zoo.errors import InputError, NotSupported, UnknownName, check_count, check
 from zoo.recipe import Recipe
 from zoo.tasks import inputs
 from zoo.text import Tokenizer, load_tokenizers
+from zoo.weights import set_weights
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +28,8 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     """Return a trained model by name ("vaswani2017", "vaswani2017.tatoeba-en-fr") or folder.
 
     Args:
-        reference: what `catalog.find_bundle` takes.
+        reference: what `catalog.find_bundle` takes; a folder may also be a checkpoint of another
+            library that zoo.convert knows.
         dtype: a Keras dtype policy for the computation; None is float32.
 
     Raises:
@@ -43,7 +45,15 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     if dtype is not None:
         bundle.check_dtype(dtype)
     bundle.recover(Path(reference).expanduser())
-    read = bundle.read(catalog.find_bundle(reference))
+    folder = catalog.find_bundle(reference)
+    if not bundle.is_bundle(folder):
+        from zoo import convert
+
+        found = convert.read(folder)
+        model = bundle.empty_model(found.recipe, dtype)
+        set_weights(model, found.weights)
+        return Pretrained(model, found.recipe, found.tokenizers)
+    read = bundle.read(folder)
     return Pretrained(
         bundle.build_model(read, dtype),
         read.recipe,

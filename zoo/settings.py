@@ -152,7 +152,8 @@ class Schedule(Table):
     """The learning rate by update: a function of zoo/training/schedules.py and its numbers.
 
     All but the rate `peak`, the share `cut` of the updates that the rate rises for, and `ratio`, of
-    the peak to the rate at both ends, are counted in updates. `unfreeze_every` begins with the
+    the peak to the rate at both ends, are counted in updates. `cycles` is how often a slanted
+    triangle is run through. `unfreeze_every` begins with the
     last group of layers alone and adds the next one below after so many updates.
     """
 
@@ -163,6 +164,7 @@ class Schedule(Table):
     halve_every: Positive | None = None
     cut: Annotated[float, Field(gt=0, lt=1)] | None = None
     ratio: Annotated[float, Field(gt=1)] | None = None
+    cycles: Positive = 1
     unfreeze_every: Positive | None = None
 
 

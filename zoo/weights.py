@@ -165,11 +165,11 @@ def load_weights(path: str | Path, model: keras.Model) -> None:
         BundleError: unreadable file; missing, surplus or differently shaped tensors, by name.
     """
     wanted = variables(model)
-    with _opened(path) as tensors:
+    with opened(path) as tensors:
         shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
         _check_fit(shapes, wanted, f"{path} does not fit {type(model).__name__}")
         for name, variable in wanted.items():
-            variable.assign(_widened(tensors.get_tensor(name)))
+            variable.assign(widened(tensors.get_tensor(name)))
 
 
 def copy_weights(source: keras.Model, model: keras.Model) -> None:
@@ -178,11 +178,20 @@ def copy_weights(source: keras.Model, model: keras.Model) -> None:
     Raises:
         BundleError: the two do not have the same names and shapes.
     """
-    given, wanted = arrays(source), variables(model)
+    set_weights(model, arrays(source))
+
+
+def set_weights(model: keras.Model, given: Mapping[str, np.ndarray]) -> None:
+    """Fill a built model with arrays keyed as `variables` keys them, converted to its own types.
+
+    Raises:
+        BundleError: missing, surplus or differently shaped arrays, by name.
+    """
+    wanted = variables(model)
     shapes = {name: array.shape for name, array in given.items()}
     _check_fit(shapes, wanted, f"the weights do not fit the new {type(model).__name__}")
     for name, variable in wanted.items():
-        variable.assign(_widened(given[name]))
+        variable.assign(widened(given[name]))
 
 
 def _check_fit(
@@ -205,11 +214,16 @@ def _check_fit(
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     """Return the tensors of a safetensors file, floats as float32."""
-    with _opened(path) as tensors:
-        return {name: _widened(tensors.get_tensor(name)) for name in tensors.keys()}  # noqa: SIM118
+    with opened(path) as tensors:
+        return {name: widened(tensors.get_tensor(name)) for name in tensors.keys()}  # noqa: SIM118
 
 
-def _opened(path: str | Path) -> Any:
+def opened(path: str | Path) -> Any:
+    """Return a safetensors file, whose tensors are read one by one.
+
+    Raises:
+        BundleError: there is none, or it is damaged.
+    """
     import ml_dtypes  # noqa: F401  gives NumPy its bfloat16
     from safetensors import SafetensorError, safe_open
 
@@ -223,7 +237,8 @@ def _opened(path: str | Path) -> Any:
         ) from error
 
 
-def _widened(array: np.ndarray) -> np.ndarray:
+def widened(array: np.ndarray) -> np.ndarray:
+    """Return floats as float32, anything else as it is."""
     return array.astype(np.float32) if array.dtype.kind in "fV" else array
 
 

@@ -52,7 +52,7 @@ FILES = {
     ),
 }  # fmt: skip
 SPLITS = {
-    "sst2": {"train": ["train"], "valid": ["dev"], "test": ["test-labeled"]},
+    "sst2": {"train": ["train"], "dev": ["dev"], "test": ["test-labeled"]},
     "cola": {"train": ["train", "val"], "test": ["dev"]},
     "rte": {"train": ["train", "val"], "test": ["dev"]},
     "mrpc": {"train": ["train"], "test": ["test"]},
@@ -140,9 +140,9 @@ def test_a_task_on_pairs_needs_a_corpus_of_pairs(root):
     # So many of these are measured on, whatever their numbers are.
     few = BASE.changed(pairs | numbers | {"evaluate.limit": 1})
     assert len(prepare_texts.examples(few)) == 1
-    with pytest.raises(DataError, match=r"sst2 has single texts\n.*for the task 'entail'"):
+    with pytest.raises(DataError, match=r"each row of sst2 is a text\n.*'entail'"):
         prepare_texts.rows(BASE.changed({"task": "entail", "data.corpus": "sst2"}), "test")
-    with pytest.raises(DataError, match=r"rte has pairs of texts\n.*for the task 'classify'"):
+    with pytest.raises(DataError, match=r"each row of rte is a pair\n.*'classify'"):
         prepare_texts.rows(BASE.changed({"data.corpus": "rte"}), "test")
 
 
@@ -174,5 +174,5 @@ def test_the_hub_has_the_same(monkeypatch):
     answer |= {
         "rows": [row], "features": dict.fromkeys(row) | {"label": SimpleNamespace(names=SENTIMENT)},
     }  # fmt: skip
-    assert texts.load(data("sst2", hub="glue"), "valid", labelled=True) == [("a", "negative")]
+    assert texts.load(data("sst2", hub="glue"), "dev", labelled=True) == [("a", "negative")]
     assert asked[-1] == ("glue", None, "validation")

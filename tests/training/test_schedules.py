@@ -126,7 +126,11 @@ def test_slanted_triangular_is_equation_3(small, share, ratio):
     assert max(found) == pytest.approx(0.01)
     assert found[0] == pytest.approx(0.01 / ratio)
     assert rate(made, 101) == pytest.approx(0.01 / ratio, rel=1e-3)
-    assert rate(made, 200) > 0
+    assert rate(made, 150) == rate(made, 200) > 0
+    # Two triangles are the same one twice.
+    twice = made.changed({"schedule.cycles": 2, "train.updates": 200})
+    assert [rate(twice, update) for update in range(1, 201)] == pytest.approx(found * 2)
+    assert rate(twice, 250) == rate(made, 150)
 
 
 def test_pieces_of_another_length_have_another_rate(small):

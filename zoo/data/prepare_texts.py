@@ -58,12 +58,14 @@ def _rows(recipe: Recipe, data: Data, split: str, folder: Path | None) -> list[L
         limit = data.limit if split == "train" else None
         return found if limit is None else _some(found, limit, seed)
     labelled = recipe.task != "generate"
-    pairs = recipe.task in ("entail", "similarity")
-    if labelled and data.corpus in texts.CORPORA and texts.CORPORA[data.corpus].pairs != pairs:
-        raise DataError(
-            f"{data.corpus} has {'single texts' if pairs else 'pairs of texts'}",
-            f"name another corpus for the task '{recipe.task}' in data.corpus",
-        )
+    wanted = {"classify": "text", "choose": "question"}.get(recipe.task, "pair")
+    if labelled and data.corpus in texts.CORPORA:
+        there = texts.CORPORA[data.corpus].inputs
+        if there != wanted:
+            raise DataError(
+                f"each row of {data.corpus} is a {there}",
+                f"the task '{recipe.task}' needs one with a {wanted}: change data.corpus",
+            )
     return texts.load(data, split, labelled=labelled, seed=seed, folder=folder)
 
 

@@ -13,11 +13,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from zoo.data import glue
+from zoo.data import glue, race
 from zoo.data.readers import find, read_lines
 from zoo.errors import DataError, UnknownName, did_you_mean
 from zoo.recipe import Data
@@ -36,7 +36,7 @@ class Corpus:
         splits: its own names of our splits, several where we put them together; "valid" is held
             out of "train" where it is not named.
         texts: the same for language models, which need no labels.
-        pairs: whether it has two texts in each row.
+        inputs: what a row has: a "text", a "pair" of them, or a "question" with its answers.
         clean: what a text is after what its collectors left in it is taken out.
     """
 
@@ -46,7 +46,7 @@ class Corpus:
         default_factory=lambda: {each: (each,) for each in ("train", "valid", "test")}
     )
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    pairs: bool = False
+    inputs: Literal["text", "pair", "question"] = "text"
     clean: Callable[[str], str] | None = None
 
 
@@ -87,6 +87,7 @@ CORPORA = {
     "ptb": Corpus(_lines),
     "wikitext-2": Corpus(_lines),
     "wikitext-103": Corpus(_lines),
+    "books": Corpus(_lines, splits={"train": ("train",)}),
     "imdb": Corpus(
         _json_lines,
         "jsonl",
@@ -95,16 +96,18 @@ CORPORA = {
         clean=lambda text: text.replace("<br />", "\n"),
     ),
     "trec6": Corpus(_trec, splits={"train": ("train",), "test": ("test",)}),
+    # Papers measure on its development set, so that it may not choose the epoch too.
     "sst2": Corpus(
-        glue.sst2, "tsv", {"train": ("train",), "valid": ("dev",), "test": ("test-labeled",)}
+        glue.sst2, "tsv", {"train": ("train",), "dev": ("dev",), "test": ("test-labeled",)}
     ),
     # What GLUE trains on lies in two files; its test labels were never published.
     "cola": Corpus(glue.cola, "tsv", {"train": ("train", "val"), "test": ("dev",)}),
-    "rte": Corpus(glue.rte, "tsv", {"train": ("train", "val"), "test": ("dev",)}, pairs=True),
-    "mrpc": Corpus(glue.mrpc, splits={"train": ("train",), "test": ("test",)}, pairs=True),
+    "rte": Corpus(glue.rte, "tsv", {"train": ("train", "val"), "test": ("dev",)}, inputs="pair"),
+    "mrpc": Corpus(glue.mrpc, splits={"train": ("train",), "test": ("test",)}, inputs="pair"),
     "stsb": Corpus(
-        glue.stsb, "csv", {"train": ("train",), "valid": ("dev",), "test": ("test",)}, pairs=True
+        glue.stsb, "csv", {"train": ("train",), "valid": ("dev",), "test": ("test",)}, inputs="pair"
     ),
+    "race": Corpus(race.read, "jsonl", inputs="question"),
 }
 # What the hub calls splits whose files have other names; "" where it is part of another.
 HUB = {"valid": "validation", "unsup": "unsupervised", "dev": "validation", "val": "",
@@ -146,7 +149,7 @@ def load(
         raise DataError(f"{data.corpus} {split}: no rows", "check the corpus folder")
     if not labelled:
         rows = [(text, "") for given, _ in rows for text in each_text(given)]
-    else:
+    elif corpus.inputs != "question":
         for number, (_, label) in enumerate(rows, start=1):
             if data.labels and label not in data.labels:
                 wrong = f"none of {', '.join(data.labels)}"
@@ -254,15 +257,19 @@ def _from_hub(corpus: Corpus, data: Data, name: str) -> Iterator[Labelled]:
         return
     try:
         rows = datasets.load_dataset(data.hub, data.hub_config, split=name, revision=data.revision)
+        if corpus.inputs == "question":
+            yield from map(race.example, rows)
+            return
         column = next((each for each in ("label", "coarse_label") if each in rows.features), None)
         names = getattr(rows.features[column], "names", None) if column else None
-        wanted = ("sentence1", "sentence2") if corpus.pairs else ("text", "sentence")
+        pair = corpus.inputs == "pair"
+        wanted = ("sentence1", "sentence2") if pair else ("text", "sentence")
         found = [each for each in wanted if each in rows.features]
         for row in rows:
             label = row[column] if column else ""
             if not isinstance(label, float):
                 label = names[label] if names and label in range(len(names)) else str(label)
-            yield (row[found[0]], row[found[1]]) if corpus.pairs else row[found[0]], label
+            yield (row[found[0]], row[found[1]]) if pair else row[found[0]], label
     except Exception as error:  # the library raises many kinds; each means the same here
         raise DataError(
             f"{data.corpus} could not be fetched from the hub ({data.hub}): {error}",

@@ -90,15 +90,18 @@ def halving(recipe: Recipe) -> Rate:
 def slanted_triangular(recipe: Recipe) -> Rate:
     """Linear to `peak` for the share `cut` of the updates, then linear down to peak / ratio.
 
-    ulmfit2018, equation 3; both ends are at peak / ratio.
+    ulmfit2018, equation 3; both ends are at peak / ratio. With `cycles` there are so many equal
+    triangles one after the other.
     """
     peak = recipe.optimizer.learning_rate * _peak(recipe)
     share = _needed(recipe, "cut", "the share of the updates that the rate rises for")
     ratio = _needed(recipe, "ratio", "the ratio of the peak to both ends")
-    cut = float(max(int(recipe.train.updates * share), 1))
+    length = float(max(recipe.train.updates // recipe.schedule.cycles, 1))
+    cut = float(max(int(length * share), 1))
 
     def rate(step):
         t = step - 1.0  # the paper counts updates from 0
+        t = ops.where(t < recipe.train.updates, t % length, length)
         p = ops.where(t < cut, t / cut, 1.0 - (t - cut) / (cut * (1.0 / share - 1.0)))
         return peak * (1.0 + ops.maximum(p, 0.0) * (ratio - 1.0)) / ratio
 

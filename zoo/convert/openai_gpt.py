@@ -1,0 +1,222 @@
+"""OpenAI GPT's checkpoints as gpt1: transformers' folders, old and new, and OpenAI's own.
+
+transformers  config.json, model.safetensors or pytorch_model.bin, vocab.json with merges.txt or
+              tokenizer.json. Names may begin with "transformer."; `attn.bias` is the causal
+              mask and `lm_head.weight` the word embedding once more: both are left out. Its
+              Conv1D holds matrices as Keras does, inputs first.
+OpenAI        params_shapes.json and params_0.npy ... params_9.npy, which put end to end are all
+              numbers in the order of the shapes; encoder_bpe_40000.json, vocab_40000.bpe.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import recipe as recipes
+from zoo.convert import Converted
+from zoo.convert import tensors as checkpoints
+from zoo.convert.tensors import Tensor
+from zoo.errors import BundleError
+from zoo.text import BpeTokenizer
+
+RECIPE = "gpt1-books"
+# Ours, theirs, and the shape in widths: w the states', 3w, and f the feed-forward layer's.
+BLOCK = {
+    "query_key_value.kernel": ("attn.c_attn.weight", "w 3w"),
+    "query_key_value.bias": ("attn.c_attn.bias", "3w"),
+    "projection.kernel": ("attn.c_proj.weight", "w w"),
+    "projection.bias": ("attn.c_proj.bias", "w"),
+    "attention_norm.gamma": ("ln_1.weight", "w"),
+    "attention_norm.beta": ("ln_1.bias", "w"),
+    "inner.kernel": ("mlp.c_fc.weight", "w f"),
+    "inner.bias": ("mlp.c_fc.bias", "f"),
+    "outer.kernel": ("mlp.c_proj.weight", "f w"),
+    "outer.bias": ("mlp.c_proj.bias", "w"),
+    "feed_forward_norm.gamma": ("ln_2.weight", "w"),
+    "feed_forward_norm.beta": ("ln_2.bias", "w"),
+}
+# What is in a checkpoint and is no weight: masks, positions' numbers, the tied softmax.
+LEFT_OUT = re.compile(r"(h\.\d+\.attn\.(bias|masked_bias)|position_ids|lm_head\.weight)$")
+# Names of layer normalisation's gain and bias in older files.
+OLDER = {"gamma": "weight", "g": "weight", "beta": "bias", "b": "bias"}
+# The authors' heads have 64 dimensions each; their files do not say so.
+HEAD_DIM = 64
+
+
+def recognises(folder: Path) -> bool:
+    """Return whether a folder holds one of these checkpoints."""
+    if (folder / "params_shapes.json").is_file():
+        return True
+    config = folder / "config.json"
+    return config.is_file() and _json(config).get("model_type") == "openai-gpt"
+
+
+def read(folder: Path) -> Converted:
+    """Read a checkpoint.
+
+    Raises:
+        BundleError: a file or tensor is missing, surplus, of another shape or unsafe to read; or
+            tokenizer and weights do not belong together.
+    """
+    own = (folder / "params_shapes.json").is_file()
+    arguments, weights = _openai(folder) if own else _transformers(folder)
+    tokenizer = _tokenizer(folder, own)
+    if tokenizer.size != arguments["vocabulary"]:
+        raise BundleError(
+            f"{folder}: the tokenizer has {tokenizer.size:,} tokens and the weights "
+            f"{arguments['vocabulary']:,} rows for them",
+            "take tokenizer and weights from one place",
+        )
+    changes = {f"model.arguments.{name}": value for name, value in arguments.items()}
+    made = recipes.load(RECIPE).changed(changes | {"tokenizer.vocabulary": tokenizer.size})
+    return Converted(made.resolved(), weights, (tokenizer, tokenizer))
+
+
+# transformers
+
+
+def _transformers(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    config = _json(folder / "config.json")
+    keys = {
+        "vocabulary": "vocab_size", "context": "n_positions", "width": "n_embd",
+        "layers": "n_layer", "heads": "n_head",
+    }  # fmt: skip
+    try:
+        arguments: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in keys.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{folder / 'config.json'} lacks a size: {error}", "copy the checkpoint again"
+        ) from None
+    activation = config.get("afn", "gelu")
+    if activation not in ("gelu", "gelu_new"):
+        raise BundleError(
+            f"{folder / 'config.json'}: the activation is {activation}, gpt1 has gelu",
+            "only checkpoints of the paper's network can be read",
+        )
+    arguments |= {
+        "feed_forward": 4 * arguments["width"],
+        "dropout": float(config.get("resid_pdrop", 0.1)),
+        "attention_dropout": float(config.get("attn_pdrop", 0.1)),
+        "epsilon": float(config.get("layer_norm_epsilon", 1e-5)),
+    }
+    found = {_plain(name): each for name, each in checkpoints.read(folder).items()}
+    kept = {name: each for name, each in found.items() if not LEFT_OUT.search(name)}
+    return arguments, checkpoints.take(kept, wanted(arguments), folder)
+
+
+def _plain(name: str) -> str:
+    """Return a tensor's name without prefix and as newer files have it."""
+    parts = name.removeprefix("transformer.").split(".")
+    if parts[-2:-1] in (["ln_1"], ["ln_2"]):
+        parts[-1] = OLDER.get(parts[-1], parts[-1])
+    return ".".join(parts)
+
+
+def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return for each name in a checkpoint our own and the shape, in OpenAI's order."""
+    width, feed_forward = arguments["width"], arguments["feed_forward"]
+    sizes = {"w": width, "3w": 3 * width, "f": feed_forward}
+    wanted = {
+        "positions_embed.weight": ("decoder.positions", (arguments["context"], width)),
+        "tokens_embed.weight": ("decoder.tokens", (arguments["vocabulary"], width)),
+    }
+    for layer in range(arguments["layers"]):
+        for ours, (theirs, shape) in BLOCK.items():
+            sides = tuple(sizes[side] for side in shape.split())
+            wanted[f"h.{layer}.{theirs}"] = (f"decoder.blocks.{layer}.{ours}", sides)
+    return wanted
+
+
+# OpenAI
+
+
+def _openai(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    shapes = json.loads((folder / "params_shapes.json").read_text(encoding="utf-8"))
+    try:
+        (context, width), (vocabulary, _), *blocks = shapes
+        layers, rest = divmod(len(blocks), len(BLOCK))
+        feed_forward = blocks[6][-1]
+    except (TypeError, ValueError, IndexError):
+        layers, rest = 0, 1
+    if rest or not layers or width % HEAD_DIM:
+        raise BundleError(
+            f"{folder / 'params_shapes.json'} does not list the shapes of a GPT",
+            "copy OpenAI's model folder again",
+        )
+    arguments = {
+        "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
+        "heads": width // HEAD_DIM, "feed_forward": feed_forward,
+    }  # fmt: skip
+    numbers = _numbers(folder, sum(math.prod(shape) for shape in shapes))
+    names, tensors, first = wanted(arguments), {}, 0
+    for name, shape in zip(names, shapes, strict=True):
+        part = numbers[first : first + math.prod(shape)]
+        first += len(part)
+        # A matrix has a leading 1 there: the width of a convolution's kernel.
+        plain = tuple(shape[1:]) if len(shape) == 3 and shape[0] == 1 else tuple(shape)
+        tensors[name] = Tensor(plain, lambda part=part, plain=plain: part.reshape(plain))
+    return arguments, checkpoints.take(tensors, names, folder)
+
+
+def _numbers(folder: Path, count: int) -> np.ndarray:
+    """Return all numbers of params_*.npy, float32 [count]; pickled arrays are refused."""
+    found = {int(path.stem[7:]): path for path in folder.glob("params_[0-9]*.npy")}
+    parts = []
+    for number in range(len(found)):
+        path = found.get(number, folder / f"params_{number}.npy")
+        try:
+            parts.append(np.load(path, allow_pickle=False).astype(np.float32).ravel())
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path} cannot be read: {error}", "copy it again") from None
+    total = sum(map(len, parts))
+    if total != count:
+        raise BundleError(
+            f"{folder}: params_*.npy hold {total:,} numbers in {len(parts)} files, "
+            f"params_shapes.json asks for {count:,}",
+            "copy all of params_0.npy to params_9.npy",
+        )
+    return np.concatenate(parts)
+
+
+# The tokenizer
+
+
+def _tokenizer(folder: Path, own: bool) -> BpeTokenizer:
+    pairs = [("encoder_bpe_40000.json", "vocab_40000.bpe"), ("vocab.json", "merges.txt")]
+    vocabulary, merges = (folder / name for name in pairs[0 if own else 1])
+    if vocabulary.is_file() and merges.is_file():
+        words, lines = _json(vocabulary), merges.read_text(encoding="utf-8").split("\n")
+        # The first line tells a version, the last one is empty.
+        joined = [line.split(" ") for line in lines[1:] if line.strip()]
+    elif (whole := folder / "tokenizer.json").is_file():
+        model = _json(whole).get("model", {})
+        words = model.get("vocab", {})
+        joined = [x.split(" ") if isinstance(x, str) else list(x) for x in model.get("merges", [])]
+    else:
+        raise BundleError(
+            f"{folder} has no tokenizer: neither {vocabulary.name} with {merges.name} nor "
+            "tokenizer.json",
+            "save the tokenizer into the same folder",
+        )
+    places = sorted(words.values()) if isinstance(words, dict) else []
+    if not places or places != list(range(len(places))) or any(len(x) != 2 for x in joined):
+        raise BundleError(
+            f"{folder}: its tokenizer is no vocabulary with merges",
+            "take the files that belong to the weights",
+        )
+    return BpeTokenizer(sorted(words, key=words.__getitem__), [(a, b) for a, b in joined])
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{path} is not valid JSON: {error}", "copy it again") from None
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,115 @@
+"""Tensors of a checkpoint by name: safetensors, or PyTorch's own files, of which nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import BundleError
+from zoo.weights import opened, widened
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor whose numbers are read when they are asked for."""
+
+    shape: tuple[int, ...]
+    load: Callable[[], np.ndarray]
+
+    def numbers(self) -> np.ndarray:
+        """Return the tensor, floats as float32."""
+        return widened(self.load())
+
+
+def read(folder: Path) -> dict[str, Tensor]:
+    """Return the tensors of model.safetensors, or else of pytorch_model.bin.
+
+    Raises:
+        BundleError: there is neither; one is damaged, or unsafe to read.
+    """
+    path = folder / "model.safetensors"
+    if path.is_file():
+        return _safetensors(path)
+    path = folder / "pytorch_model.bin"
+    if path.is_file():
+        return _pickled(path)
+    raise BundleError(
+        f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin",
+        "copy the whole checkpoint; one in several parts has to be saved as one file first",
+    )
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    file = opened(path)
+
+    def tensor(name: str) -> Tensor:
+        return Tensor(tuple(file.get_slice(name).get_shape()), lambda: file.get_tensor(name))
+
+    return {name: tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _pickled(path: Path) -> dict[str, Tensor]:
+    """Read a pickle by PyTorch's reader that knows tensors and runs nothing."""
+    try:
+        import torch
+    except ImportError:
+        raise BundleError(
+            f"{path} needs PyTorch to be read",
+            'pip install "paperzoo[torch]", or save the checkpoint as safetensors',
+        ) from None
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files raise whatever comes first
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BundleError(
+            f"{path} holds more than tensors, or is damaged, and was not read: {reason}",
+            "take the checkpoint as safetensors",
+        ) from None
+    if not isinstance(found, Mapping) or not all(torch.is_tensor(x) for x in found.values()):
+        raise BundleError(f"{path} is no dictionary of tensors", "save `model.state_dict()`")
+
+    def numbers(tensor: Any) -> np.ndarray:
+        plain = tensor.float() if tensor.is_floating_point() else tensor
+        array: np.ndarray = plain.numpy()
+        return array
+
+    return {
+        name: Tensor(tuple(each.shape), lambda each=each: numbers(each))
+        for name, each in found.items()
+    }
+
+
+def take(
+    tensors: Mapping[str, Tensor],
+    wanted: Mapping[str, tuple[str, tuple[int, ...]]],
+    where: Path,
+) -> dict[str, np.ndarray]:
+    """Return all tensors that are wanted under the names that they are to have.
+
+    Args:
+        wanted: for each name in the checkpoint the new name and the shape.
+
+    Raises:
+        BundleError: missing or surplus tensors or shapes that do not fit, by their names in the
+            checkpoint; nothing is read then.
+    """
+    hint = "the checkpoint is of another model or not complete: copy it again"
+    if missing := [name for name in wanted if name not in tensors]:
+        raise BundleError(f"{where} has no {_some(missing)}", hint)
+    if surplus := [name for name in tensors if name not in wanted]:
+        raise BundleError(f"{where} has {_some(surplus)}, which the model has no place for", hint)
+    for name, (_, shape) in wanted.items():
+        if tensors[name].shape != shape:
+            raise BundleError(
+                f"{where}: {name} is {tensors[name].shape}, its config says {shape}", hint
+            )
+    return {new: tensors[name].numbers() for name, (new, _) in wanted.items()}
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    listed = ", ".join(names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

@@ -58,7 +58,7 @@ ALLOWED = {
 }  # fmt: skip
 
 # A model may build on another paper's file; nothing else of models/ is shared.
-BUILDS_ON: dict[str, set[str]] = {"ulmfit2018": {"merity2017"}}
+BUILDS_ON: dict[str, set[str]] = {"ulmfit2018": {"merity2017"}, "gpt1_tasks": {"gpt1"}}
 
 LIGHT = (
     "errors", "tables", "catalog", "settings", "recipe", "docs", "shell", "files", "series",

@@ -12,7 +12,8 @@ from keras import ops
 
 from zoo import catalog, compiling, tasks
 from zoo import recipe as recipes
-from zoo.models.gpt1 import Chooser, Classifier, LanguageModel
+from zoo.models.gpt1 import LanguageModel
+from zoo.models.gpt1_tasks import Chooser, Classifier
 from zoo.pretrained import Pretrained
 from zoo.recipe import Data, Evaluate, Recipe
 from zoo.text import BpeTokenizer

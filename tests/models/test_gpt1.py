@@ -11,7 +11,8 @@ from keras import ops
 
 from zoo import catalog, weights
 from zoo.layers.initialisation import skipped
-from zoo.models.gpt1 import Chooser, Classifier, LanguageModel
+from zoo.models.gpt1 import LanguageModel
+from zoo.models.gpt1_tasks import Chooser, Classifier
 
 SIZES = {
     "vocabulary": 20, "context": 12, "width": 16, "layers": 2, "heads": 4, "feed_forward": 24,

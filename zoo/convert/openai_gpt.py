@@ -10,6 +10,7 @@ OpenAI        params_shapes.json and params_0.npy ... params_9.npy, which put en
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -123,15 +124,15 @@ def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]
     """Return for each name in a checkpoint our own and the shape, in OpenAI's order."""
     width, feed_forward = arguments["width"], arguments["feed_forward"]
     sizes = {"w": width, "3w": 3 * width, "f": feed_forward}
-    wanted = {
+    found: dict[str, tuple[str, tuple[int, ...]]] = {
         "positions_embed.weight": ("decoder.positions", (arguments["context"], width)),
         "tokens_embed.weight": ("decoder.tokens", (arguments["vocabulary"], width)),
     }
     for layer in range(arguments["layers"]):
         for ours, (theirs, shape) in BLOCK.items():
             sides = tuple(sizes[side] for side in shape.split())
-            wanted[f"h.{layer}.{theirs}"] = (f"decoder.blocks.{layer}.{ours}", sides)
-    return wanted
+            found[f"h.{layer}.{theirs}"] = (f"decoder.blocks.{layer}.{ours}", sides)
+    return found
 
 
 # OpenAI
@@ -161,7 +162,7 @@ def _openai(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         first += len(part)
         # A matrix has a leading 1 there: the width of a convolution's kernel.
         plain = tuple(shape[1:]) if len(shape) == 3 and shape[0] == 1 else tuple(shape)
-        tensors[name] = Tensor(plain, lambda part=part, plain=plain: part.reshape(plain))
+        tensors[name] = Tensor(plain, functools.partial(part.reshape, plain))
     return arguments, checkpoints.take(tensors, names, folder)
 
 

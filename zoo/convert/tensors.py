@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def _pickled(path: Path) -> dict[str, Tensor]:
         return array
 
     return {
-        name: Tensor(tuple(each.shape), lambda each=each: numbers(each))
+        name: Tensor(tuple(each.shape), functools.partial(numbers, each))
         for name, each in found.items()
     }
 

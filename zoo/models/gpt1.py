@@ -7,16 +7,13 @@ predict books word piece by word piece; the same network, with one linear layer 
 fine-tuned to tasks whose inputs are written as one sequence each. Positions are learned, the
 activation is GELU, layer normalisation comes after each residual connection as in vaswani2017.
 
-This file is the network (sections 3.1, 3.2 and 4.1). How a task's texts become sequences (3.3) is
-zoo/data/transformations.py. Where the paper leaves things open or this file departs from it:
+This file is the language model (sections 3.1 and 4.1); zoo/models/gpt1_tasks.py is what it becomes
+by fine-tuning (3.2, 3.3), zoo/data/transformations.py how a task's texts become sequences. Where
+the paper leaves things open or this file departs from it:
   GELU       The tanh approximation, as in the authors' code.
   epsilon    1e-5, inside the square root, as in the code.
   dropout    On the sum of embeddings and positions, as the paper can be read and transformers does;
              the code drops elements of the embedding matrix itself, also where it is the softmax.
-  specials   Start, delimiter and extract token are rows of their own; in the code they are more
-             rows of the word embedding. Logits of the auxiliary objective are over both, as there.
-  loss       The auxiliary loss is a mean over the positions of each sequence, then over sequences,
-             as in the code.
   padding    On the left, with -1, which is no row of any matrix; positions count from a sequence's
              first token.
 """
@@ -30,8 +27,6 @@ from keras import ops
 
 # A score that leaves no weight.
 MASKED = -1e9
-# Start, delimiter and extract token (section 3.3).
-SPECIALS = 3
 
 
 def normal() -> keras.initializers.Initializer:
@@ -39,7 +34,7 @@ def normal() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-@keras.saving.register_keras_serializable("paperzoo")
+@keras.saving.register_keras_serializable("paperzoo.gpt1")
 class Block(keras.layers.Layer):
     """Causal self-attention, then feed-forward (section 3.1, equation 2).
 
@@ -154,7 +149,7 @@ class Block(keras.layers.Layer):
         return {**super().get_config(), **self.arguments}
 
 
-@keras.saving.register_keras_serializable("paperzoo")
+@keras.saving.register_keras_serializable("paperzoo.gpt1")
 class Decoder(keras.layers.Layer):
     """Embeddings plus positions, and the blocks (section 3.1, equation 2).
 
@@ -259,7 +254,7 @@ class Decoder(keras.layers.Layer):
         return {**super().get_config(), **self.arguments}
 
 
-@keras.saving.register_keras_serializable("paperzoo")
+@keras.saving.register_keras_serializable("paperzoo.gpt1")
 class LanguageModel(keras.Model):
     """p(u_i | u_i-k ... u_i-1) with the decoder of a Transformer (section 3.1).
 
@@ -288,7 +283,7 @@ class LanguageModel(keras.Model):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.arguments = {
+        self.arguments: dict[str, Any] = {
             "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
             "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
             "attention_dropout": attention_dropout, "epsilon": epsilon,
@@ -384,151 +379,3 @@ class LanguageModel(keras.Model):
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.arguments}
-
-
-class _FineTuned(keras.Model):
-    """The decoder with three special tokens, and a linear layer on the state of the last one.
-
-    Args:
-        outputs: of the linear layer.
-        arguments: those of `Classifier`.
-    """
-
-    def __init__(self, outputs: int, arguments: dict[str, Any], **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.arguments = arguments
-        self.context = arguments["context"]
-        self.auxiliary = arguments["auxiliary"]
-        first = arguments["vocabulary"]
-        #: ids of the start, the delimiter and the extract token
-        self.specials = tuple(range(first, first + SPECIALS))
-        own = ("classes", "auxiliary", "dropout_head")
-        sizes = {name: each for name, each in arguments.items() if name not in own}
-        self.decoder = Decoder(**sizes, specials=SPECIALS, dtype=self.dtype_policy)
-        self.head_dropout = keras.layers.Dropout(arguments["dropout_head"], dtype="float32")
-        self.head = keras.layers.Dense(outputs, kernel_initializer=normal(), dtype="float32")
-
-    def build(self, input_shape=None) -> None:
-        self.decoder.build()
-        self.head.build((None, self.arguments["width"]))
-        self.built = True
-
-    def extract(self, sequences, training=False):
-        """Return the states of the last tokens, float32 [batch, sequences, width].
-
-        In training it adds the auxiliary loss, lambda * L1 (equation 5).
-
-        Args:
-            sequences: int32 [batch, sequences, time], padded on the left with -1.
-        """
-        _, count, time = ops.shape(sequences)
-        ids = ops.reshape(sequences, (-1, time))
-        hidden, _ = self.decoder(ids, training=training)
-        if training and self.auxiliary:
-            self.add_loss(self.auxiliary * self._language_loss(ids, hidden))
-        last = ops.cast(hidden[:, -1], "float32")
-        return ops.reshape(last, (-1, count, self.arguments["width"]))
-
-    def _language_loss(self, ids, hidden):
-        """Return -log P of a token, the mean of each sequence, the mean of these."""
-        logits = self.decoder.logits(hidden[:, :-1])
-        labels = ops.maximum(ids[:, 1:], 0)
-        each = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        present = ops.cast(ids[:, :-1] >= 0, "float32")
-        return ops.mean(ops.sum(each * present, axis=1) / ops.maximum(ops.sum(present, axis=1), 1))
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}
-
-
-@keras.saving.register_keras_serializable("paperzoo")
-class Classifier(_FineTuned):
-    """P(y | x_1 ... x_m) = softmax(h_m W_y + b_y), h_m being the extract token's (equation 3).
-
-    Texts are classified by one sequence, and pairs whose order says something, as in entailment;
-    for the similarity of two texts there are two, one for each order, whose states are added.
-
-    Args:
-        vocabulary, context, width, layers, heads, feed_forward, dropout, attention_dropout,
-            epsilon: those of `LanguageModel`.
-        classes: number of labels; 1 for a number in place of a label.
-        dropout_head: on the state before the linear layer.
-        auxiliary: lambda, what the language model's loss is multiplied by (equation 5).
-    """
-
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        classes: int,
-        context: int = 512,
-        width: int = 768,
-        layers: int = 12,
-        heads: int = 12,
-        feed_forward: int = 3072,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        epsilon: float = 1e-5,
-        dropout_head: float = 0.1,
-        auxiliary: float = 0.5,
-        **kwargs,
-    ) -> None:
-        arguments = {
-            "vocabulary": vocabulary, "classes": classes, "context": context, "width": width,
-            "layers": layers, "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon,
-            "dropout_head": dropout_head, "auxiliary": auxiliary,
-        }  # fmt: skip
-        super().__init__(classes, arguments, **kwargs)
-
-    def call(self, inputs, training=False):
-        """Return float32 logits [batch, classes].
-
-        Args:
-            inputs: int32 [batch, time] or [batch, sequences, time], padded on the left with -1.
-        """
-        if len(inputs.shape) == 2:
-            inputs = inputs[:, None, :]
-        state = ops.sum(self.extract(inputs, training), axis=1)
-        return self.head(self.head_dropout(state, training=training))
-
-
-@keras.saving.register_keras_serializable("paperzoo")
-class Chooser(_FineTuned):
-    """One of several answers: a linear layer scores each, softmax compares them (section 3.3).
-
-    Args: those of `Classifier` but for classes.
-    """
-
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        context: int = 512,
-        width: int = 768,
-        layers: int = 12,
-        heads: int = 12,
-        feed_forward: int = 3072,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        epsilon: float = 1e-5,
-        dropout_head: float = 0.1,
-        auxiliary: float = 0.5,
-        **kwargs,
-    ) -> None:
-        arguments = {
-            "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
-            "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon,
-            "dropout_head": dropout_head, "auxiliary": auxiliary,
-        }  # fmt: skip
-        super().__init__(1, arguments, **kwargs)
-
-    def call(self, inputs, training=False):
-        """Return float32 logits [batch, answers].
-
-        Args:
-            inputs: int32 [batch, answers, time], padded on the left with -1.
-        """
-        states = self.head_dropout(self.extract(inputs, training), training=training)
-        return self.head(states)[..., 0]

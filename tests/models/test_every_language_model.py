@@ -31,6 +31,20 @@ def expected(model) -> np.ndarray:
     return tiny.logits(model, TOKENS)
 
 
+@pytest.fixture
+def recurrent(model) -> keras.Model:
+    """A model that carries a state from text to text; one with a context sees no more than that."""
+    if not model.zero_state(1):
+        pytest.skip("it carries no state")
+    return model
+
+
+@pytest.fixture
+def padding(variant) -> int:
+    """What a prompt is padded with: a word's id, whose lengths tell of it, or none's."""
+    return 0 if "padding_id" in variant.arguments else -1
+
+
 def numbers(tensor) -> np.ndarray:
     return ops.convert_to_numpy(tensor)
 
@@ -64,11 +78,11 @@ def test_order_counts(model, expected):
 # Its state
 
 
-def test_reading_on_with_the_state_is_reading_at_once(model, expected):
+def test_reading_on_with_the_state_is_reading_at_once(recurrent, expected):
     """In pieces of 1, 2 and 3 words; the state is float32 and batch first."""
-    state, found, first = model.zero_state(2), [], 0
+    state, found, first = recurrent.zero_state(2), [], 0
     for length in (1, 2, 3):
-        logits, raw, dropped, state = model.read(TOKENS[:, first : first + length], state)
+        logits, raw, dropped, state = recurrent.read(TOKENS[:, first : first + length], state)
         assert {each.shape[0] for each in state.values()} == {2}
         # What AR and TAR are made of: outputs [time, batch, ...], the same without training.
         assert raw.shape[:2] == (length, 2)
@@ -77,6 +91,13 @@ def test_reading_on_with_the_state_is_reading_at_once(model, expected):
         first += length
     np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-5)
     assert {keras.backend.standardize_dtype(each.dtype) for each in state.values()} == {"float32"}
+
+
+def test_what_is_read_within_the_context_is_the_full_pass(model, expected):
+    logits, raw, dropped, state = model.read(TOKENS, model.zero_state(2))
+    np.testing.assert_allclose(numbers(logits), expected, atol=1e-5)
+    assert raw.shape[:2] == dropped.shape[:2] == TOKENS.shape[::-1]
+    assert set(state) == set(model.zero_state(2))
 
 
 # One step at a time
@@ -94,16 +115,27 @@ def prompt(rows: list[list[int]], padding: int, told: bool = True) -> dict:
     }
 
 
-def test_steps_are_the_full_pass(model, expected):
-    memory, state = model.start(prompt(TOKENS[:, :2].tolist(), 0), 4)
+def test_steps_are_the_full_pass(model, expected, padding):
+    memory, state = model.start(prompt(TOKENS[:, :2].tolist(), padding), 5)
     for position in range(1, TOKENS.shape[1]):
         token = ops.convert_to_tensor(TOKENS[:, position])
         found, state = model.step(token, position - 1, memory, state)
         np.testing.assert_allclose(numbers(found), expected[:, position], atol=1e-5)
 
 
-def test_padding_on_the_left_changes_nothing(variant, model):
-    """Whether lengths tell of it, when it may be any word, or the padding's id does."""
+def test_padding_on_the_left_changes_nothing(model, padding):
+    rows = [TOKENS[0, :5].tolist(), TOKENS[1, :2].tolist()]
+    inputs = prompt(rows, padding)
+    memory, state = model.start(inputs, 4)
+    found, _ = model.step(inputs["tokens"][:, -1], 0, memory, state)
+    wanted = [tiny.logits(model, np.array([row], "int32"))[0, -1] for row in rows]
+    np.testing.assert_allclose(numbers(found), wanted, atol=1e-5)
+
+
+def test_padding_may_be_any_word_where_lengths_tell_of_it(variant, model, padding):
+    """Or where the padding's id is an argument."""
+    if padding == -1:
+        pytest.skip("its padding is no word")
     rows = [TOKENS[0, :5].tolist(), TOKENS[1, :2].tolist()]
     wanted = [tiny.logits(model, np.array([row], "int32"))[0, -1] for row in rows]
     other = variant.copy(model, padding_id=29)
@@ -121,13 +153,13 @@ def test_padding_on_the_left_changes_nothing(variant, model):
     assert np.abs(numbers(found)[1] - wanted[1]).max() > 1e-3
 
 
-def test_a_prompt_in_pieces_is_a_prompt(model):
+def test_a_prompt_in_pieces_is_a_prompt(recurrent):
     """`start` goes on with the state that another one gave."""
     rows = TOKENS[:, :5].tolist()
-    _, state = model.start(prompt(rows, 0), 4)
-    _, first = model.start(prompt([row[:3] for row in rows], 0), 4)
+    _, state = recurrent.start(prompt(rows, 0), 4)
+    _, first = recurrent.start(prompt([row[:3] for row in rows], 0), 4)
     inputs = prompt([row[2:] for row in rows], 0)
-    _, second = model.start({**inputs, "state": first}, 4)
+    _, second = recurrent.start({**inputs, "state": first}, 4)
     for name, each in state.items():
         np.testing.assert_allclose(numbers(second[name]), numbers(each), atol=1e-5)
 
@@ -136,11 +168,12 @@ def test_a_prompt_in_pieces_is_a_prompt(model):
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_a_search_finds_what_full_passes_find(model, beams):
+def test_a_search_finds_what_full_passes_find(model, beams, padding):
     limit, prompts = 6, [[2, 5, 6, 7], [2, 9]]
+    lasts = np.array([row[-1] for row in prompts])
     found = decoding.decode(
-        model, prompt(prompts, 0), start_id=np.array([row[-1] for row in prompts]), end_id=END,
-        pad_id=0, max_length=limit, beam_size=beams, num_return=beams,
+        model, prompt(prompts, padding), start_id=lasts, end_id=END, pad_id=0,
+        max_length=limit, beam_size=beams, num_return=beams,
     )  # fmt: skip
     for row, given in enumerate(prompts):
 

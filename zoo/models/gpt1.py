@@ -119,7 +119,10 @@ class Block(keras.layers.Layer):
             )
             for keys, _, mask in seen
         ]
-        weights = ops.softmax(ops.concatenate(scores, axis=-1), axis=-1)
+        scores = ops.concatenate(scores, axis=-1)
+        # A single position gets all; Keras would warn of such a softmax.
+        alone = scores.shape[-1] == 1
+        weights = ops.ones_like(scores) if alone else ops.softmax(scores, axis=-1)
         weights = self.attention_dropout(ops.cast(weights, self.compute_dtype), training=training)
         context, first = 0, 0
         for _, values, _ in seen:

@@ -40,8 +40,8 @@ ALLOWED = {
     "bundle": FACTS | {"weights", "model_card", "layers", "text"},
     "golden": FACTS | {"tasks", "bundle", "text"},
     "training": FACTS | {"data", "tasks", "text", "bundle", "weights", "golden", "layers"},
-    "hub": FACTS | {"bundle", "weights"},
     "convert": FACTS | {"weights", "text"},
+    "hub": FACTS | {"bundle", "weights", "model_card", "convert"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
     "figures": FACTS | {"tasks", "files"},
     "series": {"files"},
@@ -62,7 +62,8 @@ BUILDS_ON: dict[str, set[str]] = {"ulmfit2018": {"merity2017"}, "gpt1_tasks": {"
 
 LIGHT = (
     "errors", "tables", "catalog", "settings", "recipe", "docs", "shell", "files", "series",
-    "comparison", "experiments", "cli", "__init__",
+    "comparison", "experiments", "cli", "__init__", "hub/__init__", "hub/names", "hub/client",
+    "hub/records", "hub/download", "hub/cache", "hub/pin", "hub/commands",
 )  # fmt: skip
 HEAVY = (
     "keras", "keras_hub", "tensorflow", "jax", "torch", "numpy", "datasets", "huggingface_hub",

@@ -53,7 +53,7 @@ def test_registered_weights_are_described():
 def test_research_use_is_not_a_licence_of_the_hub():
     made = recipe.load("vaswani2017-multi30k-de-en").resolved()
     facts = front_matter(model_card.text(made, {}, 1))
-    assert (facts["license"], facts["license_name"]) == ("other", "research use")
+    assert (facts["license"], facts["license_name"]) == ("other", "research-use")
     assert "research use" in model_card.license_text(made)
 
 

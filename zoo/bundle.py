@@ -32,14 +32,7 @@ import numpy as np
 from zoo import __version__, catalog, model_card
 from zoo import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
-from zoo.weights import (
-    arrays,
-    copy_weights,
-    load_weights,
-    read_weights,
-    save_weights,
-    variables,
-)
+from zoo.weights import arrays, copy_weights, load_weights, read_weights, save_weights, variables
 
 if TYPE_CHECKING:
     import keras
@@ -198,7 +191,7 @@ def verify(folder: str | os.PathLike[str]) -> None:
             raise BundleError(f"{folder} is no bundle: {name} is missing", _HOLDS)
     again = "fetch or copy the bundle again, or restore it with `git checkout`"
     for name, facts in files.items():
-        path = folder / _plain(name, folder)
+        path = folder / name
         if not path.is_file():
             raise BundleError(f"{folder} is not complete: {name} is missing", again)
         size = path.stat().st_size
@@ -209,6 +202,11 @@ def verify(folder: str | os.PathLike[str]) -> None:
             )
         if _sha256(path) != facts["sha256"]:
             raise BundleError(f"{path} was altered since the bundle was written", again)
+
+
+def names(folder: Path) -> list[str]:
+    """Return the files that a bundle's manifest lists; raises BundleError as `verify` does."""
+    return list(_manifest(folder)["files"])
 
 
 def is_bundle(folder: Path) -> bool:
@@ -263,6 +261,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     )
     if not isinstance(number, int) or not well_formed:
         raise BundleError(f"{folder / MANIFEST} is no bundle manifest", "fetch the bundle again")
+    for name in files or ():
+        _plain(name, folder)
     return found
 
 

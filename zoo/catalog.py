@@ -202,18 +202,13 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
         _check_for_folder(str(reference))
         found, tag = split_reference(str(reference))
         weights = found.weights[tag]
-        folder = data_root() / "registry" / "bundles" / str(weights.bundle)
-        if weights.bundle is not None and folder.is_dir():
-            return folder
+        if is_here(weights):
+            return _bundles() / str(weights.bundle)
         missing = f"the weights {found.name}.{tag} do not come with this installation"
         if weights.hub is not None:
-            offline = [each for each, other in found.weights.items() if other.bundle is not None]
             raise BundleError(
                 f"{missing}: they are {weights.hub} on the hub",
-                f"fetch that repository and load its folder; {found.name}.{offline[0]} is there "
-                "without a network"
-                if offline
-                else "fetch that repository and load its folder",
+                f"zoo.load('{found.name}.{tag}') fetches them",
             )
         raise BundleError(
             missing, f"load them from a checkout, or make them with `zoo train {weights.recipe}`"
@@ -222,6 +217,20 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
     if not path.is_dir():
         raise BundleError(f"there is no folder {path}", "`zoo list` shows the models by name")
     return path
+
+
+def is_here(weights: Weights) -> bool:
+    """Return whether weights came with this installation."""
+    return weights.bundle is not None and (_bundles() / weights.bundle).is_dir()
+
+
+def _bundles() -> Path:
+    return data_root() / "registry" / "bundles"
+
+
+def refresh() -> None:
+    """Read the registry again when it is asked for: a file of it has changed."""
+    _read.cache_clear()
 
 
 def finetune(found: Entry, size_name: str | None = None) -> dict[str, str]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from zoo import __version__, catalog
+from zoo import __version__, catalog, hub
 from zoo import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
+from zoo.hub import commands
 from zoo.shell import check_data, explain, import_keras, read_texts, show_warning, split_columns
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG or the folder of a bundle.")]
+Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG, hf://USER/REPO or a folder.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name or its file.", metavar="RECIPE")]
 TEXTS = "Texts, a tab between those that belong together; standard input if none."
 Changes = Annotated[
@@ -86,7 +87,7 @@ def info(name: Name) -> None:
     if not catalog.is_path(name):
         print(catalog.card(name))
         return
-    folder = catalog.find_bundle(name)
+    folder = hub.find(name)
     if not (folder / "recipe.toml").is_file():
         raise BundleError(
             f"{folder} is no bundle: recipe.toml is missing", "`zoo list` shows the models by name"
@@ -125,18 +126,10 @@ def predict(
     texts = read_texts(text or [], file)
     model = _load(name, dtype)
     outputs: list[Any] = model.predict(
-        split_columns(texts, model.recipe.task, file),
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        max_length=max_length,
-        batch_size=batch_size,
-        num_return=num_return,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        scores=scores,
-    )
+        split_columns(texts, model.recipe.task, file), beam_size=beam_size, seed=seed,
+        length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
+        num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p, scores=scores,
+    )  # fmt: skip
     for output in outputs:
         if scores:
             print(json.dumps(output, ensure_ascii=False))
@@ -330,7 +323,7 @@ def figure_length(
     """Draw BLEU by source length for several models; the same as CSV beside it."""
     check_data(data)
     for name in names:
-        catalog.find_bundle(name)
+        hub.find(name)
         if names.count(name) > 1:
             raise OptionError(f"{name} is named twice", "name each model once")
     models = {name: _load(name) for name in names}
@@ -363,14 +356,17 @@ def docs(
     print(f"written: {stale}" if stale else "every table is up to date")
 
 
+commands.register(app)
+
+
 def _load(name: str, dtype: str | None = None) -> Pretrained:
     """Load a model; a wrong name is told before Keras is imported, which takes seconds."""
-    catalog.find_bundle(name)
+    folder = hub.find(name)
     import_keras()
 
     from zoo import pretrained
 
-    return pretrained.load(name, dtype=dtype)
+    return pretrained.load(folder, dtype=dtype)
 
 
 def _changes(assignments: list[str] | None) -> dict[str, Any]:

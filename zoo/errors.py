@@ -42,6 +42,14 @@ class BundleError(ZooError):
     """A folder that is no bundle, or one that is damaged."""
 
 
+class HubError(ZooError):
+    """Something of the hub that cannot be fetched, is not what it should be, or is refused."""
+
+
+class HubUnreachable(HubError):
+    """A hub that cannot be reached, or that has trouble of its own, for something not here."""
+
+
 class InputError(ZooError):
     """A text that a model cannot take."""
 

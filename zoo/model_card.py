@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,20 +46,28 @@ EXAMPLES = {
     "similarity": '("...", "...")',
     "choose": '("...", ["...", "..."])',
 }
+GENERATED = "This card is generated from recipe.toml, metrics.json and the registry."
+# Metrics that the hub's index shows beside the main one.
+MEASURES = (
+    "chrf", "macro_f1", "perplexity_per_token", "bits_per_character", "spearman",
+)  # fmt: skip
 SHOWN_ABOVE = ("metric", "value", "data", "split")
 
 
-def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
+def text(
+    recipe: Recipe, metrics: Mapping[str, Any], parameters: int, reference: str | None = None
+) -> str:
     """Return the model card as Markdown, with the front matter that the hub reads.
 
     Args:
         recipe: the resolved recipe of the run.
         metrics: what metrics.json holds, {} when nothing was measured.
         parameters: how many numbers the weights have.
+        reference: what loads the model; None is its name, or the folder that its recipe names.
     """
     entry = catalog.entry(recipe.paper)
     paper, tag, weights = entry.paper, *registered(recipe)
-    reference = f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}"
+    reference = reference or (f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}")
     about = (
         f"Task: {recipe.task}, {' to '.join(recipe.data.languages)}. A model of *{paper.title}* "
         f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
@@ -67,7 +76,7 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
     given = EXAMPLES.get(recipe.task, '"..."')
     code = f"import zoo\n\nmodel = zoo.load({json.dumps(reference)})\nmodel.predict({given})"
     sections = [
-        _front_matter(recipe, metrics, weights),
+        front_matter(recipe, metrics),
         f"# {recipe.name}",
         about,
         "## Use",
@@ -85,7 +94,7 @@ def text(recipe: Recipe, metrics: Mapping[str, Any], parameters: int) -> str:
         _licence(weights),
         "## Cite",
         f"```bibtex\n{catalog.Card(entry, tag, {}).bibtex}\n```",
-        "This card is generated from recipe.toml, metrics.json and the registry.",
+        GENERATED,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -107,28 +116,57 @@ def license_text(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _front_matter(
-    recipe: Recipe, metrics: Mapping[str, Any], weights: catalog.Weights | None
-) -> str:
+def front_matter(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
+    """Return what the hub reads of a card, by its rules for metadata: YAML between two lines ---.
+
+    Each value is one line of JSON, which YAML includes.
+    """
+    _, weights = registered(recipe)
     license = weights.license.lower() if weights else "other"
+    facts: dict[str, Any] = {"library_name": "keras", "license": license}
     if license.startswith("other"):
+        # An id of our own, with the file of the repository that says what it is.
         name = license.partition(",")[2].strip() or "unknown"
-        licensed = ["license: other", f"license_name: {json.dumps(name)}"]
-    else:
-        licensed = [f"license: {license}"]
-    languages = weights.languages if weights else recipe.data.languages
-    lines = [
-        "library_name: keras",
-        *licensed,
-        f"language: {json.dumps(languages)}",
-        f"tags: {json.dumps(['paperzoo', recipe.paper])}",
-    ]
-    lines.append(f"pipeline_tag: {PIPELINES[recipe.task]}")
+        facts |= {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", name)}
+        facts["license_link"] = "LICENSE"
+    facts["language"] = weights.languages if weights else recipe.data.languages
+    facts["tags"] = ["paperzoo", recipe.paper]
+    facts["pipeline_tag"] = PIPELINES[recipe.task]
     if recipe.data.hub:
-        lines.append(f"datasets: {json.dumps([recipe.data.hub])}")
+        facts["datasets"] = [recipe.data.hub]
     if "metric" in metrics:
-        lines.append(f"metrics: {json.dumps([metrics['metric']])}")
+        facts["metrics"] = [metrics["metric"]]
+    if "value" in metrics:
+        facts["model-index"] = [{"name": recipe.name, "results": [_result(recipe, metrics)]}]
+    plain = ("library_name", "license", "license_link", "pipeline_tag")
+    lines = [
+        f"{key}: {value if key in plain else json.dumps(value, ensure_ascii=False)}"
+        for key, value in facts.items()
+    ]
     return "\n".join(["---", *lines, "---"])
+
+
+def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was measured as one result of the hub's model-index."""
+    main = metrics["metric"]
+    values = {main: metrics["value"]} | {
+        each: metrics[each] for each in MEASURES if each in metrics
+    }
+    return {
+        "task": {"type": PIPELINES[recipe.task], "name": recipe.task},
+        "dataset": {
+            "type": recipe.data.hub or recipe.data.corpus,
+            "name": metrics.get("data", recipe.data.corpus),
+            "split": metrics.get("split", recipe.evaluate.split),
+        },
+        "metrics": [
+            {"type": each, "value": value, "name": _shown(each)} for each, value in values.items()
+        ],
+    }
+
+
+def _shown(metric: str) -> str:
+    return catalog.SHOWN[metric][0] if metric in catalog.SHOWN else LABELS.get(metric, metric)
 
 
 def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import bundle, catalog, golden, model_card, tasks
+from zoo import bundle, catalog, convert, golden, hub, model_card, tasks
 from zoo.data import examples as user_examples
 from zoo.errors import InputError, NotSupported, UnknownName, check_count, check_path
+from zoo.hub import converted
 from zoo.recipe import Recipe
 from zoo.tasks import inputs
 from zoo.text import Tokenizer, load_tokenizers
@@ -21,6 +23,7 @@ from zoo.weights import set_weights
 if TYPE_CHECKING:
     import keras
 
+    from zoo.hub.publish import Published
     from zoo.tasks.translate import Alignment
 
 
@@ -28,40 +31,34 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     """Return a trained model by name ("vaswani2017", "vaswani2017.tatoeba-en-fr") or folder.
 
     Args:
-        reference: what `catalog.find_bundle` takes; a folder may also be a checkpoint of another
-            library that zoo.convert knows.
+        reference: what `zoo.hub.find` takes; a folder or repository may also be a checkpoint of
+            another library that zoo.convert knows.
         dtype: a Keras dtype policy for the computation; None is float32.
 
     Raises:
         UnknownName: there is no such model or weights.
         OptionError: there is no such dtype.
         BundleError: the folder is no bundle, incomplete or damaged.
+        HubError: it is on the hub and cannot be fetched, or is not what it should be.
     """
     if not isinstance(reference, (str, os.PathLike)):
         raise UnknownName(
-            f"{reference!r} is neither a model's name nor a folder",
-            "zoo.models() gives the names",
+            f"{reference!r} is neither a model's name nor a folder", "zoo.models() gives the names"
         )
     if dtype is not None:
         bundle.check_dtype(dtype)
     bundle.recover(Path(reference).expanduser())
-    folder = catalog.find_bundle(reference)
-    if not bundle.is_bundle(folder):
-        from zoo import convert
-
+    folder = converted.bundle_of(hub.find(reference))
+    if not bundle.is_bundle(folder):  # a user's own checkpoint, of which nothing is kept
         found = convert.read(folder)
         model = bundle.empty_model(found.recipe, dtype)
         set_weights(model, found.weights)
         return Pretrained(model, found.recipe, found.tokenizers)
     read = bundle.read(folder)
     return Pretrained(
-        bundle.build_model(read, dtype),
-        read.recipe,
-        load_tokenizers(read.folder),
-        metrics=read.metrics,
-        golden=read.golden,
-        history=read.history,
-    )
+        bundle.build_model(read, dtype), read.recipe, load_tokenizers(read.folder),
+        metrics=read.metrics, golden=read.golden, history=read.history,
+    )  # fmt: skip
 
 
 class Pretrained:
@@ -343,8 +340,7 @@ class Pretrained:
         if out is not None:
             check_path("out", out)
             bundle.check_writable(out)
-            folder = Path(out).expanduser().resolve()
-            folder = folder.with_name(folder.name + ".run")
+            folder = Path(f"{Path(out).expanduser().resolve()}.run")
         tokenizers = self.source_tokenizer, self.target_tokenizer
         found = stages.run(
             self.model, self.recipe, tokenizers, data, targets, task=task, validation=validation,
@@ -406,14 +402,19 @@ class Pretrained:
         """
         check_path("folder", folder)
         written = bundle.write(
-            folder,
-            model=self.model,
-            recipe=self.recipe,
-            tokenizers=(self.source_tokenizer, self.target_tokenizer),
-            metrics=self.metrics,
-            history=self.history,
-            dtype=dtype,
-        )
+            folder, model=self.model, recipe=self.recipe, metrics=self.metrics, dtype=dtype,
+            tokenizers=(self.source_tokenizer, self.target_tokenizer), history=self.history,
+        )  # fmt: skip
         if self._golden_texts:
             golden.attach(written, self._golden_texts)
         return written
+
+    def push(
+        self, repo: str, *, private: bool = False, dry_run: bool = False, overwrite: bool = False
+    ) -> Published:
+        """Publish this model on the hub as "user/repo"; see `zoo.hub.publish.push`."""
+        from zoo.hub import publish
+
+        with tempfile.TemporaryDirectory() as aside:
+            folder = self.save(Path(aside) / self.recipe.name)
+            return publish.push(folder, repo, private=private, dry_run=dry_run, overwrite=overwrite)

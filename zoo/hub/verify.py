@@ -1,0 +1,63 @@
+"""Everything checked again, whatever was found before: bundles that came along, and the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from zoo import bundle, catalog
+from zoo.errors import BundleError, HubError, counted
+from zoo.hub import client, download, names, records
+
+
+def everything() -> list[str]:
+    """Return references of all that is here: weights that came along, and fetched ones."""
+    here = [
+        f"{name}.{tag}"
+        for name in catalog.names()
+        for tag, weights in catalog.entry(name).weights.items()
+        if catalog.is_here(weights)
+    ]
+    return here + [f"{names.PREFIX}{each.repo}@{each.commit}" for each in records.every()]
+
+
+def verify(reference: str | os.PathLike[str]) -> str:
+    """Read every file of a model again and return in one line what was found right.
+
+    Raises:
+        UnknownName: there is no such paper or weights.
+        BundleError: a bundle is damaged.
+        HubError: fetched files are damaged, which are set aside; or nothing was fetched yet.
+    """
+    source = names.source(reference)
+    if source is None:
+        folder = catalog.find_bundle(reference)
+        bundle.verify(folder)
+        return f"{reference}: {counted(len(bundle.names(folder)), 'file')} as its manifest says"
+    record = _record(source)
+    if record is None:
+        raise HubError(
+            f"{source.name} was not fetched yet", f"`zoo download {source.name}` fetches it"
+        )
+    if source.sha256:
+        pinned = {name: client.File(sha256=each) for name, each in source.sha256.items()}
+        record = dataclasses.replace(record, files=pinned, pinned=True)
+    problems = download.check_again(record)
+    if record.converted.is_dir():
+        try:
+            bundle.verify(record.converted)
+        except BundleError as error:
+            aside = download.beside(record.converted)
+            record.converted.rename(aside)
+            problems.append(f"{error.message}; it was set aside as {aside}")
+    if problems:
+        raise HubError(
+            "\n".join(problems), f"`zoo download {source.name}` fetches what is missing again"
+        )
+    by = "the registry says" if record.pinned else "the hub reported: not pinned"
+    return f"{source.name}: {counted(len(record.files), 'file')} as {by}"
+
+
+def _record(source: names.Source) -> records.Record | None:
+    commit = source.commit or records.last_commit(source.repo, source.revision)
+    return records.read(source.repo, commit) if commit else None

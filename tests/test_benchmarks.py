@@ -354,3 +354,12 @@ def test_what_other_processes_did_is_told():
     turns = {"a": [{"others": 0.0}, {"others": 0.5}], "b": [{"others": 1.0}]}
     assert "0.50 CPU cores busy meanwhile, at most 1.00" in common.quietness(turns)
     assert "not known" in common.quietness({"a": [{"others": None}]})
+
+
+def test_fine_tuning_tells_how_much_memory_it_took():
+    from benchmarks import finetuning
+
+    found = finetuning.measure(updates=2, smoke=True)
+    assert found["peak"] > 0.1
+    assert found["tokens"] == 2 * finetuning.ROWS * 64  # the tiny model's context
+    assert found["seconds"] > 0

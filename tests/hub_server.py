@@ -443,12 +443,16 @@ def metadata_problems(card: str) -> list[str]:
             problems.append("license_name is no id")
         if not facts.get("license_link"):
             problems.append("license_link is missing")
-    for each in facts.get("language", []):
-        if not re.fullmatch("[a-z]{2,3}", str(each)):
-            problems.append(f"language {each} is no code")
-    for each in facts.get("datasets", []):
-        if not re.fullmatch(REPO, each):
-            problems.append(f"datasets: {each} is no name")
+    problems += [
+        f"language {each} is no code"
+        for each in facts.get("language", [])
+        if not re.fullmatch("[a-z]{2,3}", str(each))
+    ]
+    problems += [
+        f"datasets: {each} is no name"
+        for each in facts.get("datasets", [])
+        if not re.fullmatch(REPO, each)
+    ]
     if "model-index" in facts:
         try:
             model_index_to_eval_results(facts["model-index"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 from pathlib import Path
 
 import hub_server
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
+
+from zoo import catalog
 
 
 def environment(hub: hub_server.Server, home: Path) -> dict[str, str]:
@@ -48,6 +52,7 @@ def hub(home, monkeypatch, waits):
             "HF_HUB_OFFLINE": False,
             "HF_HUB_DOWNLOAD_TIMEOUT": 1,
             "HF_HUB_ETAG_TIMEOUT": 1,
+            "DOWNLOAD_CHUNK_SIZE": 1 << 14,
         }.items():
             monkeypatch.setattr(constants, name, value)
         yield server
@@ -68,6 +73,56 @@ def waits(monkeypatch) -> list[float]:
 
     monkeypatch.setattr(time, "sleep", short)
     return waited
+
+
+@pytest.fixture
+def small() -> dict[str, bytes]:
+    """What a bundle looks like to somebody who only fetches it."""
+    parts = {
+        "recipe.toml": b"[model]\n" * 50,
+        "model.safetensors": random.Random(0).randbytes(300_000),
+    }
+    listed = {
+        name: {"bytes": len(content), "sha256": hub_server.sha256(content)}
+        for name, content in parts.items()
+    }
+    manifest = {"format": 1, "paperzoo": "0.1.0", "files": listed}
+    return parts | {"bundle.json": json.dumps(manifest).encode(), "README.md": b"# A card\n"}
+
+
+ENTRY = """
+# A line that stays.
+[weights.far]
+recipe = "vaswani2017-tatoeba-en-fr"
+size = "starter"
+hub = "user/repo"  # this one too
+license = "Apache-2.0"
+data_license = "none"
+languages = ["en", "fr"]
+origin = "trained here"
+"""
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """A function that adds to a registry of one paper, whose weights "far" are on the hub.
+
+    Its weights "tatoeba-en-fr" are here without a network.
+    """
+    found = catalog.data_root() / "registry" / "vaswani2017.toml"
+    folder = tmp_path / "root" / "registry"
+    (folder / "bundles" / "vaswani2017.tatoeba-en-fr").mkdir(parents=True)
+    path = folder / "vaswani2017.toml"
+    text = found.read_text("utf-8") + ENTRY
+
+    def write(added: str = "") -> Path:
+        path.write_text(text + added, "utf-8")
+        catalog.refresh()
+        return path
+
+    write()
+    monkeypatch.setattr(catalog, "data_root", lambda: tmp_path / "root")
+    return write
 
 
 @pytest.fixture

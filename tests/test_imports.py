@@ -40,7 +40,7 @@ ALLOWED = {
     "bundle": FACTS | {"weights", "model_card", "layers", "text"},
     "golden": FACTS | {"tasks", "bundle", "text"},
     "training": FACTS | {"data", "tasks", "text", "bundle", "weights", "golden", "layers"},
-    "convert": FACTS | {"weights", "text"},
+    "convert": FACTS | {"weights", "text", "layers"},
     "hub": FACTS | {"bundle", "weights", "model_card", "convert"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
     "figures": FACTS | {"tasks", "files"},

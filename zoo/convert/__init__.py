@@ -16,6 +16,7 @@ from zoo.text import Tokenizer
 # Modules with `recognises(folder)` and `read(folder)`, and what they read.
 LAYOUTS = {
     "zoo.convert.openai_gpt": "OpenAI GPT as transformers or OpenAI wrote it",
+    "zoo.convert.opus_mt": "OPUS-MT as transformers wrote it",
 }
 
 

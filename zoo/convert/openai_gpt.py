@@ -23,6 +23,7 @@ import numpy as np
 from zoo import recipe as recipes
 from zoo.convert import Converted
 from zoo.convert import tensors as checkpoints
+from zoo.convert.facts import read_json
 from zoo.convert.tensors import Tensor
 from zoo.errors import BundleError
 from zoo.text import BpeTokenizer
@@ -56,7 +57,7 @@ def recognises(folder: Path) -> bool:
     if (folder / "params_shapes.json").is_file():
         return True
     config = folder / "config.json"
-    return config.is_file() and _json(config).get("model_type") == "openai-gpt"
+    return config.is_file() and read_json(config).get("model_type") == "openai-gpt"
 
 
 def read(folder: Path) -> Converted:
@@ -84,7 +85,7 @@ def read(folder: Path) -> Converted:
 
 
 def _transformers(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     keys = {
         "vocabulary": "vocab_size", "context": "n_positions", "width": "n_embd",
         "layers": "n_layer", "heads": "n_head",
@@ -193,11 +194,11 @@ def _tokenizer(folder: Path, own: bool) -> BpeTokenizer:
     pairs = [("encoder_bpe_40000.json", "vocab_40000.bpe"), ("vocab.json", "merges.txt")]
     vocabulary, merges = (folder / name for name in pairs[0 if own else 1])
     if vocabulary.is_file() and merges.is_file():
-        words, lines = _json(vocabulary), merges.read_text(encoding="utf-8").split("\n")
+        words, lines = read_json(vocabulary), merges.read_text(encoding="utf-8").split("\n")
         # The first line tells a version, the last one is empty.
         joined = [line.split(" ") for line in lines[1:] if line.strip()]
     elif (whole := folder / "tokenizer.json").is_file():
-        model = _json(whole).get("model", {})
+        model = read_json(whole).get("model", {})
         words = model.get("vocab", {})
         joined = [x.split(" ") if isinstance(x, str) else list(x) for x in model.get("merges", [])]
     else:
@@ -213,11 +214,3 @@ def _tokenizer(folder: Path, own: bool) -> BpeTokenizer:
             "take the files that belong to the weights",
         )
     return BpeTokenizer(sorted(words, key=words.__getitem__), [(a, b) for a, b in joined])
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{path} is not valid JSON: {error}", "copy it again") from None
-    return found if isinstance(found, dict) else {}

@@ -1,12 +1,14 @@
-"""Tensors of a checkpoint by name: safetensors, or PyTorch's own files, of which nothing is run."""
+"""Tensors of a checkpoint by name: safetensors, PyTorch's files, NumPy's; nothing is run."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -54,7 +56,18 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _pickled(path: Path) -> dict[str, Tensor]:
-    """Read a pickle by PyTorch's reader that knows tensors and runs nothing."""
+    return of_torch(unpickled(path), path)
+
+
+def unpickled(path: Path, allowed: Sequence[type] = ()) -> Any:
+    """Read a pickle by PyTorch's reader, which knows tensors and plain values and runs nothing.
+
+    Args:
+        allowed: classes that it may also make, whose construction does nothing else.
+
+    Raises:
+        BundleError: PyTorch is not installed; or the file is damaged or holds anything else.
+    """
     try:
         import torch
     except ImportError:
@@ -63,13 +76,24 @@ def _pickled(path: Path) -> dict[str, Tensor]:
             'pip install "paperzoo[torch]", or save the checkpoint as safetensors',
         ) from None
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise whatever comes first
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BundleError(
             f"{path} holds more than tensors, or is damaged, and was not read: {reason}",
             "take the checkpoint as safetensors",
         ) from None
+
+
+def of_torch(found: Any, path: Path) -> dict[str, Tensor]:
+    """Return PyTorch's tensors by name.
+
+    Raises:
+        BundleError: what was found in the file is no dictionary of tensors.
+    """
+    import torch
+
     if not isinstance(found, Mapping) or not all(torch.is_tensor(x) for x in found.values()):
         raise BundleError(f"{path} is no dictionary of tensors", "save `model.state_dict()`")
 
@@ -82,6 +106,47 @@ def _pickled(path: Path) -> dict[str, Tensor]:
         name: Tensor(tuple(each.shape), functools.partial(numbers, each))
         for name, each in found.items()
     }
+
+
+def npz(path: Path) -> dict[str, Tensor]:
+    """Return the arrays of a NumPy archive, of which only the headers are read until asked for.
+
+    Arrays of Python objects, which are pickles, are left out.
+
+    Raises:
+        BundleError: the file is damaged, or no archive of arrays.
+    """
+    found = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                with archive.open(member) as file:
+                    shape, dtype = _npy_header(file)
+                if not dtype.hasobject:
+                    load = functools.partial(_member, path, member)
+                    found[member.removesuffix(".npy")] = Tensor(shape, load)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path} cannot be read: {error}", "copy it again") from None
+    return found
+
+
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"it has an array of version {version}")
+    read = np.lib.format.read_array_header_1_0
+    if version == (2, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _member(path: Path, member: str) -> np.ndarray:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BundleError(f"{path}: {member} cannot be read: {error}", "copy it again") from None
 
 
 def take(

@@ -33,6 +33,7 @@ class Corpus:
 CORPORA = {
     "multi30k": Corpus(splits={"valid": "val", "test": "test_2016_flickr"}),
     "tatoeba-en-fr": Corpus(columns=("en", "fr"), raw="fra.txt"),
+    "opus-100": Corpus(),
     "wmt14-de-en": Corpus(),
     "wmt14-fr-en": Corpus(),
 }

@@ -17,6 +17,7 @@ from zoo.recipe import Data, Evaluate
 from zoo.tasks import metrics, unknown
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, padded, with_progress
 from zoo.text import Tokenizer
+from zoo.text.tokenizer import PAD_ID
 
 # Scoring holds logits for this many target positions at a time.
 SCORED_POSITIONS = 2048
@@ -322,6 +323,7 @@ class Translate:
                     options.length_penalty if length_penalty is None else length_penalty
                 ),
                 num_return=num_return,
+                forbidden_id=_never_written(tokenizer),
             )
             for row, index in enumerate(part):
                 complete = np.isfinite(decoded.scores[row])
@@ -347,6 +349,15 @@ class Translate:
 def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:
     """Return a source as a model reads it: its pieces, reversed if asked for, then the end id."""
     return [*(reversed(ids) if reverse else ids), tokenizer.end_id]
+
+
+def _never_written(tokenizer: Tokenizer) -> int | None:
+    """Return padding, where it has an id of another library's choice.
+
+    Models that were trained here give it no probability worth a search. Marian's start with it and
+    fairseq's leave it untrained: both libraries forbid it.
+    """
+    return None if tokenizer.pad_id == PAD_ID else tokenizer.pad_id
 
 
 # Compiled -----------------------------------------------------------------------------------------

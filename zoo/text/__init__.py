@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo.errors import BundleError
 from zoo.text.bpe import BpeTokenizer
+from zoo.text.marian import MarianTokenizer
 from zoo.text.marked import MarkedTokenizer
 from zoo.text.sentencepiece import SentencePieceTokenizer
 from zoo.text.spaces import SpaceTokenizer
@@ -13,11 +14,14 @@ from zoo.text.tokenizer import Tokenizer
 from zoo.text.words import WordTokenizer
 
 __all__ = [
-    "BpeTokenizer", "MarkedTokenizer", "SentencePieceTokenizer", "SpaceTokenizer", "Tokenizer",
-    "WordTokenizer", "load_tokenizers", "save_tokenizers",
+    "BpeTokenizer", "MarianTokenizer", "MarkedTokenizer", "SentencePieceTokenizer",
+    "SpaceTokenizer", "Tokenizer", "WordTokenizer", "load_tokenizers", "save_tokenizers",
 ]  # fmt: skip
 
-KINDS = (SentencePieceTokenizer, WordTokenizer, MarkedTokenizer, SpaceTokenizer, BpeTokenizer)
+KINDS = (
+    SentencePieceTokenizer, WordTokenizer, MarkedTokenizer, SpaceTokenizer, BpeTokenizer,
+    MarianTokenizer,
+)  # fmt: skip
 
 
 def save_tokenizers(folder: Path, source: Tokenizer, target: Tokenizer) -> None:

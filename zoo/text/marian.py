@@ -1,0 +1,101 @@
+"""Marian's pieces: SentencePiece cuts a text, a vocabulary beside it numbers the pieces.
+
+OPUS-MT's checkpoints have a SentencePiece model for each language and one vocabulary for both, in
+whose order the weights lie. A piece that the vocabulary lacks is unknown. A source may begin with
+the language to translate into, as in ">>fra<< Hello", which is one piece.
+
+Texts are cut as transformers' MarianTokenizer cuts them, but for one thing: a text that spells out
+`</s>`, `<pad>` or `<unk>` has no such ids, it is text like any other.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from zoo.errors import BundleError
+from zoo.text import vocabulary as vocabularies
+
+PADDING, UNKNOWN, END = "<pad>", "<unk>", "</s>"
+OPENING, CLOSING = ">>", "<<"
+SPACE = "\u2581"
+
+
+class MarianTokenizer:
+    """Turns text into ids of pieces and back. The decoder starts with padding.
+
+    Args:
+        model: a SentencePiece model, as bytes.
+        words: the vocabulary, a piece's place is its id; `<pad>`, `<unk>` and `</s>` are in it.
+    """
+
+    suffix, unknown = ".marian.json", "characters"
+    open_ended = False
+
+    def __init__(self, model: bytes, words: Sequence[str]) -> None:
+        self.model = model
+        self.words = list(words)
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError:
+            raise BundleError(
+                "the vocabulary's SentencePiece model is none", "copy it again"
+            ) from None
+        ids = {word: i for i, word in enumerate(self.words)}
+        special = (PADDING, UNKNOWN, END)
+        if len(ids) < len(self.words) or not ids.keys() >= set(special):
+            raise BundleError(
+                f"a vocabulary of Marian has {', '.join(special)} and has each piece once",
+                "take the files that belong to the weights",
+            )
+        self.pad_id, self.unk_id, self.end_id = (ids[each] for each in special)
+        self.start_id = self.pad_id
+        self._special = {self.pad_id, self.unk_id, self.end_id}
+        self._ids = {word: i for word, i in ids.items() if i not in self._special}
+
+    @classmethod
+    def load(cls, path: Path | str) -> MarianTokenizer:
+        """Read what `save` wrote.
+
+        Raises:
+            BundleError: if the file is none.
+        """
+        content = vocabularies.read(path, "model")
+        try:
+            model = base64.b64decode(content["model"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
+        return cls(model, content["words"])
+
+    def save(self, path: Path | str) -> None:
+        """Write the SentencePiece model, in base 64, and the vocabulary as JSON."""
+        model = base64.b64encode(self.model).decode("ascii")
+        vocabularies.write(path, {"model": model, "words": self.words})
+
+    @property
+    def size(self) -> int:
+        """Number of pieces, the special ones included."""
+        return len(self.words)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text's pieces, without the end."""
+        language, end = [], text.find(CLOSING)
+        if text.startswith(OPENING) and end >= 0:
+            end += len(CLOSING)
+            language, text = [text[:end]], text[end:]
+        pieces = [*language, *self._processor.EncodeAsPieces(text)]
+        return [self._ids.get(piece, self.unk_id) for piece in pieces]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids; padding, end and unknown pieces are left out."""
+        pieces = [self.words[int(i)] for i in ids if int(i) not in self._special]
+        return self._processor.DecodePieces(pieces).replace(SPACE, " ").strip()
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return the piece of each id, as it stands in the vocabulary."""
+        return [self.words[int(i)] for i in ids]

@@ -365,8 +365,9 @@ class _Handler(BaseHTTPRequestHandler):
         files = []
         for each in json.loads(body)["files"]:
             name = each["path"]
-            oid = git_blob(held[name]) if name in held else None
             mode = "lfs" if name.endswith(LARGE) else "regular"
+            known = sha256 if mode == "lfs" else git_blob
+            oid = known(held[name]) if name in held else None
             files.append({"path": name, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
         return self._json({"files": files})
 

@@ -149,16 +149,16 @@ def retried(call: Callable[[], Result]) -> Result:
     """
     for wait in WAITS:
         try:
-            return _quietly(call)
+            return quietly(call)
         except Exception as error:
             asked = _retry_after(error)
             if not _passes(error) or (asked or 0) > LONGEST_WAIT:
                 raise
             time.sleep(wait if asked is None else asked)
-    return _quietly(call)
+    return quietly(call)
 
 
-def _quietly(call: Callable[[], Result]) -> Result:
+def quietly(call: Callable[[], Result]) -> Result:
     """Call without the client's own warnings of what is tried again, unless they are asked for."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
@@ -209,8 +209,12 @@ def explained(
         yield
     except HubError:
         raise
-    except (OSError, ValueError, _transport()) as error:
-        raise _explain(error, repo, revision, name, writing) from error
+    except (OSError, ValueError, RuntimeError, _transport()) as error:
+        # An upload's failure comes as the cause of a bare RuntimeError.
+        first = error.__cause__ if type(error) is RuntimeError else error
+        if not isinstance(first, OSError | ValueError | _transport()):
+            raise
+        raise _explain(first, repo, revision, name, writing) from error
 
 
 def _explain(
@@ -255,6 +259,10 @@ def _explain(
         return HubUnreachable(
             f"{endpoint()} cannot be reached for {file}: {reason}",
             "look at the network, the proxy and HF_ENDPOINT, and try again",
+        )
+    if writing and isinstance(error, ValueError):
+        return HubError(
+            f"{endpoint()} refuses what {repo} would hold: {error}", "mend it in the bundle"
         )
     return _explain_disk(error, file)
 

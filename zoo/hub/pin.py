@@ -83,7 +83,8 @@ def edited(text: str, tag: str, commit: str, hashes: dict[str, str]) -> str:
     table = re.compile(rf"^\[weights\.{key}\]\s*(#.*)?$")
     old = re.compile(rf"^\[weights\.{key}\.sha256\]\s*(#.*)?$")
     if (begin := _find(lines, old)) is not None:
-        del lines[begin : _end(lines, begin)]
+        end = _end(lines, begin)
+        del lines[begin - (not lines[begin - 1]) : end]  # with the blank line above
     begin = _find(lines, table)
     if begin is None:
         return text

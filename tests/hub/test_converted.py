@@ -1,0 +1,101 @@
+"""Checkpoints of other libraries: converted once, kept by commit, in 32 bits."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+import zoo
+from zoo import bundle, convert
+from zoo import hub as hubs
+from zoo.errors import BundleError
+from zoo.hub import records
+from zoo.text import BpeTokenizer
+from zoo.weights import read_weights
+
+SIZES = {"vocabulary": 60, "context": 16, "width": 64, "layers": 1, "heads": 1, "feed_forward": 256}
+REPO = "hf://openai/gpt"
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> dict[str, bytes]:
+    """OpenAI GPT as transformers writes it, with random weights."""
+    from zoo.convert.openai_gpt import wanted
+
+    text = ["the low lower lowest window.", "new, newer, newest!", "a wide window widens."] * 2
+    tokenizer = BpeTokenizer.train(text, vocabulary=60)
+    sizes = SIZES | {"vocabulary": tokenizer.size}
+    draw = np.random.default_rng(0)
+    tensors = {
+        name: draw.normal(size=shape).astype("float32")
+        for name, (_, shape) in wanted(sizes).items()
+    }
+    config = {
+        "model_type": "openai-gpt", "vocab_size": tokenizer.size, "n_positions": 16, "n_embd": 64,
+        "n_layer": 1, "n_head": 1,
+    }  # fmt: skip
+    return {
+        "config.json": json.dumps(config).encode(),
+        "vocab.json": json.dumps({word: i for i, word in enumerate(tokenizer.words)}).encode(),
+        "merges.txt": "\n".join(
+            ["#version: 0.2", *(" ".join(pair) for pair in tokenizer.merges), ""]
+        ).encode(),
+        "model.safetensors": save(tensors),
+    }
+
+
+def test_a_checkpoint_is_converted_once_and_answers_like_its_folder(
+    hub, checkpoint, tmp_path, monkeypatch
+):
+    commit = hub.add("openai/gpt", checkpoint)
+    for name, content in checkpoint.items():
+        (tmp_path / "own").mkdir(exist_ok=True)
+        (tmp_path / "own" / name).write_bytes(content)
+    loaded = zoo.load(REPO)
+    own = zoo.load(tmp_path / "own")
+    for name, array in bundle.arrays(own.model).items():
+        np.testing.assert_array_equal(bundle.arrays(loaded.model)[name], array)
+    assert loaded.predict("the low", max_length=8) == own.predict("the low", max_length=8)
+
+    record = records.read("openai/gpt", commit)
+    assert record is not None
+    kept = record.converted
+    bundle.verify(kept)
+    assert kept.name == f"{commit}-{zoo.__version__}"
+    assert {str(array.dtype) for array in read_weights(kept / "model.safetensors").values()} == {
+        "float32"
+    }
+    monkeypatch.setattr(convert, "read", lambda folder: pytest.fail("converted again"))
+    again = zoo.load(f"{REPO}@{commit}")
+    assert again.predict("the low", max_length=8) == own.predict("the low", max_length=8)
+
+
+def test_only_checked_files_are_converted(hub, checkpoint):
+    """Another program may have put what we did not ask for into the same folder."""
+    hub.add("openai/gpt", checkpoint)
+    folder = hubs.find(REPO)
+    (folder / "params_shapes.json").write_text("[]")  # would be taken for OpenAI's own layout
+    assert zoo.load(REPO).recipe.paper == "gpt1"
+
+
+def test_another_commit_is_another_bundle(hub, checkpoint):
+    first = hub.add("openai/gpt", checkpoint)
+    zoo.load(f"{REPO}@{first}")
+    config = json.loads(checkpoint["config.json"]) | {"resid_pdrop": 0.3}
+    second = hub.add("openai/gpt", checkpoint | {"config.json": json.dumps(config).encode()})
+    assert zoo.load(f"{REPO}@{second}").recipe.model.arguments["dropout"] == 0.3
+    assert zoo.load(f"{REPO}@{first}").recipe.model.arguments["dropout"] == 0.1
+
+
+def test_a_conversion_that_fails_leaves_nothing(hub, checkpoint, home):
+    config = json.loads(checkpoint["config.json"]) | {"n_layer": 2}
+    commit = hub.add("openai/gpt", checkpoint | {"config.json": json.dumps(config).encode()})
+    with pytest.raises(BundleError, match=r"has no h\.1\."):
+        zoo.load(REPO)
+    kept = home / "assets" / "paperzoo" / "openai--gpt"
+    assert sorted(path.name for path in kept.iterdir()) == [
+        f"{commit}.json", "lock", "revisions.json",
+    ]  # fmt: skip

@@ -1,0 +1,90 @@
+"""Pinning: a table of the registry gains revision and hashes, and nothing else changes."""
+
+from __future__ import annotations
+
+import tomllib
+
+import hub_server
+import pytest
+
+from zoo import catalog
+from zoo import hub as hubs
+from zoo.errors import HubError, OptionError, RecipeError
+from zoo.hub import pin
+
+NAME = "vaswani2017.far"
+
+
+def test_pinning_writes_what_arrived(hub, small, registry):
+    path = registry()
+    before = path.read_text("utf-8")
+    commit = hub.add("user/repo", small)
+    assert pin.pin(NAME) == path
+    after = path.read_text("utf-8")
+    assert after.startswith(before.rstrip())  # comments and all
+    weights = tomllib.loads(after)["weights"]["far"]
+    assert weights["revision"] == commit
+    assert weights["sha256"] == {name: hub_server.sha256(each) for name, each in small.items()}
+    assert catalog.entry("vaswani2017").weights["far"].revision == commit
+    asked = len(hub.requests)
+    hubs.find(NAME)  # without a warning, and without asking
+    assert len(hub.requests) == asked
+
+
+def test_pinning_again_needs_a_revision(hub, small, registry):
+    path = registry()
+    hub.add("user/repo", small)
+    pin.pin(NAME)
+    once = path.read_text("utf-8")
+    second = hub.add("user/repo", small | {"README.md": b"# New\n"})
+    with pytest.raises(OptionError, match=r"is pinned to \w{40} already\n.*--revision"):
+        pin.pin(NAME)
+    pin.pin(NAME, "main")
+    twice = path.read_text("utf-8")
+    assert tomllib.loads(twice)["weights"]["far"]["revision"] == second
+    assert len(twice.splitlines()) == len(once.splitlines())
+
+
+def test_what_cannot_be_pinned(hub, small, registry):
+    with pytest.raises(OptionError, match=r"tatoeba-en-fr is not on the hub"):
+        pin.pin("vaswani2017.tatoeba-en-fr")
+    before = registry().read_text("utf-8")
+    with pytest.raises(HubError, match="no repository user/repo"):
+        pin.pin(NAME)
+    hub.add("user/repo", small)
+    hub.fail("wrong", "storage", at=5, times=9)
+    with pytest.raises(HubError, match="fetched twice"):
+        pin.pin(NAME)
+    assert registry().read_text("utf-8") == before
+
+
+TEXT = """# head
+[weights.a]
+hub = "u/a"
+revision = "old"  # the old one
+# about b
+[weights."a.b"]
+hub = "u/b"
+
+# tail
+"""
+
+
+def test_only_the_lines_of_one_table_change():
+    assert pin.edited(TEXT, "a", "new", {"x.json": "1"}) == (
+        '# head\n[weights.a]\nhub = "u/a"\nrevision = "new"\n\n[weights.a.sha256]\n"x.json" = "1"\n'
+        '# about b\n[weights."a.b"]\nhub = "u/b"\n\n# tail\n'
+    )
+    made = pin.edited(TEXT, "a.b", "new", {"x.json": "1"})
+    assert made == TEXT.replace(
+        'hub = "u/b"\n', 'hub = "u/b"\nrevision = "new"\n\n[weights."a.b".sha256]\n"x.json" = "1"\n'
+    )
+    assert pin.edited(made, "a.b", "newer", {"x.json": "1"}) == made.replace('"new"', '"newer"')
+
+
+def test_a_table_that_cannot_be_edited_is_left_alone(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('weights = { a = { hub = "u/a" } }\n')
+    with pytest.raises(RecipeError, match=r"cannot be edited\n.*weights.a.sha256.*by hand"):
+        pin._write(path, "a", "0" * 40, {"x": "1"})
+    assert path.read_text() == 'weights = { a = { hub = "u/a" } }\n'

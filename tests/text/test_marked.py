@@ -272,3 +272,19 @@ def test_what_is_no_vocabulary_is_refused(tmp_path, content):
 def test_other_special_words_and_words_twice_are_refused(words):
     with pytest.raises(BundleError, match="begins with xxpad, xxunk, xxbos, xxeos"):
         MarkedTokenizer(words)
+
+
+def test_markers_of_capitals_that_a_model_never_read(tmp_path):
+    words = MarkedTokenizer.train(["The FILM was good"], vocabulary=50).words
+    tokenizer = MarkedTokenizer(words, absent=["xxmaj"])
+    assert tokenizer.split("The FILM") == ["the", "xxup", "film"]
+    tokenizer.save(tmp_path / "x.marked.json")
+    again = MarkedTokenizer.load(tmp_path / "x.marked.json")
+    assert again.absent == ["xxmaj"]
+    assert again.encode("The FILM") == tokenizer.encode("The FILM")
+    assert "absent" not in written(MarkedTokenizer(words), tmp_path)
+
+
+def written(tokenizer: MarkedTokenizer, folder) -> dict:
+    tokenizer.save(folder / "y.marked.json")
+    return json.loads((folder / "y.marked.json").read_text(encoding="utf-8"))

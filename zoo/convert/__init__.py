@@ -13,10 +13,11 @@ from zoo.errors import BundleError
 from zoo.recipe import Recipe
 from zoo.text import Tokenizer
 
-# Modules with `recognises(folder)` and `read(folder)`, and what they read.
+# Modules with `recognises(path)` and `read(path)`, and what they read.
 LAYOUTS = {
     "zoo.convert.openai_gpt": "OpenAI GPT as transformers or OpenAI wrote it",
     "zoo.convert.opus_mt": "OPUS-MT as transformers wrote it",
+    "zoo.convert.fastai": "fast.ai's wt103 with itos_wt103.pkl",
 }
 
 
@@ -35,8 +36,8 @@ class Converted:
     tokenizers: tuple[Tokenizer, Tokenizer]
 
 
-def read(folder: Path) -> Converted:
-    """Read a folder that another library wrote.
+def read(path: Path) -> Converted:
+    """Read a folder that another library wrote, or the one of its checkpoints that a file is.
 
     Raises:
         BundleError: no layout that is known; or a known one with something missing, surplus, of
@@ -44,13 +45,17 @@ def read(folder: Path) -> Converted:
     """
     for name in LAYOUTS:
         module: ModuleType = importlib.import_module(name)
-        if module.recognises(folder):
-            found: Converted = module.read(folder)
+        if module.recognises(path):
+            found: Converted = module.read(path)
             return found
-    names = sorted(path.name for path in folder.iterdir())
-    shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
+    if path.is_file():
+        what = "is no checkpoint that is known; a checkpoint is a folder as a rule"
+    else:
+        names = sorted(each.name for each in path.iterdir())
+        shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
+        what = "is neither a bundle (bundle.json is missing) nor a checkpoint that is known; it "
+        what += f"holds {shown}"
     raise BundleError(
-        f"{folder} is neither a bundle (bundle.json is missing) nor a checkpoint that is known; it "
-        f"holds {shown}",
+        f"{path} {what}",
         f"`zoo list` shows the models by name; known checkpoints: {'; '.join(LAYOUTS.values())}",
     )

@@ -71,14 +71,17 @@ class MarkedTokenizer:
 
     Args:
         words: the vocabulary, a word's place is its id; the first nine are `SPECIAL`.
+        absent: which markers of capitals no text gets, "xxmaj" or "xxup"; none as a rule. The
+            first models of fast.ai never read one.
     """
 
     suffix, unknown = ".marked.json", "words"
     open_ended = False
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], absent: Sequence[str] = ()) -> None:
         self.words = list(words)
+        self.absent = sorted(absent)
         vocabularies.check(self.words, SPECIAL)
         self._ids = {word: i for i, word in enumerate(self.words)}
 
@@ -89,7 +92,8 @@ class MarkedTokenizer:
         Raises:
             BundleError: if the file is no vocabulary.
         """
-        return cls(vocabularies.read(path)["words"])
+        content = vocabularies.read(path, optional=("absent",))
+        return cls(content["words"], content["absent"].split())
 
     @classmethod
     def train(cls, lines: Iterable[str], *, vocabulary: int) -> MarkedTokenizer:
@@ -112,7 +116,8 @@ class MarkedTokenizer:
 
     def save(self, path: Path | str) -> None:
         """Write the words as JSON, a word on each line."""
-        vocabularies.write(path, {"words": self.words})
+        absent = {"absent": " ".join(self.absent)} if self.absent else {}
+        vocabularies.write(path, {"words": self.words, **absent})
 
     @property
     def size(self) -> int:
@@ -154,7 +159,7 @@ class MarkedTokenizer:
                 found += (REPEATED, str(times), word)
             else:
                 found += (WORD_REPEATED, str(times), *_marked(word))
-        return found
+        return [word for word in found if word not in self.absent] if self.absent else found
 
 
 # Text to words

@@ -53,8 +53,11 @@ def most_frequent(counts: Counter[str], special: Sequence[str], vocabulary: int)
     return [*special, *found[: vocabulary - len(special)]]
 
 
-def read(path: Path | str, *keys: str) -> dict[str, Any]:
+def read(path: Path | str, *keys: str, optional: Sequence[str] = ()) -> dict[str, Any]:
     """Return what `write` wrote: "words", a list of text, and a text for each of `keys`.
+
+    Args:
+        optional: further keys, of which a text is "" if it was not written.
 
     Raises:
         BundleError: if the file is no vocabulary.
@@ -62,9 +65,11 @@ def read(path: Path | str, *keys: str) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         found = {key: content[key] for key in keys} | {"words": list(content["words"])}
-        if not all(isinstance(each, str) for each in (*map(found.get, keys), *found["words"])):
+        found |= {key: content.get(key, "") for key in optional}
+        texts = (found[key] for key in (*keys, *optional))
+        if not all(isinstance(each, str) for each in (*texts, *found["words"])):
             raise TypeError("not text")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
     return found
 

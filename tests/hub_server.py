@@ -94,6 +94,7 @@ class Server:
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str, str]] = []
         self.uploads: dict[str, bytes] = {}
+        self.tells_hashes = True
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -292,10 +293,10 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = []
         for name, content in found.commits[commit].items():
             large = {"sha256": sha256(content), "size": len(content), "pointerSize": 130}
-            siblings.append(
-                {"rfilename": name, "size": len(content), "blobId": git_blob(content)}
-                | ({"lfs": large} if name.endswith(LARGE) else {})
-            )
+            told = {"rfilename": name, "size": len(content), "blobId": git_blob(content)}
+            if name.endswith(LARGE):
+                told["lfs"] = large
+            siblings.append(told if self.hub.tells_hashes else {"rfilename": name})
         return self._json(
             {"id": repo, "sha": commit, "private": found.private, "siblings": siblings}
         )

@@ -49,12 +49,14 @@ def load(reference: str | Path, dtype: str | None = None) -> Pretrained:
     """Return a trained model.
 
     Args:
-        reference: "vaswani2017", "vaswani2017.tatoeba-en-fr", or the path of a bundle.
+        reference: "vaswani2017", "vaswani2017.tatoeba-en-fr", "hf://user/repo@revision" or the
+            path of a bundle.
         dtype: Keras dtype policy of the computation, such as "mixed_bfloat16"; None is float32.
 
     Raises:
         UnknownName: there is no such model or weights.
         BundleError: the bundle is incomplete or damaged.
+        HubError: it is on the hub and cannot be fetched, or is not what it should be.
     """
     from zoo import pretrained
 

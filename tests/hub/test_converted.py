@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from safetensors.numpy import save
 import zoo
 from zoo import bundle, convert
 from zoo import hub as hubs
-from zoo.errors import BundleError
+from zoo.errors import BundleError, HubError
 from zoo.hub import records
 from zoo.text import BpeTokenizer
 from zoo.weights import read_weights
@@ -99,3 +101,18 @@ def test_a_conversion_that_fails_leaves_nothing(hub, checkpoint, home):
     assert sorted(path.name for path in kept.iterdir()) == [
         f"{commit}.json", "lock", "revisions.json",
     ]  # fmt: skip
+
+
+def test_a_disk_without_room_for_the_bundle_is_told(hub, checkpoint, monkeypatch):
+    hub.add("openai/gpt", checkpoint)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle, "save_weights", full)
+        with pytest.raises(
+            HubError, match=r"made of openai/gpt cannot be kept: .*space.*\n.*HF_HOME"
+        ):
+            zoo.load(REPO)
+    assert zoo.load(REPO).recipe.paper == "gpt1"

@@ -12,6 +12,7 @@ import hub_server
 import pytest
 from huggingface_hub import constants
 
+from zoo import catalog
 from zoo import hub as hubs
 from zoo.errors import BundleError, HubError, HubUnreachable, ZooWarning
 from zoo.hub import client, records
@@ -195,6 +196,7 @@ def test_a_gated_repository_says_what_to_do(hub, small):
         ("hf://../repo", "is no name of a repository"),
         ("hf://", "is no name of a repository"),
         ("hf://user/a..b", "is no name of a repository"),
+        ("hf://user/repo.git", "'user/repo.git' is no name of a repository: "),
     ],
 )
 def test_wrong_names_are_told(hub, small, reference, text):
@@ -227,6 +229,16 @@ def test_a_checkpoint_is_fetched_without_other_frameworks_copies(hub, small):
     del kept[LARGE]
     hub.add("user/other", kept | others)
     assert set(content(hubs.find("hf://user/other"))) == {*kept, "pytorch_model.bin"}
+
+
+def test_a_hub_that_tells_no_hashes_is_not_trusted(hub, small):
+    hub.add("user/repo", small)
+    hub.tells_hashes = False
+    with pytest.raises(
+        HubError, match=r"reports no hashes for user/repo, so \S+ cannot be checked"
+    ):
+        hubs.find(REPO)
+    assert not hub.asked("GET", "resolve")
 
 
 def test_an_incomplete_bundle_is_told(hub, small):
@@ -421,10 +433,20 @@ def test_weights_never_pinned_are_said_to_be_so_and_stay_where_they_are(hub, sma
         ZooWarning, match=rf"far was never pinned.*{commit}.*\n.*zoo pin vaswani2017.far"
     ):
         assert content(hubs.find("vaswani2017.far")) == small
-    hub.add("user/repo", small | {"recipe.toml": b"moved"})
+    moved = small | {"README.md": b"# Moved\n"}
+    hub.add("user/repo", moved)
+    assert content(hubs.find(REPO)) == moved  # the branch, which others may follow
     asked = len(hub.requests)
     assert content(hubs.find("vaswani2017.far")) == small
     assert len(hub.requests) == asked
+
+
+def test_who_reads_the_registry_alone_is_told_how_to_fetch(hub, registry):
+    with pytest.raises(
+        BundleError, match=r"they are user/repo on the hub\n  zoo.load\('vasw.*far'"
+    ):
+        catalog.find_bundle("vaswani2017.far")
+    assert catalog.metrics(catalog.entry("vaswani2017"), "far") == {}
 
 
 def test_without_a_network_the_error_names_what_works(hub, registry, offline):

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -159,15 +160,30 @@ def retried(call: Callable[[], Result]) -> Result:
 
 
 def quietly(call: Callable[[], Result]) -> Result:
-    """Call without the client's own warnings of what is tried again, unless they are asked for."""
+    """Call without the client's warnings of what is tried again, and its bars on a terminal only.
+
+    Whoever sets the client's own variables for these gets what they say.
+    """
+    from huggingface_hub import constants, utils
+
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     if "HF_HUB_VERBOSITY" not in os.environ:
         logger.setLevel(logging.ERROR)
+    # Bars of a download know a terminal by themselves, those of an upload do not.
+    hidden = (
+        constants.HF_HUB_DISABLE_PROGRESS_BARS is None
+        and not utils.are_progress_bars_disabled()
+        and not sys.stderr.isatty()
+    )
+    if hidden:
+        utils.disable_progress_bars()
     try:
         return call()
     finally:
         logger.setLevel(level)
+        if hidden:
+            utils.enable_progress_bars()
 
 
 def _passes(error: Exception) -> bool:
@@ -234,6 +250,8 @@ def _explain(
             f"{file} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it",
             "unset HF_HUB_OFFLINE",
         )
+    if isinstance(error, errors.HFValidationError):
+        return HubError(f"'{repo}' is no name of a repository: {error}", "write user/repo")
     if isinstance(error, errors.LocalTokenNotFoundError):
         return HubError(f"nobody is logged in to {endpoint()}", f"{log_in}; tokens: {TOKENS}")
     if isinstance(error, errors.GatedRepoError):

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from zoo import bundle, convert
+from zoo.errors import BundleError, HubError
 from zoo.hub import records
 
 
@@ -19,7 +20,8 @@ def bundle_of(folder: Path) -> Path:
     that was not fetched from the hub, is returned as it is.
 
     Raises:
-        BundleError: the checkpoint cannot be read, or the bundle cannot be written.
+        BundleError: the checkpoint cannot be read.
+        HubError: the bundle cannot be written.
     """
     if bundle.is_bundle(folder):
         return folder
@@ -38,13 +40,22 @@ def _convert(record: records.Record) -> None:
         for name in record.files:
             _link(record.folder / name, Path(aside) / name)
         found = convert.read(Path(aside))
-        bundle.write(
-            record.converted,
-            model=found.weights,
-            recipe=found.recipe,
-            tokenizers=found.tokenizers,
-            dtype="float32",
-        )
+        try:
+            bundle.write(
+                record.converted,
+                model=found.weights,
+                recipe=found.recipe,
+                tokenizers=found.tokenizers,
+                dtype="float32",
+            )
+        except BundleError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            raise HubError(
+                f"the bundle made of {record.repo} cannot be kept: {error.message}",
+                "free some space (`zoo cache` shows what lies there), or set HF_HOME to a folder "
+                "that can be written",
+            ) from error
 
 
 def _link(path: Path, link: Path) -> None:

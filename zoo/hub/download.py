@@ -61,7 +61,7 @@ def _commit(source: Source) -> tuple[str, Listing | None]:
     """Return which commit is meant, with what the hub says about it if it was asked."""
     if source.commit:
         return source.commit, None
-    known = records.last_commit(source.repo, source.revision)
+    known = records.last_commit(source.repo, source.mark)
     if known and source.registered:
         return known, None
     try:
@@ -121,7 +121,7 @@ def _fetched(source: Source, commit: str, listing: Listing | None) -> records.Re
     record = records.Record(source.repo, commit, source.name, bool(source.sha256), wanted, stamps)
     records.write(record)
     if not source.commit:
-        records.remember(source.repo, source.revision, commit)
+        records.remember(source.repo, source.mark, commit)
     if source.registered and not source.sha256:
         warnings.warn(
             f"{source.name} was never pinned: {source.repo} at commit {commit} was checked "
@@ -219,6 +219,11 @@ def _choose(source: Source, listing: Listing) -> dict[str, File]:
 
     repo, commit = source.repo, listing.commit
     files = {name: each for name, each in listing.files.items() if "/" not in name}
+    if bare := [name for name, each in files.items() if each.sha256 is each.blob is None]:
+        raise HubError(
+            f"{client.endpoint()} reports no hashes for {repo}, so {bare[0]} cannot be checked",
+            "take it from the hub itself, or pin it in the registry",
+        )
     if bundle.MANIFEST in files:
         manifest = get(repo, commit, bundle.MANIFEST, files[bundle.MANIFEST])
         names = [bundle.MANIFEST, *bundle.names(manifest.parent)]

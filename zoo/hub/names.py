@@ -41,6 +41,11 @@ class Source:
         """The revision, if it is a commit, which never moves."""
         return self.revision if COMMIT.fullmatch(self.revision or "") else None
 
+    @property
+    def mark(self) -> str:
+        """What its commit is kept under: weights of the registry stay, branches move."""
+        return self.name if self.registered else self.revision or "main"
+
 
 def source(reference: str | os.PathLike[str]) -> Source | None:
     """Return the repository that a reference stands for, None if it stands for no repository.

@@ -91,16 +91,16 @@ def of(folder: Path) -> Record | None:
     return None
 
 
-def last_commit(repo: str, revision: str | None) -> str | None:
+def last_commit(repo: str, mark: str) -> str | None:
     """Return the commit that a branch was at when it was last fetched, None if it never was."""
-    found = _json(_folder(repo) / "revisions.json").get(revision or "main")
+    found = _json(_folder(repo) / "revisions.json").get(mark)
     return found if isinstance(found, str) and COMMIT.fullmatch(found) else None
 
 
-def remember(repo: str, revision: str | None, commit: str) -> None:
-    """Keep that a branch is at a commit."""
+def remember(repo: str, mark: str, commit: str) -> None:
+    """Keep that a branch, or weights of the registry, are at a commit."""
     path = _folder(repo) / "revisions.json"
-    _write(path, _json(path) | {revision or "main": commit})
+    _write(path, _json(path) | {mark: commit})
 
 
 def parts(repo: str, commit: str) -> list[Path]:

@@ -59,5 +59,5 @@ def verify(reference: str | os.PathLike[str]) -> str:
 
 
 def _record(source: names.Source) -> records.Record | None:
-    commit = source.commit or records.last_commit(source.repo, source.revision)
+    commit = source.commit or records.last_commit(source.repo, source.mark)
     return records.read(source.repo, commit) if commit else None

@@ -1,4 +1,4 @@
-"""What checkpoints say in JSON: their configuration and their vocabulary."""
+"""What checkpoints say in text: their configuration, their vocabulary, their merges."""
 
 from __future__ import annotations
 
@@ -39,3 +39,24 @@ def vocabulary(ids: Mapping[str, Any], where: Path) -> list[str]:
             f"{where} does not number its words from 0 on, each once", "copy it again"
         )
     return sorted(ids, key=ids.__getitem__)
+
+
+def read_merges(path: Path) -> list[tuple[str, str]]:
+    """Return the pairs that subword-nmt learned, one on each line, in their order.
+
+    Raises:
+        BundleError: the file is no such list.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path} is not UTF-8: {error}", "copy it again") from None
+    merges = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or (number == 1 and line.startswith("#version")):
+            continue
+        first, *rest = line.split()
+        if not rest or len(rest) > 2:  # some list how often a pair was seen as well
+            raise BundleError(f"{path}:{number} is no pair of pieces", "copy it again")
+        merges.append((first, rest[0]))
+    return merges

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,12 @@ import numpy as np
 
 from zoo.errors import BundleError
 from zoo.weights import opened, widened
+
+# What a damaged archive raises.
+UNREADABLE = (
+    OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,13 +126,16 @@ def npz(path: Path) -> dict[str, Tensor]:
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
+            for member in archive.infolist():
                 with archive.open(member) as file:
                     shape, dtype = _npy_header(file)
-                if not dtype.hasobject:
-                    load = functools.partial(_member, path, member)
-                    found[member.removesuffix(".npy")] = Tensor(shape, load)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+                if dtype.hasobject:
+                    continue
+                if math.prod(shape) * dtype.itemsize > member.file_size:
+                    raise ValueError(f"{member.filename} is shorter than its shape {shape}")
+                load = functools.partial(_member, path, member.filename)
+                found[member.filename.removesuffix(".npy")] = Tensor(shape, load)
+    except UNREADABLE as error:
         raise BundleError(f"{path} cannot be read: {error}", "copy it again") from None
     return found
 
@@ -145,7 +155,7 @@ def _member(path: Path, member: str) -> np.ndarray:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as file:
             return np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise BundleError(f"{path}: {member} cannot be read: {error}", "copy it again") from None
 
 

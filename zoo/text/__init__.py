@@ -10,17 +10,19 @@ from zoo.text.marian import MarianTokenizer
 from zoo.text.marked import MarkedTokenizer
 from zoo.text.sentencepiece import SentencePieceTokenizer
 from zoo.text.spaces import SpaceTokenizer
+from zoo.text.subwords import SubwordTokenizer
 from zoo.text.tokenizer import Tokenizer
 from zoo.text.words import WordTokenizer
 
 __all__ = [
     "BpeTokenizer", "MarianTokenizer", "MarkedTokenizer", "SentencePieceTokenizer",
-    "SpaceTokenizer", "Tokenizer", "WordTokenizer", "load_tokenizers", "save_tokenizers",
+    "SpaceTokenizer", "SubwordTokenizer", "Tokenizer", "WordTokenizer", "load_tokenizers",
+    "save_tokenizers",
 ]  # fmt: skip
 
 KINDS = (
     SentencePieceTokenizer, WordTokenizer, MarkedTokenizer, SpaceTokenizer, BpeTokenizer,
-    MarianTokenizer,
+    MarianTokenizer, SubwordTokenizer,
 )  # fmt: skip
 
 

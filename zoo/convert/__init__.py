@@ -19,6 +19,7 @@ LAYOUTS = {
     "zoo.convert.opus_mt": "OPUS-MT as transformers wrote it",
     "zoo.convert.fastai": "fast.ai's wt103 with itos_wt103.pkl",
     "zoo.convert.nematus": "Nematus' model.npz with options and dictionaries",
+    "zoo.convert.fairseq": "fairseq's model.pt with dictionaries",
 }
 
 

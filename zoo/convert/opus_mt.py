@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from zoo import recipe as recipes
-from zoo.convert import Converted
+from zoo.convert import Converted, transformer_names
 from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_json, vocabulary
 from zoo.convert.tensors import Tensor
@@ -58,17 +58,6 @@ FIXED = {
 TABLE = "shared.weight"
 COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
 POSITIONS = ("encoder.embed_positions.weight", "decoder.embed_positions.weight")
-# Ours, theirs, and the shape in widths: w the states', f the feed-forward layer's.
-FEED_FORWARD = {
-    "feed_forward.inner.kernel": ("fc1.weight", "f w"),
-    "feed_forward.inner.bias": ("fc1.bias", "f"),
-    "feed_forward.outer.kernel": ("fc2.weight", "w f"),
-    "feed_forward.outer.bias": ("fc2.bias", "w"),
-    "feed_forward_norm.gamma": ("final_layer_norm.weight", "w"),
-    "feed_forward_norm.beta": ("final_layer_norm.bias", "w"),
-}
-PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "projection": "out_proj"}
-ATTENTIONS = {"self_attention": "self_attn", "cross_attention": "encoder_attn"}
 # The languages in a repository's name; of a folder in a cache, "/" is "--".
 NAME = re.compile(r"opus-mt-([A-Za-z_]+)-([A-Za-z_]+)$")
 # The code for a language that is not known.
@@ -190,39 +179,15 @@ def _weights(folder: Path, arguments: Mapping[str, Any]) -> tuple[bool, dict[str
     if TABLE not in found and copies:
         found[TABLE] = next(iter(copies.values()))
     places = {name: found.pop(name) for name in POSITIONS if name in found}
-    weights = checkpoints.take(found, wanted(arguments, bias), folder)
+    wanted = transformer_names.wanted(arguments, TABLE)
+    if bias:
+        wanted["final_logits_bias"] = ("embedding.bias", (1, arguments["vocabulary"]))
+    weights = checkpoints.take(found, wanted, folder)
     _check_copies(folder, weights["embedding.table"], copies)
     _check_positions(folder, arguments, places)
     if bias:
         weights["embedding.bias"] = weights["embedding.bias"][0]
-    return bias, {
-        name: array.T if name.endswith("kernel") else array for name, array in weights.items()
-    }
-
-
-def wanted(arguments: Mapping[str, Any], bias: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return for each name in a checkpoint our own and the shape there."""
-    width, vocabulary = arguments["width"], arguments["vocabulary"]
-    sizes = {"w": width, "f": arguments["feed_forward"]}
-    found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    found[TABLE] = ("embedding.table", (vocabulary, width))
-    if bias:
-        found["final_logits_bias"] = ("embedding.bias", (1, vocabulary))
-    for side, kinds in (("encoder", ["self_attention"]), ("decoder", list(ATTENTIONS))):
-        for layer in range(arguments[f"{side}_layers"]):
-            parts = dict(FEED_FORWARD)
-            for kind in kinds:
-                theirs = ATTENTIONS[kind]
-                for ours, projection in PROJECTIONS.items():
-                    parts[f"{kind}.{ours}.kernel"] = (f"{theirs}.{projection}.weight", "w w")
-                    parts[f"{kind}.{ours}.bias"] = (f"{theirs}.{projection}.bias", "w")
-                parts[f"{kind}_norm.gamma"] = (f"{theirs}_layer_norm.weight", "w")
-                parts[f"{kind}_norm.beta"] = (f"{theirs}_layer_norm.bias", "w")
-            for ours, (theirs, shape) in parts.items():
-                sides = tuple(sizes[each] for each in shape.split())
-                name = f"{side}.layers.{layer}.{theirs}"
-                found[name] = (f"{side}_layers.{layer}.{ours}", sides)
-    return found
+    return bias, transformer_names.turned(weights)
 
 
 def _check_copies(folder: Path, table: np.ndarray, copies: Mapping[str, Tensor]) -> None:

@@ -8,7 +8,9 @@ residual connection and layer normalisation (post-norm).
 This file is the paper's model. Departures, each off unless asked for:
   attention_bias     biases in the attention projections (Marian, fairseq; the paper shows none)
   activation         any Keras activation in the feed-forward layer (Marian: swish; paper: ReLU)
-  positions          "halves": all sines, then all cosines (Marian; the paper interleaves them)
+  positions          "halves": all sines, then all cosines (Marian; the paper interleaves them);
+                     "tensor2tensor": halves of other frequencies (tensor2tensor, fairseq)
+  first_position     the number of the first position (fairseq: 2; the paper: 0)
   output_bias        a bias on the logits (Marian's final_logits_bias)
   attention_dropout  dropout on attention weights (tensor2tensor v2; the paper states none)
 The paper gives no epsilon for layer normalisation; 1e-6 is tensor2tensor's.
@@ -158,6 +160,7 @@ class Transformer(keras.Model):
         activation: str = "relu",
         attention_bias: bool = False,
         positions: str = "interleaved",
+        first_position: int = 0,
         epsilon: float = 1e-6,
         output_bias: bool = False,
         padding_id: int = 0,
@@ -170,8 +173,8 @@ class Transformer(keras.Model):
             "decoder_layers": decoder_layers, "heads": heads, "feed_forward": feed_forward,
             "dropout": dropout, "attention_dropout": attention_dropout,
             "activation": activation, "attention_bias": attention_bias, "positions": positions,
-            "epsilon": epsilon, "output_bias": output_bias, "padding_id": padding_id,
-            "max_length": max_length,
+            "first_position": first_position, "epsilon": epsilon, "output_bias": output_bias,
+            "padding_id": padding_id, "max_length": max_length,
         }  # fmt: skip
         self.padding_id = padding_id
         self.max_length = max_length
@@ -184,7 +187,7 @@ class Transformer(keras.Model):
         }  # fmt: skip
         self.encoder_layers = [EncoderLayer(**block) for _ in range(encoder_layers)]
         self.decoder_layers = [DecoderLayer(**block) for _ in range(decoder_layers)]
-        self._positions = sinusoid(max_length, width, positions)
+        self._positions = sinusoid(max_length, width, positions, first_position)
 
     def build(self, input_shape=None) -> None:
         self.embedding.build()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import zoo
 from zoo import bundle, convert
 from zoo import hub as hubs
 from zoo.errors import BundleError, HubError
-from zoo.hub import records
+from zoo.hub import converted, records
 from zoo.text import BpeTokenizer
 from zoo.weights import read_weights
 
@@ -116,3 +118,21 @@ def test_a_disk_without_room_for_the_bundle_is_told(hub, checkpoint, monkeypatch
         ):
             zoo.load(REPO)
     assert zoo.load(REPO).recipe.paper == "gpt1"
+
+
+def test_two_at_once_convert_once(hub, checkpoint, monkeypatch):
+    hub.add("openai/gpt", checkpoint)
+    folder = hubs.find(REPO)
+    read, times = convert.read, []
+
+    def slow(path):
+        times.append(path)
+        threading.Event().wait(0.5)
+        return read(path)
+
+    monkeypatch.setattr(convert, "read", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(converted.bundle_of, [folder, folder])
+    assert first == second
+    assert len(times) == 1
+    bundle.verify(first)

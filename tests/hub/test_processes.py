@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -82,3 +84,27 @@ def test_two_processes_at_once_fetch_once(hub, small):
     record = records.read("user/repo", commit)
     assert record is not None
     assert record.is_whole
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_sees_sizes_and_rate(hub, small, terminal):
+    hub.add("user/repo", small)
+    hub.fail("slow", "storage", seconds=0.01)
+    master, slave = os.openpty() if terminal else os.pipe()  # what is read, what is written
+    if terminal:
+        termios = pytest.importorskip("termios")
+        termios.tcsetwinsize(slave, (24, 100))
+    process = subprocess.Popen(
+        [sys.executable, "-c", FETCH, "hf://user/repo"], stdout=subprocess.DEVNULL, stderr=slave
+    )
+    os.close(slave)
+    seen = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while part := os.read(master, 1 << 16):
+            seen += part
+    os.close(master)
+    assert process.wait(timeout=120) == 0
+    if terminal:
+        assert re.search(rb"model.safetensors: 100%.*300k/300k .*B/s", seen)
+    else:
+        assert seen == b""

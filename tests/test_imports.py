@@ -40,7 +40,7 @@ ALLOWED = {
     "bundle": FACTS | {"weights", "model_card", "layers", "text"},
     "golden": FACTS | {"tasks", "bundle", "text"},
     "training": FACTS | {"data", "tasks", "text", "bundle", "weights", "golden", "layers"},
-    "convert": FACTS | {"weights", "text", "layers"},
+    "convert": FACTS | {"weights", "text", "layers", "bundle"},
     "hub": FACTS | {"bundle", "weights", "model_card", "convert"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
     "figures": FACTS | {"tasks", "files"},
@@ -53,7 +53,7 @@ ALLOWED = {
     "experiments": FACTS | {"pretrained", "training", "bundle", "comparison"},
     "cli": FACTS
     | {"pretrained", "training", "data", "export", "figures", "docs", "shell", "experiments",
-       "hub"},
+       "hub", "convert"},
     "__init__": FACTS | {"pretrained", "training", "models", "averaging"},
 }  # fmt: skip
 

@@ -151,12 +151,9 @@ def evaluate(
     check_data(data)
     model = _load(name, dtype)
     measured = model.evaluate(
-        data,
-        split=split,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
+        data, split=split, beam_size=beam_size, length_penalty=length_penalty,
         batch_size=batch_size,
-    )
+    )  # fmt: skip
     print(json.dumps(measured, indent=2, ensure_ascii=False))
 
 
@@ -179,13 +176,7 @@ def finetune(
     parsed = _changes(changes)
     model = _load(name)
     model.finetune(
-        data,
-        task=task,
-        validation=validation,
-        adapt=adapt,
-        out=out,
-        changes=parsed,
-        resume=resume,
+        data, task=task, validation=validation, adapt=adapt, out=out, changes=parsed, resume=resume
     )
     print(out)
 
@@ -253,6 +244,22 @@ def experiment(
     experiments.run(chosen, out, changes=parsed, smoke=smoke, resume=resume)
     print((out.expanduser() / "results.md").read_text(encoding="utf-8"))
     print(out)
+
+
+@app.command()
+def convert(
+    path: Annotated[Path, typer.Argument(help="A checkpoint: its folder, or one file of it.")],
+    paper: Annotated[str, typer.Option("--as", help="Whose model it is, as in vaswani2017.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    dtype: Annotated[str, typer.Option(help="How weights are stored.")] = "float32",
+) -> None:
+    """Write a checkpoint of another library, which you have, as a bundle."""
+    catalog.entry(paper)
+    import_keras()
+
+    from zoo.convert import write
+
+    print(write(path, paper, out, dtype))
 
 
 @app.command()
@@ -331,15 +338,9 @@ def figure_length(
     from zoo import figures
 
     figures.length(
-        models,
-        data,
-        out,
-        split=split,
-        bins=bins,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        batch_size=batch_size,
-    )
+        models, data, out, split=split, bins=bins, beam_size=beam_size,
+        length_penalty=length_penalty, batch_size=batch_size,
+    )  # fmt: skip
     print(out)
 
 

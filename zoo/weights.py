@@ -118,8 +118,7 @@ def save_weights(
     import ml_dtypes
     from safetensors.numpy import save
 
-    if dtype not in STORED:
-        raise OptionError(f"weights cannot be stored as '{dtype}'", did_you_mean(dtype, STORED))
+    check_stored(dtype)
     target = np.dtype(ml_dtypes.bfloat16) if dtype == "bfloat16" else np.dtype(dtype)
     tensors = {}
     for name, array in (weights if isinstance(weights, Mapping) else arrays(weights)).items():
@@ -139,6 +138,12 @@ def save_weights(
         raise BundleError(
             f"cannot write {path}: {error.strerror}", "free some space or choose another folder"
         ) from error
+
+
+def check_stored(dtype: str) -> None:
+    """Raise OptionError unless weights can be stored in that type."""
+    if dtype not in STORED:
+        raise OptionError(f"weights cannot be stored as '{dtype}'", did_you_mean(dtype, STORED))
 
 
 def _narrowed(name: str, array: np.ndarray, target: np.dtype) -> np.ndarray:

@@ -9,9 +9,11 @@ from types import ModuleType
 
 import numpy as np
 
+from zoo import bundle, catalog
 from zoo.errors import BundleError
 from zoo.recipe import Recipe
 from zoo.text import Tokenizer
+from zoo.weights import check_stored, set_weights
 
 # Modules with `recognises(path)` and `read(path)`, and what they read.
 LAYOUTS = {
@@ -60,4 +62,40 @@ def read(path: Path) -> Converted:
     raise BundleError(
         f"{path} {what}",
         f"`zoo list` shows the models by name; known checkpoints: {'; '.join(LAYOUTS.values())}",
+    )
+
+
+def write(path: Path, paper: str, out: Path, dtype: str = "float32") -> Path:
+    """Write a checkpoint as a bundle and return its folder.
+
+    Args:
+        path: a folder, or a file, that another library wrote.
+        paper: whose model it is to be.
+        out: a new or empty folder, or a bundle to replace.
+        dtype: how weights are stored, "float16", "bfloat16" or "float32".
+
+    Raises:
+        UnknownName: there is no such paper.
+        OptionError: there is no such dtype.
+        BundleError: as `read`; or the checkpoint is of another paper, or the folder holds something
+            else, or the disk refuses.
+    """
+    catalog.entry(paper)
+    check_stored(dtype)
+    if not path.exists():
+        raise BundleError(f"there is no file or folder {path}", "look at the path")
+    if path.is_dir() and bundle.is_bundle(path):
+        raise BundleError(f"{path} is a bundle already", "zoo.load reads it as it is")
+    bundle.check_writable(out)
+    found = read(path)
+    if found.recipe.paper != paper:
+        raise BundleError(
+            f"{path} holds a model of {found.recipe.paper}, not of {paper}",
+            f"write --as {found.recipe.paper}",
+        )
+    # Through a model, so that nothing is written that could not be read.
+    model = bundle.empty_model(found.recipe)
+    set_weights(model, found.weights)
+    return bundle.write(
+        out, model=model, recipe=found.recipe, tokenizers=found.tokenizers, dtype=dtype
     )

@@ -88,7 +88,8 @@ def _in_sentencepiece(
     source, target = pretrained.source_tokenizer, pretrained.target_tokenizer
     if isinstance(source, SentencePieceTokenizer) and isinstance(target, SentencePieceTokenizer):
         return source, target
-    read = "words cut by the rules of Moses" if source.unknown == "words" else "pieces of Marian's"
+    words = source.unknown == "words"
+    read = "words cut by the rules of Moses" if words else "pieces of another library"
     raise NotSupported(
         f"{name} reads {read}, which no SavedModel can hold",
         "use `zoo predict`, or train a model with tokenizer.kind = 'sentencepiece'",

@@ -222,6 +222,11 @@ def _reported(entry: catalog.Entry) -> str:
 
 
 def _trained(recipe: Recipe) -> str:
+    if recipe.converted is not None:
+        return (
+            f"Not here: converted from a checkpoint of {recipe.converted}. recipe.toml tells how "
+            "such a model could be made with paperzoo, which is not how this one was."
+        )
     data, train = recipe.data, recipe.train
     if recipe.task == "translate":
         what = (

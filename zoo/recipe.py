@@ -38,12 +38,17 @@ LABELLED = ("classify", "entail", "similarity")
 
 
 class Recipe(Table):
-    """One training run. [smoke] holds the changes that make a seconds-long version of it."""
+    """One training run. [smoke] holds the changes that make a seconds-long version of it.
+
+    `converted` says whose checkpoint a model was converted from, if it was: its recipe is then how
+    such a model could be made, not how this one was.
+    """
 
     name: str
     paper: str
     task: Literal["translate", "generate", "classify", "entail", "similarity", "choose"]
     seed: Annotated[int, Field(ge=0)] = 0
+    converted: str | None = None
     model: Model
     data: Data
     tokenizer: Tokenizer

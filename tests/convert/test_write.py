@@ -42,6 +42,9 @@ def test_from_a_shell(checkpoint, tmp_path, capsys):
     assert shell("convert", checkpoint, "--as", "gpt1", "--out", out) == 0
     assert capsys.readouterr().out == f"{out}\n"
     ours, again = zoo.load(checkpoint), zoo.load(out)
+    card = (out / "README.md").read_text()
+    assert "Not here: converted from a checkpoint of OpenAI." in card
+    assert "updates of" not in card
     text = "a b ab"
     assert again.score(text) == ours.score(text)  # weights keep 32 bits
     assert shell("convert", checkpoint, "--as", "gpt1", "--out", out, "--dtype", "float16") == 0

@@ -103,6 +103,7 @@ def read(folder: Path) -> Converted:
     changes: dict[str, Any] = {
         "name": f"vaswani2017-fairseq-{source}-{target}",
         "model.size": "big" if arguments["width"] == 1024 else "base",
+        "converted": "fairseq",
         "data.source": source,
         "data.target": target,
         "tokenizer.vocabulary": len(words),

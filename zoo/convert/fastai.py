@@ -80,6 +80,7 @@ def read(path: Path) -> Converted:
     changes: dict[str, Any] = {
         "name": f"ulmfit2018-wt103-{'backward' if backward else 'forward'}",
         "model.size": "fastai" if arguments["width"] == SECOND else "base",
+        "converted": "fast.ai",
         "data.reverse": backward,
         "tokenizer.vocabulary": tokenizer.size,
     }

@@ -94,6 +94,7 @@ def read(path: Path) -> Converted:
     source, target = (each.language for each in tokenizers)
     changes: dict[str, Any] = {
         "name": f"bahdanau2015-nematus-{source}-{target}",
+        "converted": "Nematus",
         "data.corpus": "wmt16",
         "data.source": source,
         "data.target": target,

@@ -77,7 +77,8 @@ def read(folder: Path) -> Converted:
             "take tokenizer and weights from one place",
         )
     changes = {f"model.arguments.{name}": value for name, value in arguments.items()}
-    made = recipes.load(RECIPE).changed(changes | {"tokenizer.vocabulary": tokenizer.size})
+    changes |= {"tokenizer.vocabulary": tokenizer.size, "converted": "OpenAI"}
+    made = recipes.load(RECIPE).changed(changes)
     return Converted(made.resolved(), weights, (tokenizer, tokenizer))
 
 

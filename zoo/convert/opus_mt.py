@@ -138,6 +138,7 @@ def _recipe(folder: Path, config: Mapping[str, Any], arguments: dict[str, Any]) 
     source, target = _languages(folder, config)
     changes: dict[str, Any] = {
         "name": f"vaswani2017-opus-mt-{source}-{target}",
+        "converted": "OPUS-MT, as transformers wrote it",
         "data.source": source,
         "data.target": target,
         "data.hub_config": "-".join(sorted((source, target))),

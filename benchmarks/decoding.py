@@ -71,7 +71,8 @@ def arguments(paper: str, size: str, smoke: bool) -> dict[str, Any]:
     else:
         found = catalog.size(catalog.entry(paper), size).arguments
     marian = {"positions": "halves", "attention_bias": True, "epsilon": 1e-5}
-    return {**found, **(marian if paper == "vaswani2017" else {}), "padding_id": PAD}
+    padding = {} if paper == "gpt1" else {"padding_id": PAD}  # whose padding is no token
+    return {**found, **(marian if paper == "vaswani2017" else {}), **padding}
 
 
 def model_of(paper: str, made: dict[str, Any]):

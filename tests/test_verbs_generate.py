@@ -25,9 +25,22 @@ def backward(every_writer) -> Pretrained:
     return Pretrained(every_writer.model, recipe, (every_writer.tokenizer,) * 2)
 
 
-def log_probabilities(pretrained: Pretrained, words: list[int]) -> np.ndarray:
-    """Return log P [words + 1, vocabulary] of what follows the start and each word, in one pass."""
-    tokens = np.array([[pretrained.tokenizer.start_id, *words]], dtype="int32")
+@pytest.fixture
+def endless(every_writer) -> Pretrained:
+    """One that carries a state, so that a text may be of any length."""
+    if every_writer.task.context is not None:
+        pytest.skip("it reads no more than its context")
+    return every_writer
+
+
+def log_probabilities(pretrained: Pretrained, words: list[int], started: bool = True) -> np.ndarray:
+    """Return log P [words + 1, vocabulary] of what follows the start and each word, in one pass.
+
+    Args:
+        started: false leaves the start out, and the row after it.
+    """
+    first = [pretrained.tokenizer.start_id] if started else []
+    tokens = np.array([[*first, *words]], dtype="int32")
     logits = tiny.logits(pretrained.model, tokens)[0].astype(np.float64)
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
@@ -38,13 +51,15 @@ def log_probabilities(pretrained: Pretrained, words: list[int]) -> np.ndarray:
 @pytest.mark.parametrize("text", [TEXTS[0], LONG], ids=["short", "long"])
 def test_the_most_probable_words_follow(every_writer, text):
     tokenizer = every_writer.tokenizer
+    if text == LONG and every_writer.task.context is not None:
+        pytest.skip("it reads no more than its context")
     given = tokenizer.encode(text)
     words = list(given)
     for _ in range(3):
-        after = log_probabilities(every_writer, words)[-1]
+        after = log_probabilities(every_writer, words, not tokenizer.open_ended)[-1]
         after[tokenizer.unk_id] = -np.inf  # is never written
         best = int(after.argmax())
-        if best == tokenizer.end_id:
+        if best == tokenizer.end_id and not tokenizer.open_ended:
             break
         words.append(best)
     found = every_writer.predict(text, max_length=len(given) + 3)
@@ -68,6 +83,8 @@ def test_draws_are_another_one_for_each_seed_and_the_same_for_one(every_writer):
 
 @pytest.mark.parametrize("text", [TEXTS[0], LONG], ids=["short", "long"])
 def test_the_score_is_that_of_every_word_and_of_the_end(every_writer, text):
+    if text == LONG and every_writer.task.context is not None:
+        pytest.skip("it reads no more than its context")
     tokenizer = every_writer.tokenizer
     words = tokenizer.encode(text)
     each = log_probabilities(every_writer, words)
@@ -84,8 +101,13 @@ def test_evaluate_is_the_probability_of_all_words_in_one_stream(every_writer):
     texts, tokenizer = TEXTS * 8, every_writer.tokenizer
     found = every_writer.evaluate(texts, batch_size=1)
     ids = np.concatenate(every_writer.encode_sources(texts)).tolist()
-    # What is first in the stream comes after nothing; it is not counted.
-    logits = tiny.logits(every_writer.model, np.array([ids[:-1]], "int32"))[0].astype(np.float64)
+    # What is first in the stream comes after nothing; it is not counted. A model with a context
+    # sees nothing before each piece of that length.
+    width = every_writer.task.context or len(ids)
+    pieces = [ids[:-1][first : first + width] for first in range(0, len(ids) - 1, width)]
+    logits = np.concatenate(
+        [tiny.logits(every_writer.model, np.array([each], "int32"))[0] for each in pieces]
+    ).astype(np.float64)
     each = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     total = -each[np.arange(len(ids) - 1), ids[1:]].sum()
     words = sum(len(text.split()) + 1 for text in texts)
@@ -103,12 +125,12 @@ def test_evaluate_is_the_probability_of_all_words_in_one_stream(every_writer):
     assert 0 < abs(parts - found["loss"]) < 0.3
 
 
-def test_longer_texts_compile_nothing_new(every_writer):
+def test_longer_texts_compile_nothing_new(endless):
     traces = 0
     for text in (LONG, f"{LONG} {LONG}"):
-        every_writer.score(text)
-        words = len(every_writer.tokenizer.encode(text))
-        every_writer.predict(text, max_length=words + 6)
+        endless.score(text)
+        words = len(endless.tokenizer.encode(text))
+        endless.predict(text, max_length=words + 6)
         assert traces in (0, compiling.traces())
         traces = compiling.traces()
 
@@ -157,9 +179,31 @@ def test_a_backward_model_scores_texts_turned_round(every_writer, backward):
 # What each verb refuses
 
 
+def test_a_prompt_longer_than_the_context_is_refused(every_writer):
+    context = every_writer.task.context
+    if context is None:
+        pytest.skip("it reads texts of any length")
+    count = len(every_writer.tokenizer.encode(LONG))
+    with refused(InputError, f"has {count} tokens, and the model reads no more than {context}"):
+        every_writer.predict(LONG)
+    with refused(OptionError, f"the model reads no more than {context} tokens"):
+        every_writer.predict(TEXTS[0], max_length=context + 1)
+    # A text is scored in pieces of that length.
+    assert np.isfinite(every_writer.score(LONG))
+
+
+def test_unknown_characters_are_refused(every_writer):
+    if every_writer.tokenizer.unknown != "characters":
+        pytest.skip("it knows words")
+    for verb in (every_writer.score, every_writer.predict):
+        with refused(InputError, "the text has only characters that the model does not know"):
+            verb("日本")
+
+
 def test_unknown_words_are_warned_about(every_writer):
     text = "日本"
-    assert every_writer.tokenizer.unknown == "words"
+    if every_writer.tokenizer.unknown != "words":
+        pytest.skip("it knows characters")
     for verb in (every_writer.score, every_writer.predict):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", zoo.ZooWarning)

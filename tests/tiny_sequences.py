@@ -95,7 +95,7 @@ def recipe(name: str) -> Recipe:
 
 def entry(folder: Path) -> catalog.Entry:
     """Return the registry's entry of a paper called "tiny", whose recipes are in a folder."""
-    model = "zoo.models.gpt1"
+    model = "zoo.models.gpt1_tasks"
     tasks_ = ("generate", "classify", "entail", "similarity", "choose")
     for name in tasks_:
         made = recipe(name)
@@ -109,7 +109,7 @@ def entry(folder: Path) -> catalog.Entry:
     }  # fmt: skip
     sizes["generate"]["task"] = None
     held |= {
-        "name": "tiny", "builder": f"{model}:LanguageModel", "task": "generate",
+        "name": "tiny", "builder": "zoo.models.gpt1:LanguageModel", "task": "generate",
         "builders": builders | {"choose": f"{model}:Chooser"}, "sizes": sizes, "weights": {},
         "default": None, "finetune": {name: str(folder / f"{name}.toml") for name in tasks_},
         "adapt": False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,16 +76,15 @@ def _chosen(wanted: str) -> list[records.Record]:
 
 def _delete_snapshot(record: records.Record) -> None:
     """Delete a commit's files, and their content where no other commit has the same."""
-    from huggingface_hub import HFCacheInfo, scan_cache_dir
+    from huggingface_hub import scan_cache_dir
 
     folder = client.repository(record.repo)
     if not record.folder.is_dir():
         return
     # Of this repository alone: a copy of it under another name has the same commits.
-    for repo in scan_cache_dir(folder.parent).repos:
-        if repo.repo_path.resolve() == folder.resolve():
-            alone = HFCacheInfo(repo.size_on_disk, frozenset({repo}), [])
-            alone.delete_revisions(record.commit).execute()
+    found = scan_cache_dir(folder.parent)
+    alone = [repo for repo in found.repos if repo.repo_path.resolve() == folder.resolve()]
+    dataclasses.replace(found, repos=frozenset(alone)).delete_revisions(record.commit).execute()
 
 
 def _bytes(path: Path) -> int:

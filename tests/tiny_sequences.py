@@ -46,7 +46,7 @@ def model(task: str, classes: int = 2) -> keras.Model:
     Shared by all tests: do not change its weights.
     """
     keras.utils.set_random_seed(1)
-    made = Chooser(**SIZE) if task == "choose" else Classifier(classes=classes, **SIZE)
+    made = Chooser(classes=1, **SIZE) if task == "choose" else Classifier(classes=classes, **SIZE)
     made.build()
     random = np.random.default_rng(1)
     for variable in made.trainable_variables:
@@ -102,9 +102,9 @@ def entry(folder: Path) -> catalog.Entry:
         (folder / f"{name}.toml").write_text(recipes.dumps(made), encoding="utf-8")
     held = catalog.entry("ulmfit2018").model_dump()
     builders = dict.fromkeys(("classify", "entail", "similarity"), f"{model}:Classifier")
+    classes = {name: {"classes": 2} for name in builders} | {"choose": {"classes": 1}}
     sizes = {
-        name: {"params": 1, "task": name, "arguments": SIZE | ({"classes": 2} if name in builders
-                                                               else {})}
+        name: {"params": 1, "task": name, "arguments": SIZE | classes.get(name, {})}
         for name in tasks_
     }  # fmt: skip
     sizes["generate"]["task"] = None

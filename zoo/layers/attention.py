@@ -6,6 +6,19 @@ import keras
 from keras import ops
 
 
+def grown(cache, max_length: int):
+    """Return a cache of keys and values, [batch, heads, steps, head_dim], with room for more steps.
+
+    Args:
+        cache: the tensors by name, all with the same number of steps.
+        max_length: steps that there is to be room for.
+    """
+    return {
+        name: ops.pad(leaf, [[0, 0], [0, 0], [0, max_length - ops.shape(leaf)[2]], [0, 0]])
+        for name, leaf in cache.items()
+    }
+
+
 @keras.saving.register_keras_serializable("paperzoo")
 class MultiHeadAttention(keras.layers.Layer):
     """Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V for each head, concatenated, projected.

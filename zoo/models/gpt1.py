@@ -25,6 +25,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from zoo.layers.attention import grown
+
 # A score that leaves no weight.
 MASKED = -1e9
 
@@ -376,9 +378,7 @@ class LanguageModel(keras.Model):
 
     def grow(self, state, max_length: int):
         """Return the cache with room for max_length steps."""
-        more = max_length - ops.shape(state["keys_0"])[2]
-        widths = [[0, 0], [0, 0], [0, more], [0, 0]]
-        return {name: ops.pad(leaf, widths) for name, leaf in state.items()}
+        return grown(state, max_length)
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.arguments}

@@ -23,32 +23,70 @@ from zoo.models.gpt1 import Decoder, normal
 SPECIALS = 3
 
 
-class _FineTuned(keras.Model):
-    """The decoder with three special tokens, and a linear layer on the state of the last one.
+@keras.saving.register_keras_serializable("paperzoo.gpt1")
+class Classifier(keras.Model):
+    """P(y | x_1 ... x_m) = softmax(h_m W_y + b_y), h_m being the extract token's (equation 3).
+
+    The decoder with three special tokens, and a linear layer on the state of the last one. Texts
+    are classified by one sequence, and pairs whose order says something, as in entailment; for the
+    similarity of two texts there are two, one for each order, whose states are added.
 
     Args:
-        outputs: of the linear layer.
-        arguments: those of `Classifier`.
+        vocabulary, context, width, layers, heads, feed_forward, dropout, attention_dropout,
+            epsilon: those of `LanguageModel`.
+        classes: number of labels; 1 for a number in place of a label.
+        dropout_head: on the state before the linear layer.
+        auxiliary: lambda, what the language model's loss is multiplied by (equation 5).
     """
 
-    def __init__(self, outputs: int, arguments: dict[str, Any], **kwargs) -> None:
+    def __init__(
+        self,
+        *,
+        vocabulary: int,
+        classes: int,
+        context: int = 512,
+        width: int = 768,
+        layers: int = 12,
+        heads: int = 12,
+        feed_forward: int = 3072,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.1,
+        epsilon: float = 1e-5,
+        dropout_head: float = 0.1,
+        auxiliary: float = 0.5,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
-        self.arguments = arguments
-        self.context = arguments["context"]
-        self.auxiliary = arguments["auxiliary"]
-        first = arguments["vocabulary"]
+        sizes: dict[str, Any] = {
+            "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
+            "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
+            "attention_dropout": attention_dropout, "epsilon": epsilon,
+        }  # fmt: skip
+        own = {"classes": classes, "dropout_head": dropout_head, "auxiliary": auxiliary}
+        self.arguments = {**sizes, **own}
+        self.context = context
+        self.auxiliary = auxiliary
         #: ids of the start, the delimiter and the extract token
-        self.specials = tuple(range(first, first + SPECIALS))
-        own = ("classes", "auxiliary", "dropout_head")
-        sizes = {name: each for name, each in arguments.items() if name not in own}
+        self.specials = tuple(range(vocabulary, vocabulary + SPECIALS))
         self.decoder = Decoder(**sizes, specials=SPECIALS, dtype=self.dtype_policy)
-        self.head_dropout = keras.layers.Dropout(arguments["dropout_head"], dtype="float32")
-        self.head = keras.layers.Dense(outputs, kernel_initializer=normal(), dtype="float32")
+        self.head_dropout = keras.layers.Dropout(dropout_head, dtype="float32")
+        self.head = keras.layers.Dense(classes, kernel_initializer=normal(), dtype="float32")
 
     def build(self, input_shape=None) -> None:
         self.decoder.build()
         self.head.build((None, self.arguments["width"]))
         self.built = True
+
+    def call(self, inputs, training=False):
+        """Return float32 logits [batch, classes].
+
+        Args:
+            inputs: int32 [batch, time] or [batch, sequences, time], padded on the left with -1.
+        """
+        if len(inputs.shape) == 2:
+            inputs = inputs[:, None, :]
+        state = ops.sum(self.extract(inputs, training), axis=1)
+        return self.head(self.head_dropout(state, training=training))
 
     def extract(self, sequences, training=False):
         """Return the states of the last tokens, float32 [batch, sequences, width].
@@ -79,87 +117,11 @@ class _FineTuned(keras.Model):
 
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
-class Classifier(_FineTuned):
-    """P(y | x_1 ... x_m) = softmax(h_m W_y + b_y), h_m being the extract token's (equation 3).
-
-    Texts are classified by one sequence, and pairs whose order says something, as in entailment;
-    for the similarity of two texts there are two, one for each order, whose states are added.
-
-    Args:
-        vocabulary, context, width, layers, heads, feed_forward, dropout, attention_dropout,
-            epsilon: those of `LanguageModel`.
-        classes: number of labels; 1 for a number in place of a label.
-        dropout_head: on the state before the linear layer.
-        auxiliary: lambda, what the language model's loss is multiplied by (equation 5).
-    """
-
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        classes: int,
-        context: int = 512,
-        width: int = 768,
-        layers: int = 12,
-        heads: int = 12,
-        feed_forward: int = 3072,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        epsilon: float = 1e-5,
-        dropout_head: float = 0.1,
-        auxiliary: float = 0.5,
-        **kwargs,
-    ) -> None:
-        arguments = {
-            "vocabulary": vocabulary, "classes": classes, "context": context, "width": width,
-            "layers": layers, "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon,
-            "dropout_head": dropout_head, "auxiliary": auxiliary,
-        }  # fmt: skip
-        super().__init__(classes, arguments, **kwargs)
-
-    def call(self, inputs, training=False):
-        """Return float32 logits [batch, classes].
-
-        Args:
-            inputs: int32 [batch, time] or [batch, sequences, time], padded on the left with -1.
-        """
-        if len(inputs.shape) == 2:
-            inputs = inputs[:, None, :]
-        state = ops.sum(self.extract(inputs, training), axis=1)
-        return self.head(self.head_dropout(state, training=training))
-
-
-@keras.saving.register_keras_serializable("paperzoo.gpt1")
-class Chooser(_FineTuned):
+class Chooser(Classifier):
     """One of several answers: a linear layer scores each, softmax compares them (section 3.3).
 
-    Args: those of `Classifier` but for classes.
+    Args: those of `Classifier`; classes is 1, the score.
     """
-
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        context: int = 512,
-        width: int = 768,
-        layers: int = 12,
-        heads: int = 12,
-        feed_forward: int = 3072,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        epsilon: float = 1e-5,
-        dropout_head: float = 0.1,
-        auxiliary: float = 0.5,
-        **kwargs,
-    ) -> None:
-        arguments = {
-            "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
-            "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon,
-            "dropout_head": dropout_head, "auxiliary": auxiliary,
-        }  # fmt: skip
-        super().__init__(1, arguments, **kwargs)
 
     def call(self, inputs, training=False):
         """Return float32 logits [batch, answers].

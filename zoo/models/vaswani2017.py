@@ -21,7 +21,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from zoo.layers.attention import MultiHeadAttention
+from zoo.layers.attention import MultiHeadAttention, grown
 from zoo.layers.embedding import TiedEmbedding
 from zoo.layers.positions import sinusoid
 
@@ -273,9 +273,7 @@ class Transformer(keras.Model):
 
     def grow(self, state, max_length: int):
         """Return the cache with room for max_length steps."""
-        more = max_length - ops.shape(state["keys_0"])[2]
-        widths = [[0, 0], [0, 0], [0, more], [0, 0]]
-        return {name: ops.pad(leaf, widths) for name, leaf in state.items()}
+        return grown(state, max_length)
 
     def get_config(self) -> dict:
         return {**super().get_config(), **self.arguments}

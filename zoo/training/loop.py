@@ -22,6 +22,9 @@ from zoo.recipe import Recipe
 from zoo.text import Tokenizer, load_tokenizers
 from zoo.training.fit import FitResult, fit
 
+# Weights of language models whose rows belong to words.
+BY_WORD = ("encoder.embedding.", "decoder.tokens")
+
 
 def train(
     recipe: Recipe,
@@ -93,7 +96,7 @@ def begin_with(model: keras.Model, tokenizer: Tokenizer, reference: str) -> None
     words = {word: i for i, word in enumerate(known.pieces(range(known.size)))}
     rows = [words.get(word, -1) for word in tokenizer.pieces(range(tokenizer.size))]
     for name, value in given.items():
-        if name.startswith("encoder.embedding."):
+        if name.startswith(BY_WORD):
             mean = value[: known.size].mean(axis=0, keepdims=True)
             given[name] = np.concatenate([value[: known.size], mean])[rows]  # -1 is the mean
     take_over(given, model, reference)

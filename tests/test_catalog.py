@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo import catalog, recipe
+from zoo import cards, catalog, recipe
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName
 from zoo.tables import parse
 
@@ -105,7 +105,7 @@ def test_a_size_may_be_for_another_task():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_card_tells_everything(name):
-    card = catalog.card(name)
+    card = cards.card(name)
     entry = catalog.entry(name)
     text = str(card)
     for part in (entry.paper.title, entry.paper.url, *entry.sizes, *entry.weights):
@@ -124,6 +124,27 @@ def test_split_reference():
     assert catalog.split_reference("vaswani2017.multi30k-de-en")[1] == "multi30k-de-en"
 
 
+def test_a_pattern_stands_for_many_weights():
+    entry, tag = catalog.split_reference("vaswani2017.opus-mt-fr-zh_CN")
+    assert tag not in entry.weights
+    weights = entry.find(tag)
+    assert weights is not None
+    assert weights.hub == "Helsinki-NLP/opus-mt-fr-zh_CN"
+    assert weights.languages == ["fr", "zh_CN"]
+    assert weights.revision is None
+    assert entry.made_by("vaswani2017-opus-mt-fr-zh_CN", converted=True) == (tag, weights)
+    assert "Helsinki-NLP/opus-mt-{source}-{target}" in str(cards.card("vaswani2017"))
+    for wrong in ("opus-mt-fr", "opus-mt-fr-en/x", "opus-mt--en", "x-opus-mt-fr-en"):
+        assert entry.find(wrong) is None
+
+
+def test_who_trains_a_recipe_has_not_made_what_was_converted():
+    entry = catalog.entry("gpt1")
+    assert entry.made_by("gpt1-books", converted=True) == ("openai", entry.weights["openai"])
+    assert entry.made_by("gpt1-books", converted=False) == (None, None)
+    assert entry.find("openai").hub == "openai-community/openai-gpt"
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -132,8 +153,8 @@ def test_split_reference():
         (lambda: catalog.split_reference("vaswani2017.tatoba"), UnknownName, "tatoeba-en-fr"),
         (lambda: catalog.size(catalog.entry("vaswani2017"), "bigg"), UnknownName, "'big'"),
         (lambda: catalog.find_bundle("./nowhere"), BundleError, "there is no folder nowhere"),
-        (lambda: catalog.card("./mine"), UnknownName, "zoo.load(FOLDER).card"),
-        (lambda: catalog.card(Path("mine")), UnknownName, "zoo.load(FOLDER).card"),
+        (lambda: cards.card("./mine"), UnknownName, "zoo.load(FOLDER).card"),
+        (lambda: cards.card(Path("mine")), UnknownName, "zoo.load(FOLDER).card"),
         (lambda: catalog.find_bundle("vaswani2017.x"), UnknownName, "no weights 'x'"),
         (
             lambda: catalog.arguments(catalog.entry("vaswani2017"), "base", {"drop_out": 0.2}),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo import catalog, cli, experiments, recipe
+from zoo import cards, catalog, cli, experiments, recipe
 
 RECIPES = recipe.names()
 
@@ -174,7 +174,7 @@ def test_an_unexpected_failure_is_a_message_too(run, monkeypatch, failure, expec
     def fail(_):
         raise failure
 
-    monkeypatch.setattr(catalog, "card", fail)
+    monkeypatch.setattr(cards, "card", fail)
     code, _, err = run("info", "vaswani2017")
     assert code == 1
     assert expected in err
@@ -185,7 +185,7 @@ def test_interrupt(run, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(catalog, "card", interrupt)
+    monkeypatch.setattr(cards, "card", interrupt)
     assert run("info", "vaswani2017")[0] == 130
 
 

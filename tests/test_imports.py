@@ -23,23 +23,26 @@ ALLOWED = {
     "catalog": {"errors", "tables"},
     "settings": {"tables"},
     "recipe": {"errors", "tables", "catalog", "settings"},
+    "cards": {"errors", "catalog"},
     "docs": {"errors", "catalog"},
     "shell": {"errors", "data"},
     "files": {"errors"},
     "layers": {"errors"},
     "models": {"errors", "layers"},
     "text": {"errors", "recipe"},
-    "data": FACTS | {"text"},
+    "data": FACTS | {"text", "trained"},
     "compiling": {"errors"},
     "sampling": {"errors"},
     "decoding": FACTS | {"compiling", "sampling"},
     "tasks": FACTS | {"compiling", "decoding", "sampling", "text", "data"},
     # What a bundle is made of: its weights, its card; golden outputs come from a written one.
     "weights": {"errors", "layers"},
-    "model_card": FACTS,
+    "model_card": FACTS | {"cards"},
     "bundle": FACTS | {"weights", "model_card", "layers", "text"},
     "golden": FACTS | {"tasks", "bundle", "text"},
-    "training": FACTS | {"data", "tasks", "text", "bundle", "weights", "golden", "layers"},
+    "trained": FACTS | {"bundle", "convert", "hub", "text"},
+    "training": FACTS
+    | {"data", "tasks", "text", "bundle", "weights", "golden", "layers", "trained"},
     "convert": FACTS | {"weights", "text", "layers", "bundle"},
     "hub": FACTS | {"bundle", "weights", "model_card", "convert"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
@@ -48,22 +51,22 @@ ALLOWED = {
     "comparison": FACTS | {"figures", "files", "series"},
     "pretrained": FACTS
     | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export",
-       "figures", "decoding", "hub", "layers", "convert"},
+       "figures", "decoding", "hub", "layers", "convert", "cards"},
     "averaging": {"errors", "tasks"},
     "experiments": FACTS | {"pretrained", "training", "bundle", "comparison"},
     "cli": FACTS
     | {"pretrained", "training", "data", "export", "figures", "docs", "shell", "experiments",
-       "hub", "convert"},
-    "__init__": FACTS | {"pretrained", "training", "models", "averaging"},
+       "hub", "convert", "cards"},
+    "__init__": FACTS | {"cards", "pretrained", "training", "models", "averaging"},
 }  # fmt: skip
 
 # A model may build on another paper's file; nothing else of models/ is shared.
 BUILDS_ON: dict[str, set[str]] = {"ulmfit2018": {"merity2017"}, "gpt1_tasks": {"gpt1"}}
 
 LIGHT = (
-    "errors", "tables", "catalog", "settings", "recipe", "docs", "shell", "files", "series",
-    "comparison", "experiments", "cli", "__init__", "hub/__init__", "hub/names", "hub/client",
-    "hub/records", "hub/download", "hub/cache", "hub/pin", "hub/commands",
+    "errors", "tables", "catalog", "cards", "settings", "recipe", "docs", "shell", "files",
+    "series", "comparison", "experiments", "cli", "__init__", "hub/__init__", "hub/names",
+    "hub/client", "hub/records", "hub/download", "hub/cache", "hub/pin", "hub/commands",
 )  # fmt: skip
 HEAVY = (
     "keras", "keras_hub", "tensorflow", "jax", "torch", "numpy", "datasets", "huggingface_hub",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -102,6 +103,13 @@ def test_a_language_model_is_described():
     card = model_card.text(recipe.load("ulmfit2018-imdb-lm"), {}, 1)
     assert "imdb (en, texts cut at 200 words, 75,000 texts)" in card
     assert "It began with the weights ulmfit2018.wikitext-2." in card
+
+
+def test_further_corpora_are_named():
+    made = recipe.load("gpt1-starter").resolved()
+    card = model_card.text(made, {}, 10)
+    assert front_matter(card)["datasets"] == ["Salesforce/wikitext", "stanfordnlp/imdb"]
+    assert re.search(r"On wikitext-2 \(en.*?\) and imdb \(12,000 texts\): at most", card)
 
 
 def test_a_classifier_is_described():

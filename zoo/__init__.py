@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.averaging import Ensemble
-    from zoo.catalog import Card
+    from zoo.cards import Card
     from zoo.pretrained import Pretrained
     from zoo.recipe import Recipe
 
@@ -138,9 +138,9 @@ def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
 
 def card(reference: str) -> Card:
     """Return the facts of a paper and its weights: sizes, licences, metrics, how to cite."""
-    from zoo import catalog
+    from zoo import cards
 
-    return catalog.card(reference)
+    return cards.card(reference)
 
 
 class _CallableModels(ModuleType):

@@ -7,8 +7,8 @@ import importlib
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,6 +93,19 @@ class Weights(Table):
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
     note: str = ""
 
+    @property
+    def is_converted(self) -> bool:
+        """Whether they are another library's."""
+        return not self.origin.startswith("trained here")
+
+    def filled(self, parts: dict[str, str]) -> Weights:
+        """Return the weights of a tag that a pattern stands for, its {names} filled."""
+        changes: dict[str, Any] = {
+            name: getattr(self, name).format(**parts) for name in ("recipe", "hub", "origin")
+        }
+        changes["languages"] = [each.format(**parts) for each in self.languages]
+        return self.model_copy(update=changes)
+
     @model_validator(mode="after")
     def _check_place(self) -> Weights:
         if self.bundle is None and self.hub is None:
@@ -110,6 +123,7 @@ class Entry(Table):
     `builder` makes the model of its `task`, `builders` those of other tasks that the paper trains
     the same network for; `finetune` names the recipe that fine-tuning starts from, per task, and
     `adapt` is whether a language model goes on with a task's texts before it learns their labels.
+    `patterns` are weights of the hub whose tags are many, as in "opus-mt-{source}-{target}".
     """
 
     name: str
@@ -118,10 +132,36 @@ class Entry(Table):
     paper: Paper
     sizes: Annotated[dict[str, Size], Field(min_length=1)]
     weights: dict[str, Weights] = {}
+    patterns: dict[str, Weights] = {}
     default: str | None = None
     builders: dict[str, Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]] = {}
     finetune: dict[str, str] = {}
     adapt: bool = False
+
+    def find(self, tag: str) -> Weights | None:
+        """Return the weights of a tag, its own or those of a pattern that it fits, else None."""
+        if tag in self.weights:
+            return self.weights[tag]
+        for pattern, weights in self.patterns.items():
+            if found := _parts(pattern, tag):
+                return weights.filled(found)
+        return None
+
+    def made_by(self, recipe: str, converted: bool) -> tuple[str | None, Weights | None]:
+        """Return tag and weights of a recipe's name, (None, None) if there are none.
+
+        Args:
+            recipe: its name.
+            converted: whether the weights are another library's, which were not made by it.
+        """
+        for tag, weights in self.weights.items():
+            if weights.recipe == recipe and weights.is_converted == converted:
+                return tag, weights
+        for pattern, weights in self.patterns.items():
+            parts = _parts(weights.recipe, recipe)
+            if parts and weights.is_converted == converted:
+                return pattern.format(**parts), weights.filled(parts)
+        return None, None
 
     @model_validator(mode="after")
     def _check_names(self) -> Entry:
@@ -130,9 +170,12 @@ class Entry(Table):
         for name, each in self.sizes.items():
             if each.task not in (None, self.task, *self.builders):
                 raise ValueError(f"size '{name}' is for '{each.task}', which has no builder")
-        for tag, weights in self.weights.items():
+        for tag, weights in (self.weights | self.patterns).items():
             if weights.size not in self.sizes:
                 raise ValueError(f"weights '{tag}' name a size '{weights.size}' that is not there")
+        for tag, weights in self.patterns.items():
+            if weights.bundle is not None or weights.revision is not None:
+                raise ValueError(f"pattern '{tag}' stands for many repositories, of no one commit")
         return self
 
 
@@ -183,8 +226,9 @@ def split_reference(reference: str) -> tuple[Entry, str]:
                 f"{name} has no trained weights", f"zoo.build('{name}') gives the untrained model"
             )
         return found, found.default
-    if tag not in found.weights:
-        raise UnknownName(f"{name} has no weights '{tag}'", did_you_mean(tag, found.weights))
+    if found.find(tag) is None:
+        known = [*found.weights, *found.patterns]
+        raise UnknownName(f"{name} has no weights '{tag}'", did_you_mean(tag, known))
     return found, tag
 
 
@@ -201,7 +245,8 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
     if not is_path(reference):
         _check_for_folder(str(reference))
         found, tag = split_reference(str(reference))
-        weights = found.weights[tag]
+        weights = found.find(tag)
+        assert weights is not None
         if is_here(weights):
             return _bundles() / str(weights.bundle)
         missing = f"the weights {found.name}.{tag} do not come with this installation"
@@ -271,88 +316,6 @@ def arguments(found: Entry, size_name: str | None, changes: dict[str, Any]) -> d
     return chosen | changes
 
 
-@dataclass(frozen=True)
-class Card:
-    """The facts of one paper and its weights; `str(card)` is readable text.
-
-    `metrics` holds metrics.json of every set of weights that is here, by tag.
-    """
-
-    entry: Entry
-    tag: str | None
-    metrics: dict[str, dict[str, Any]]
-
-    @property
-    def bibtex(self) -> str:
-        """How to cite the paper."""
-        paper = self.entry.paper
-        fields = {
-            "title": f"{{{paper.title}}}",
-            "author": " and ".join(paper.authors),
-            "booktitle": paper.venue,
-            "year": str(paper.year),
-            "url": paper.url,
-        }
-        body = "".join(f"  {name:<9} = {{{value}}},\n" for name, value in fields.items())
-        return f"@inproceedings{{{self.entry.name},\n{body}}}"
-
-    def __str__(self) -> str:
-        entry, paper = self.entry, self.entry.paper
-        wide = max(12, *map(len, entry.sizes))
-        lines = [
-            f"{entry.name}: {paper.title}",
-            f"  {', '.join(paper.authors)}; {paper.venue} {paper.year}; {paper.url}",
-            f"  {paper.introduced}",
-            f"task: {entry.task}",
-            "reported by the paper:",
-            *(f"  {_result(result)}" for result in paper.results),
-            "sizes:",
-            *(
-                f"  {name:<{wide}} {each.params:>13,} parameters{_for(each)}"
-                for name, each in entry.sizes.items()
-            ),
-            "weights:" if entry.weights else "weights: none",
-        ]
-        for tag, weights in entry.weights.items():
-            default = " (default)" if tag == entry.default else ""
-            lines += [
-                f"  {entry.name}.{tag}{default}: {weights.size}, {' -> '.join(weights.languages)}",
-                f"    {measured(self.metrics.get(tag, {})) or 'not in this installation'}",
-                f"    license {weights.license}; data {weights.data_license}",
-                f"    {weights.origin}, recipe {weights.recipe}",
-            ]
-            if weights.note:
-                lines.append(f"    {weights.note}")
-        return "\n".join([*lines, "cite:", self.bibtex])
-
-
-def card(reference: str) -> Card:
-    """Return the card of "name" or "name.tag".
-
-    Raises:
-        UnknownName: there is no such paper or weights, or it is a folder.
-    """
-    if is_path(reference):
-        raise UnknownName(
-            f"{reference} is a folder, and cards are found by name",
-            "zoo.load(FOLDER).card is the card of a folder",
-        )
-    if "." in reference:
-        found, tag = split_reference(reference)
-    else:
-        found = entry(reference)
-        tag = found.default or ""
-    return Card(found, tag or None, {each: metrics(found, each) for each in found.weights})
-
-
-def registered(paper: str, recipe_name: str) -> tuple[str | None, Weights | None]:
-    """Return tag and facts of the weights that a recipe made, (None, None) if it made none."""
-    for tag, weights in entry(paper).weights.items():
-        if weights.recipe == recipe_name:
-            return tag, weights
-    return None, None
-
-
 def metrics(found: Entry, tag: str) -> dict[str, Any]:
     """Return metrics.json of one set of weights, empty when they are not in this installation."""
     try:
@@ -378,13 +341,13 @@ def measured(held: dict[str, Any]) -> str:
     return f"{name} {held['value']:.1f}{end}"
 
 
-def _for(size: Size) -> str:
-    return f", to {size.task}" if size.task else ""
-
-
-def _result(result: Result) -> str:
-    size_name = f" ({result.size})" if result.size else ""
-    return f"{result.data}{size_name}: {result.metric} {result.value}"
+def _parts(pattern: str, text: str) -> dict[str, str] | None:
+    """Return what stands for the {names} of a pattern in a text, None if the text does not fit."""
+    pieces = re.split(r"\{(\w+)\}", pattern)
+    parts = [f"(?P<{each}>[A-Za-z0-9_]+)" if i % 2 else re.escape(each)
+             for i, each in enumerate(pieces)]  # fmt: skip
+    found = re.fullmatch("".join(parts), text)
+    return found.groupdict() if found else None
 
 
 def _check_for_folder(name: str) -> None:

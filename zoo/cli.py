@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from zoo import __version__, catalog, hub
+from zoo import __version__, cards, catalog, hub
 from zoo import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
 from zoo.hub import commands
@@ -68,7 +68,7 @@ def list_models() -> None:
             task = f"{catalog.task(entry, weights.size)} {'-'.join(weights.languages)}"
             shown = f"{name}.{tag}" + ("*" if tag == entry.default else "")
             count = f"{catalog.parameters(entry, tag):,}"
-            metric = catalog.measured(catalog.metrics(entry, tag)) or "-"
+            metric = catalog.measured(catalog.metrics(entry, tag)) or weights.hub or "-"
             rows.append((shown, year, task, count, metric))
         if not entry.weights:
             count = f"{catalog.size(entry).params:,}"
@@ -85,7 +85,7 @@ def list_models() -> None:
 def info(name: Name) -> None:
     """Show a paper's facts: sizes, weights, licences, metrics, how to cite."""
     if not catalog.is_path(name):
-        print(catalog.card(name))
+        print(cards.card(name))
         return
     folder = hub.find(name)
     if not (folder / "recipe.toml").is_file():
@@ -95,7 +95,7 @@ def info(name: Name) -> None:
     paper = recipes.load(str(folder.resolve())).paper
     written = folder / "README.md"
     if not written.is_file():
-        print(catalog.card(paper))
+        print(cards.card(paper))
         return
     text = written.read_text(encoding="utf-8")
     if text.startswith("---\n"):  # front matter is for the hub

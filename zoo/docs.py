@@ -35,7 +35,7 @@ def table() -> str:
                 f"{catalog.task(entry, weights.size)} {' → '.join(weights.languages)}",
                 f"{catalog.parameters(entry, tag):,}",
                 " ".join(str(held[key]) for key in ("data", "split") if key in held),
-                _measured(held),
+                "on the hub, not measured here" if weights.hub and not held else _measured(held),
                 _reported(entry),
             ]
             lines.append(f"| {' | '.join(cells)} |")

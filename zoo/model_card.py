@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from zoo import catalog
+from zoo import cards, catalog
 from zoo.recipe import Recipe
 
 # What metrics.json calls things, and how a reader is told.
@@ -93,7 +93,7 @@ def text(
         "## Licence",
         _licence(weights),
         "## Cite",
-        f"```bibtex\n{catalog.Card(entry, tag, {}).bibtex}\n```",
+        f"```bibtex\n{cards.Card(entry, tag, {}).bibtex}\n```",
         GENERATED,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -101,10 +101,7 @@ def text(
 
 def registered(recipe: Recipe) -> tuple[str | None, catalog.Weights | None]:
     """Return tag and registry facts of the weights that this recipe made, if they have a name."""
-    for tag, weights in catalog.entry(recipe.paper).weights.items():
-        if weights.recipe == recipe.name:
-            return tag, weights
-    return None, None
+    return catalog.entry(recipe.paper).made_by(recipe.name, bool(recipe.converted))
 
 
 def license_text(recipe: Recipe) -> str:
@@ -132,8 +129,9 @@ def front_matter(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     facts["language"] = weights.languages if weights else recipe.data.languages
     facts["tags"] = ["paperzoo", recipe.paper]
     facts["pipeline_tag"] = PIPELINES[recipe.task]
-    if recipe.data.hub:
-        facts["datasets"] = [recipe.data.hub]
+    hubs = [recipe.data.hub, *(each.hub for each in recipe.data.also)]
+    if any(hubs):
+        facts["datasets"] = [each for each in hubs if each]
     if "metric" in metrics:
         facts["metrics"] = [metrics["metric"]]
     if "value" in metrics:
@@ -252,9 +250,12 @@ def _trained(recipe: Recipe) -> str:
             loss = f"loss per {_piece(recipe)}"
             if train.activation or train.temporal:
                 loss += f", alpha {train.activation:g} of AR, beta {train.temporal:g} of TAR"
+    texts = f"{data.corpus} ({what})"
+    for each in data.also:
+        texts += f" and {each.corpus}" + (f" ({each.limit:,} texts)" if each.limit else "")
     begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
     return (
-        f"On {data.corpus} ({what}): at most {train.updates:,} updates of {batch}, "
+        f"On {texts}: at most {train.updates:,} updates of {batch}, "
         f"{recipe.optimizer.name}, schedule {recipe.schedule.name}, {loss}, precision "
         f"{train.precision}, seed {recipe.seed}.{begun} {_tokenizer(recipe)} Everything else is in "
         f"recipe.toml, the training curve in history.csv; `zoo train recipe.toml` runs it again."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import bundle, catalog, convert, golden, hub, model_card, tasks
+from zoo import bundle, cards, catalog, convert, golden, hub, model_card, tasks
 from zoo.data import examples as user_examples
 from zoo.errors import InputError, NotSupported, UnknownName, check_count, check_path
 from zoo.hub import converted
@@ -110,12 +110,12 @@ class Pretrained:
         return list(self.recipe.data.labels)
 
     @property
-    def card(self) -> catalog.Card:
+    def card(self) -> cards.Card:
         """The facts of the paper and, if they are registered, of these weights."""
         entry = catalog.entry(self.recipe.paper)
         tag, _ = model_card.registered(self.recipe)
         metrics = {each: catalog.metrics(entry, each) for each in entry.weights}
-        return catalog.Card(entry, tag, metrics | ({tag: self.metrics} if tag else {}))
+        return cards.Card(entry, tag, metrics | ({tag: self.metrics} if tag else {}))
 
     # Using it
 

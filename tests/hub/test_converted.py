@@ -13,11 +13,12 @@ import pytest
 from safetensors.numpy import save
 
 import zoo
-from zoo import bundle, convert
+from zoo import bundle, convert, trained
 from zoo import hub as hubs
 from zoo.errors import BundleError, HubError
 from zoo.hub import converted, records
 from zoo.text import BpeTokenizer
+from zoo.training import loop
 from zoo.weights import read_weights
 
 SIZES = {"vocabulary": 60, "context": 16, "width": 64, "layers": 1, "heads": 1, "feed_forward": 256}
@@ -75,6 +76,27 @@ def test_a_checkpoint_is_converted_once_and_answers_like_its_folder(
     monkeypatch.setattr(convert, "read", lambda folder: pytest.fail("converted again"))
     again = zoo.load(f"{REPO}@{commit}")
     assert again.predict("the low", max_length=8) == own.predict("the low", max_length=8)
+
+
+def test_training_begins_with_a_checkpoint_of_the_hub(hub, checkpoint, tmp_path):
+    hub.add("openai/gpt", checkpoint)
+    loaded = zoo.load(REPO)
+    given, tokenizer = trained.weights(REPO)
+    assert trained.tokenizers(REPO)[0].merges == tokenizer.merges == loaded.tokenizer.merges
+    model = loop.build(loaded.recipe)
+    loop.begin_with(model, tokenizer, REPO)
+    for name, array in bundle.arrays(loaded.model).items():
+        np.testing.assert_array_equal(given[name], array)
+        np.testing.assert_array_equal(bundle.arrays(model)[name], array)
+
+    own = tmp_path / "own"  # what a user has, of which no bundle is made
+    own.mkdir()
+    for file, content in checkpoint.items():
+        (own / file).write_bytes(content)
+    found = trained.weights(str(own))[0]
+    assert found.keys() == given.keys()
+    np.testing.assert_array_equal(found[name], array)
+    assert trained.tokenizers(str(own))[0].merges == tokenizer.merges
 
 
 def test_only_checked_files_are_converted(hub, checkpoint):

@@ -45,6 +45,17 @@ def test_pinning_again_needs_a_revision(hub, small, registry):
     assert len(twice.splitlines()) == len(once.splitlines())
 
 
+def test_pinning_what_a_pattern_stands_for_adds_its_table(hub, small, registry):
+    before = registry().read_text("utf-8")
+    commit = hub.add("Helsinki-NLP/opus-mt-fr-en", small)
+    after = pin.pin("vaswani2017.opus-mt-fr-en").read_text("utf-8")
+    assert after.startswith(before.rstrip())
+    weights = catalog.entry("vaswani2017").weights["opus-mt-fr-en"]
+    assert (weights.hub, weights.languages) == ("Helsinki-NLP/opus-mt-fr-en", ["fr", "en"])
+    assert weights.revision == commit
+    assert set(weights.sha256) == set(small)
+
+
 def test_what_cannot_be_pinned(hub, small, registry):
     with pytest.raises(OptionError, match=r"tatoeba-en-fr is not on the hub"):
         pin.pin("vaswani2017.tatoeba-en-fr")
@@ -85,6 +96,7 @@ def test_only_the_lines_of_one_table_change():
 def test_a_table_that_cannot_be_edited_is_left_alone(tmp_path):
     path = tmp_path / "r.toml"
     path.write_text('weights = { a = { hub = "u/a" } }\n')
+    weights = catalog.entry("vaswani2017").weights["multi30k-de-en"]
     with pytest.raises(RecipeError, match=r"cannot be edited\n.*weights.a.sha256.*by hand"):
-        pin._write(path, "a", "0" * 40, {"x": "1"})
+        pin._write(path, "a", weights, "0" * 40, {"x": "1"})
     assert path.read_text() == 'weights = { a = { hub = "u/a" } }\n'

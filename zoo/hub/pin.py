@@ -8,6 +8,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import tomli_w
+
 from zoo import catalog
 from zoo.errors import HubError, OptionError, RecipeError
 from zoo.hub import client, download, names, records
@@ -28,7 +30,8 @@ def pin(reference: str, revision: str | None = None) -> Path:
         HubError: they cannot be fetched, or the registry cannot be written.
     """
     found, tag = catalog.split_reference(reference)
-    weights = found.weights[tag]
+    weights = found.find(tag)
+    assert weights is not None
     name = f"{found.name}.{tag}"
     if weights.hub is None:
         raise OptionError(f"{name} is not on the hub", "weights with `hub` can be pinned")
@@ -44,13 +47,18 @@ def pin(reference: str, revision: str | None = None) -> Path:
         raise HubError(f"the cache cannot be written, so {name} cannot be pinned", "set HF_HOME")
     hashes = {each: client.sha256(record.folder / each) for each in sorted(record.files)}
     path = catalog.data_root() / "registry" / f"{found.name}.toml"
-    _write(path, tag, commit, hashes)
+    _write(path, tag, weights, commit, hashes)
     catalog.refresh()
     return path
 
 
-def _write(path: Path, tag: str, commit: str, hashes: dict[str, str]) -> None:
+def _write(
+    path: Path, tag: str, weights: catalog.Weights, commit: str, hashes: dict[str, str]
+) -> None:
     text = path.read_text(encoding="utf-8")
+    if tag not in tomllib.loads(text)["weights"]:  # it was found by a pattern
+        table = tomli_w.dumps({"weights": {tag: weights.model_dump(exclude_defaults=True)}})
+        text = f"{text.rstrip()}\n\n{table}"
     changed = edited(text, tag, commit, hashes)
     wanted = tomllib.loads(text)
     wanted["weights"][tag] |= {"revision": commit, "sha256": hashes}

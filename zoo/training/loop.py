@@ -15,11 +15,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import bundle, catalog, golden, tasks
+from zoo import bundle, catalog, golden, tasks, trained
 from zoo.data.prepare import Prepared, prepare
 from zoo.errors import BundleError, CheckpointError, ZooError
 from zoo.recipe import Recipe
-from zoo.text import Tokenizer, load_tokenizers
+from zoo.text import Tokenizer
 from zoo.training.fit import FitResult, fit
 
 # Weights of language models whose rows belong to words.
@@ -89,10 +89,9 @@ def begin_with(model: keras.Model, tokenizer: Tokenizer, reference: str) -> None
 
     Raises:
         UnknownName, BundleError: there are no such weights, or they have nothing in common.
+        HubError: they are on the hub and cannot be fetched.
     """
-    read = bundle.read(catalog.find_bundle(reference))
-    given = bundle.read_weights(read.weights)
-    known = load_tokenizers(read.folder)[0]
+    given, known = trained.weights(reference)
     words = {word: i for i, word in enumerate(known.pieces(range(known.size)))}
     rows = [words.get(word, -1) for word in tokenizer.pieces(range(tokenizer.size))]
     for name, value in given.items():

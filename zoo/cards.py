@@ -1,0 +1,104 @@
+"""The facts of a paper and its weights as text, for people. Imports no Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from zoo import catalog
+from zoo.catalog import Entry, Result, Size, Weights
+from zoo.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class Card:
+    """The facts of one paper and its weights; `str(card)` is readable text.
+
+    `metrics` holds metrics.json of every set of weights that is here, by tag.
+    """
+
+    entry: Entry
+    tag: str | None
+    metrics: dict[str, dict[str, Any]]
+
+    @property
+    def bibtex(self) -> str:
+        """How to cite the paper."""
+        paper = self.entry.paper
+        fields = {
+            "title": f"{{{paper.title}}}",
+            "author": " and ".join(paper.authors),
+            "booktitle": paper.venue,
+            "year": str(paper.year),
+            "url": paper.url,
+        }
+        body = "".join(f"  {name:<9} = {{{value}}},\n" for name, value in fields.items())
+        return f"@inproceedings{{{self.entry.name},\n{body}}}"
+
+    def __str__(self) -> str:
+        entry, paper = self.entry, self.entry.paper
+        wide = max(12, *map(len, entry.sizes))
+        lines = [
+            f"{entry.name}: {paper.title}",
+            f"  {', '.join(paper.authors)}; {paper.venue} {paper.year}; {paper.url}",
+            f"  {paper.introduced}",
+            f"task: {entry.task}",
+            "reported by the paper:",
+            *(f"  {_result(result)}" for result in paper.results),
+            "sizes:",
+            *(
+                f"  {name:<{wide}} {each.params:>13,} parameters{_for(each)}"
+                for name, each in entry.sizes.items()
+            ),
+            "weights:" if entry.weights else "weights: none",
+        ]
+        for tag, weights in entry.weights.items():
+            by = "" if weights.is_converted else f", recipe {weights.recipe}"
+            default = " (default)" if tag == entry.default else ""
+            lines += [
+                f"  {entry.name}.{tag}{default}: {weights.size}, {' -> '.join(weights.languages)}",
+                f"    {catalog.measured(self.metrics.get(tag, {})) or _where(weights)}",
+                f"    license {weights.license}; data {weights.data_license}",
+                f"    {weights.origin}{by}",
+            ]
+            if weights.note:
+                lines.append(f"    {weights.note}")
+        for pattern, weights in entry.patterns.items():
+            lines.append(f"  {entry.name}.{pattern}: whatever is {weights.hub} on the hub")
+        return "\n".join([*lines, "cite:", self.bibtex])
+
+
+def card(reference: str) -> Card:
+    """Return the card of "name" or "name.tag".
+
+    Raises:
+        UnknownName: there is no such paper or weights, or it is a folder.
+    """
+    if catalog.is_path(reference):
+        raise UnknownName(
+            f"{reference} is a folder, and cards are found by name",
+            "zoo.load(FOLDER).card is the card of a folder",
+        )
+    if "." in reference:
+        found, tag = catalog.split_reference(reference)
+    else:
+        found = catalog.entry(reference)
+        tag = found.default or ""
+    return Card(found, tag or None, {each: catalog.metrics(found, each) for each in found.weights})
+
+
+def _where(weights: Weights) -> str:
+    """Return where weights are that did not come along."""
+    if weights.hub is None:
+        return "not in this installation"
+    pinned = f"commit {weights.revision}" if weights.revision else "not pinned"
+    return f"on the hub: {weights.hub}, {pinned}; not measured here"
+
+
+def _for(size: Size) -> str:
+    return f", to {size.task}" if size.task else ""
+
+
+def _result(result: Result) -> str:
+    size_name = f" ({result.size})" if result.size else ""
+    return f"{result.data}{size_name}: {result.metric} {result.value}"

@@ -363,3 +363,18 @@ def test_fine_tuning_tells_how_much_memory_it_took():
     assert found["peak"] > 0.1
     assert found["tokens"] == 2 * finetuning.ROWS * 64  # the tiny model's context
     assert found["seconds"] > 0
+
+
+def test_loading_is_timed_against_transformers_from_one_cache():
+    pytest.importorskip("transformers")
+    pytest.importorskip("torch")
+    from benchmarks import results
+
+    before = results.RESULTS.read_bytes()
+    command = [sys.executable, "-m", "benchmarks.loading", "--smoke", "--only", "TensorFlow"]
+    done = subprocess.run(
+        [*command, "transformers"], cwd=common.ROOT, capture_output=True, text=True, check=True
+    )
+    assert "'process': 'TensorFlow', 's to the first logits'" in done.stdout
+    assert "'against transformers': '1.00'" in done.stdout
+    assert results.RESULTS.read_bytes() == before

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 import zoo
 from zoo import bundle, convert, trained
 from zoo import hub as hubs
-from zoo.errors import BundleError, HubError
+from zoo.errors import BundleError, HubError, ZooWarning
 from zoo.hub import converted, records
 from zoo.text import BpeTokenizer
 from zoo.training import loop
@@ -76,6 +76,32 @@ def test_a_checkpoint_is_converted_once_and_answers_like_its_folder(
     monkeypatch.setattr(convert, "read", lambda folder: pytest.fail("converted again"))
     again = zoo.load(f"{REPO}@{commit}")
     assert again.predict("the low", max_length=8) == own.predict("the low", max_length=8)
+
+
+@pytest.mark.parametrize("layout", ["safetensors", "bin"])
+def test_any_pair_of_opus_mt_loads_by_name(layout, hub, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    import marian_checkpoint as marian
+
+    models = marian.pieces()
+    words = marian.vocabulary(models)
+    theirs = marian.network(words)
+    folder = marian.write(tmp_path / "own", theirs, models, words, layout)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    hub.add("Helsinki-NLP/opus-mt-en-fr", files | {"rust_model.ot": b"another copy"})
+    with pytest.warns(ZooWarning, match="vaswani2017.opus-mt-en-fr was never pinned"):
+        loaded = zoo.load("vaswani2017.opus-mt-en-fr")
+    own = zoo.load(folder)
+    assert loaded.predict("a b", max_length=8) == own.predict("a b", max_length=8)
+    assert loaded.card.tag == "opus-mt-en-fr"
+    assert loaded.recipe.data.languages == ["en", "fr"]
+    asked = len(hub.requests)
+    assert zoo.load("vaswani2017.opus-mt-en-fr").score("a", "b") == own.score("a", "b")
+    assert len(hub.requests) == asked
+    hub.add("Helsinki-NLP/opus-mt-de-en", {"config.json": b"{}"})
+    with pytest.raises(HubError, match=r"neither a bundle .* nor a checkpoint"):
+        zoo.load("vaswani2017.opus-mt-de-en")
 
 
 def test_training_begins_with_a_checkpoint_of_the_hub(hub, checkpoint, tmp_path):

@@ -32,6 +32,7 @@ def draw(
     axes.minorticks_off()
     axes.set_xlabel(across)
     axes.set_ylabel(up)
+    axes.margins(x=0.08, y=0.1)  # room for the numbers
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

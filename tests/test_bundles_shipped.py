@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from zoo import bundle, catalog, golden, model_card
+from zoo import bundle, catalog, golden, model_card, recipe
 from zoo.catalog import SEEN
 
 FOLDERS = sorted(
@@ -86,6 +87,23 @@ def test_every_registered_bundle_of_a_checkout_is_there():
         if weights.bundle
     }
     assert named == {folder.name for folder in FOLDERS}
+
+
+# Runs whose weights are not kept: what they came to lies in a checkout.
+TRAINED = sorted((catalog.data_root() / "benchmarks" / "trained").glob("*/metrics.json"))
+
+
+@pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.parent.name)
+def test_a_run_whose_weights_are_not_kept_reached_what_its_recipe_asks(path: Path):
+    made = recipe.load(path.parent.name)
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    options = made.evaluate
+    assert metrics["metric"] == options.metric
+    assert (options.minimum, options.maximum) != (None, None)
+    assert (options.minimum or 0) <= metrics["value"] <= (options.maximum or 1e9)
+    assert catalog.measured(metrics) in (path.parent / "README.md").read_text(encoding="utf-8")
+    last = (path.parent / "history.csv").read_text(encoding="utf-8").splitlines()[-1]
+    assert last.startswith(f"{made.train.updates},")
 
 
 def _stored(path: Path):

@@ -378,3 +378,18 @@ def test_loading_is_timed_against_transformers_from_one_cache():
     assert "'process': 'TensorFlow', 's to the first logits'" in done.stdout
     assert "'against transformers': '1.00'" in done.stdout
     assert results.RESULTS.read_bytes() == before
+
+
+def test_a_linear_model_learns_from_an_experiments_texts(monkeypatch):
+    pytest.importorskip("sklearn")
+    from benchmarks import linear
+    from zoo import recipe
+
+    texts = ["good film", "so good", "bad film", "so bad"]
+    rows = [{"text": text, "label": "pos" if "good" in text else "neg"} for text in texts]
+    monkeypatch.setattr(
+        "zoo.data.prepare_texts.splits",
+        lambda made: {"train": [tuple(row.values()) for row in rows],
+                      "test": [("a good one", "pos"), ("a bad one", "neg"), ("good", "neg")]},
+    )  # fmt: skip
+    assert linear.error(recipe.load("ulmfit2018-imdb")) == pytest.approx(100 / 3)

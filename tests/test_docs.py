@@ -183,7 +183,15 @@ def checkout(tmp_path) -> Path:
     (tmp_path / "docs" / "results").mkdir(parents=True)
     (tmp_path / "docs" / "results" / "found.csv").write_text("name,value\none,1\ntwo,2\n", "utf-8")
     tables = f"<!-- table: results/found.csv -->\n{docs.TABLE_END}\nthen\n"
+    tables += f"<!-- table: trained -->\n{docs.TABLE_END}\n"
     tables += f"<!-- table: task translate -->\nold\n{docs.TABLE_END}\nend\n"
+    run = tmp_path / "benchmarks" / "trained" / "merity2017-ptb"
+    run.mkdir(parents=True)
+    (run / "metrics.json").write_text(
+        '{"metric": "perplexity", "value": 57.31, "data": "ptb", "split": "test", '
+        '"parameters": 24210800, "training_seconds": 600}',
+        "utf-8",
+    )
     (tmp_path / "docs" / "page.md").write_text(tables, "utf-8")
     return tmp_path
 
@@ -198,6 +206,7 @@ def test_tables_are_made_once(checkout):
     text = page.read_text("utf-8")
     assert "-->\n| name | value |\n| --- | --- |\n| one | 1 |\n| two | 2 |\n<!-- end" in text
     assert "\nthen\n" in text
+    assert "\n| `merity2017-ptb` | 24,210,800 | perplexity 57.3 | ptb test | 10 min |\n" in text
     assert text.endswith("\nend\n")
     assert "old" not in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"
 END = "<!-- end of results -->"
 TABLE_END = "<!-- end of table -->"
 TABLE = re.compile(
-    rf"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)) -->).*?{TABLE_END}",
+    r"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)|trained) -->).*?"
+    + TABLE_END,
     re.DOTALL,
 )
 
@@ -46,7 +48,8 @@ def write(folder: Path | None = None, check: bool = False) -> list[Path]:
     """Make the tables of README.md and docs/ again; return the pages that change by it.
 
     A page of docs/ holds a table where it says `<!-- table: results/NAME.csv -->`, the rows of that
-    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task.
+    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task, or
+    `<!-- table: trained -->`, the runs of benchmarks/trained.
 
     Args:
         folder: the checkout.
@@ -100,12 +103,32 @@ def comparison(task: str) -> list[list[str]]:
     return [["", *columns], *rows]
 
 
+def trained(folder: Path) -> list[list[str]]:
+    """Return rows of cells: what runs reached whose weights are not kept, by recipe."""
+    rows = [["recipe", "parameters", "measured", "on", "training"]]
+    for path in sorted(folder.glob("*/metrics.json")):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        minutes = held["training_seconds"] / 60
+        rows.append(
+            [
+                f"`{path.parent.name}`",
+                f"{held['parameters']:,}",
+                _measured(held),
+                f"{held['data']} {held['split']}",
+                f"{minutes:.0f} min",
+            ]
+        )
+    return rows
+
+
 def _with_tables(page: Path) -> str:
     """Return a page with the tables that it asks for."""
 
     def filled(found: re.Match) -> str:
         if found["task"]:
             return _filled(found["begin"], comparison(found["task"]))
+        if not found["file"]:
+            return _filled(found["begin"], trained(page.parents[1] / "benchmarks" / "trained"))
         source = page.parent / found["file"]
         if not source.is_file():
             raise DataError(f"{page} names a table that is not there", f"write {source} first")

@@ -173,7 +173,10 @@ def load_weights(path: str | Path, model: keras.Model) -> None:
     with opened(path) as tensors:
         shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
         _check_fit(shapes, wanted, f"{path} does not fit {type(model).__name__}")
-        for name, variable in wanted.items():
+    # The file is mapped into memory while it is open, and what was read of it stays there: opened
+    # for one weight after another, it never takes more than the largest of them.
+    for name, variable in wanted.items():
+        with opened(path) as tensors:
             variable.assign(widened(tensors.get_tensor(name)))
 
 
@@ -244,7 +247,7 @@ def opened(path: str | Path) -> Any:
 
 def widened(array: np.ndarray) -> np.ndarray:
     """Return floats as float32, anything else as it is."""
-    return array.astype(np.float32) if array.dtype.kind in "fV" else array
+    return array.astype(np.float32, copy=False) if array.dtype.kind in "fV" else array
 
 
 def _some(names: list[str], most: int = 3) -> str:

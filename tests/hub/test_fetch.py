@@ -12,6 +12,7 @@ import hub_server
 import pytest
 from huggingface_hub import constants
 
+import zoo
 from zoo import catalog
 from zoo import hub as hubs
 from zoo.errors import BundleError, HubError, HubUnreachable, ZooWarning
@@ -439,6 +440,14 @@ def test_weights_never_pinned_are_said_to_be_so_and_stay_where_they_are(hub, sma
     asked = len(hub.requests)
     assert content(hubs.find("vaswani2017.far")) == small
     assert len(hub.requests) == asked
+
+
+def test_gpt1_without_a_network_names_the_weights_that_came_along(hub, offline):
+    offline()
+    if not catalog.is_here(catalog.entry("gpt1").weights["starter"]):
+        pytest.skip("an installed package has no weights of gpt1")
+    with pytest.raises(HubUnreachable, match=r"openai-gpt.*\n.*zoo.load\('gpt1.starter'\).* works"):
+        zoo.load("gpt1")
 
 
 def test_who_reads_the_registry_alone_is_told_how_to_fetch(hub, registry):

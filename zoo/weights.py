@@ -177,7 +177,7 @@ def load_weights(path: str | Path, model: keras.Model) -> None:
     # for one weight after another, it never takes more than the largest of them.
     for name, variable in wanted.items():
         with opened(path) as tensors:
-            variable.assign(widened(tensors.get_tensor(name)))
+            variable.assign(widened(tensors.get_tensor(name), copy=False))
 
 
 def copy_weights(source: keras.Model, model: keras.Model) -> None:
@@ -245,9 +245,12 @@ def opened(path: str | Path) -> Any:
         ) from error
 
 
-def widened(array: np.ndarray) -> np.ndarray:
-    """Return floats as float32, anything else as it is."""
-    return array.astype(np.float32, copy=False) if array.dtype.kind in "fV" else array
+def widened(array: np.ndarray, copy: bool = True) -> np.ndarray:
+    """Return floats as float32, anything else as it is.
+
+    Without a copy JAX may go on with the memory of what it is given, so nobody else may hold it.
+    """
+    return array.astype(np.float32, copy=copy) if array.dtype.kind in "fV" else array
 
 
 def _some(names: list[str], most: int = 3) -> str:

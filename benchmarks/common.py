@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,33 @@ LANGUAGE_MODELS = ("merity2017",)
 PAPERS = TRANSLATORS + LANGUAGE_MODELS
 
 Measured = dict[str, Any]
+
+
+def alone(
+    module: str,
+    arguments: Sequence[str],
+    backend: str,
+    more: Mapping[str, str] | None = None,
+) -> Measured:
+    """Return what a process of its own measured, the JSON of its last line.
+
+    Args:
+        module: what runs, `python -m MODULE ARGUMENTS`.
+        backend: Keras' in that process.
+        more: variables of its environment.
+    """
+    variables = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", **(more or {})}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process ever held; Linux counts kilobytes, macOS bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 class Worker:

@@ -58,10 +58,7 @@ def main() -> None:
         f"out, float32; median of {asked.rounds} rounds, in which all took turns. "
         f"{common.quietness(measured)}"
     )
-    if asked.smoke:
-        print(*rows, note, sep="\n")
-    else:
-        results.write(f"Decoding: {asked.paper}, {asked.size}", rows, note)
+    results.report(f"Decoding: {asked.paper}, {asked.size}", rows, note, asked.smoke)
 
 
 def arguments(paper: str, size: str, smoke: bool) -> dict[str, Any]:

@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import time
 
@@ -53,20 +50,12 @@ def main() -> None:
         f"{RECIPE}: {found['weights']:,} weights, batches of {ROWS} x {TOKENS} tokens, float32; "
         f"mean of {asked.updates} updates."
     )
-    if asked.smoke:
-        print(*rows, note, sep="\n")
-    else:
-        results.write("Fine-tuning: gpt1, classifier", rows, note)
+    results.report("Fine-tuning: gpt1, classifier", rows, note, asked.smoke)
 
 
-def _run(backend: str, asked: argparse.Namespace) -> dict:
-    command = [sys.executable, "-m", "benchmarks.finetuning", "--worker"]
-    command += ["--updates", str(asked.updates), *(["--smoke"] if asked.smoke else [])]
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        command, cwd=common.ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def _run(backend: str, asked: argparse.Namespace) -> common.Measured:
+    arguments = ["--worker", "--updates", str(asked.updates), *(["--smoke"] if asked.smoke else [])]
+    return common.alone("benchmarks.finetuning", arguments, backend)
 
 
 def measure(updates: int, smoke: bool = False) -> dict:
@@ -95,10 +84,8 @@ def measure(updates: int, smoke: bool = False) -> dict:
     for _ in range(updates):
         model.train_on_batch(tokens.astype("int32"), labels)
     seconds = time.perf_counter() - began
-    # Linux counts in kilobytes, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIGABYTE,
+        "peak": common.peak_memory() / GIGABYTE,
         "seconds": seconds,
         "tokens": updates * ROWS * length,
         "weights": model.count_params(),

@@ -54,10 +54,7 @@ def main() -> None:
         f"Model: {common.described(made)}. Prompts of {PROMPT} words, {WORDS} words out, float32; "
         f"median of {asked.rounds} rounds, in which all took turns. {common.quietness(measured)}"
     )
-    if asked.smoke:
-        print(*rows, note, sep="\n")
-    else:
-        results.write(f"Generation: {asked.paper}, {asked.size}", rows, note)
+    results.report(f"Generation: {asked.paper}, {asked.size}", rows, note, asked.smoke)
 
 
 def ours(paper: str, made: dict[str, Any]) -> GoOn:

@@ -11,7 +11,6 @@ docs/results/EXPERIMENT-linear.csv.
 from __future__ import annotations
 
 import argparse
-import csv
 
 from benchmarks import common
 from zoo import experiments, files
@@ -34,10 +33,7 @@ def main() -> None:
     print(*rows, sep="\n")
     if not asked.smoke:
         out = common.ROOT / "docs" / "results" / f"{asked.experiment}-linear.csv"
-        with files.replacing(out) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        files.write_csv(out, rows)
 
 
 def error(made: Recipe) -> float:

@@ -17,20 +17,17 @@ import argparse
 import itertools
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
-from typing import Any
 
 from benchmarks import common, results
 
 OURS = {"TensorFlow": "tensorflow", "JAX": "jax", "Keras on PyTorch": "torch"}
 PEER = "transformers"
-BACKENDS = {**OURS, PEER: "torch"}
+CONTESTANTS = (*OURS, PEER)
+BACKENDS = {**OURS, PEER: "torch", "files": "tensorflow"}
 REPO, COMMIT = "random/gpt1", "0" * 40
 TEXT = "the first word of a long story is the hardest one to write ."
 SMALL = {"vocabulary": 200, "context": 64, "width": 64, "layers": 2, "heads": 2}
@@ -39,31 +36,29 @@ SMALL = {"vocabulary": 200, "context": 64, "width": 64, "layers": 2, "heads": 2}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", choices=BACKENDS, default=list(BACKENDS))
+    parser.add_argument("--only", nargs="*", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--smoke", action="store_true", help="a small model; writes nothing")
-    parser.add_argument("--worker", choices=[*BACKENDS, "nothing", "files"], help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=[*BACKENDS, "files"], help=argparse.SUPPRESS)
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:
-        print(json.dumps(work(asked.worker, asked.smoke)))
+        print(json.dumps(work(asked.worker, asked.bare, asked.smoke)))
         return
+    rounds = 1 if asked.smoke else asked.rounds
     with tempfile.TemporaryDirectory() as home:
-        made = _process("files", "tensorflow", home, asked.smoke)
-        rounds = 1 if asked.smoke else asked.rounds
-        bare = {name: _process("nothing", BACKENDS[name], home) for name in asked.only}
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in asked.only}
+        made = _process("files", home, *(["--smoke"] if asked.smoke else []))
+        bare = {name: _process(name, home, "--bare") for name in asked.only}
+        found: dict[str, list[common.Measured]] = {name: [] for name in asked.only}
         for _ in range(rounds):
             for name in asked.only:
-                found[name].append(_process(name, BACKENDS[name], home))
+                found[name].append(_process(name, home, checkpoint=made["folder"]))
                 print(name, found[name][-1], file=sys.stderr)
     rows = _rows(found, bare, made["bytes"])
     note = (
         f"{made['weights']:,} weights, {made['bytes'] / 1e6:,.0f} MB in float32, from the cache; "
         f"median of {rounds} processes each, which took turns."
     )
-    if asked.smoke:
-        print(*rows, note, sep="\n")
-    else:
-        results.write("Loading: gpt1, base", rows, note)
+    results.report("Loading: gpt1, base", rows, note, asked.smoke)
 
 
 def _rows(found: dict, bare: dict, size: int) -> list[dict[str, object]]:
@@ -85,36 +80,30 @@ def _rows(found: dict, bare: dict, size: int) -> list[dict[str, object]]:
     ]
 
 
-def _process(name: str, backend: str, home: str, smoke: bool = False) -> dict[str, Any]:
-    """Return what a worker measured in a process of its own, whole-process seconds among it."""
-    environment = {
-        **os.environ, "KERAS_BACKEND": backend, "HF_HOME": home, "HF_HUB_OFFLINE": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3", "BEGAN": str(time.time()),
+def _process(name: str, home: str, *options: str, checkpoint: str = "") -> common.Measured:
+    """Return what a worker measured in a process of its own, of which it knows when it began."""
+    more = {
+        "HF_HOME": home, "HF_HUB_OFFLINE": "1", "CHECKPOINT": checkpoint, "BEGAN": str(time.time())
     }  # fmt: skip
-    command = [sys.executable, "-m", "benchmarks.loading", "--worker", name]
-    done = subprocess.run(
-        [*command, *(["--smoke"] if smoke else [])],
-        cwd=common.ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    return common.alone("benchmarks.loading", ["--worker", name, *options], BACKENDS[name], more)
 
 
-def work(name: str, smoke: bool = False) -> dict[str, float]:
-    """Be a contestant, or make the files, or import a backend and do nothing with it."""
+def work(name: str, bare: bool, smoke: bool) -> common.Measured:
+    """Be a contestant, or one that only imports its backend; or make the files."""
     if name == "files":
         return files(smoke)
-    if name == "nothing":
+    if bare:
         import keras
 
         import zoo.pretrained
 
         keras.ops.convert_to_numpy(keras.ops.ones((2, 2)) @ keras.ops.ones((2, 2)))
         assert zoo.pretrained
-        return {"peak": _peak()}
+        return {"peak": common.peak_memory()}
     return _theirs() if name == PEER else _ours()
 
 
-def _ours() -> dict[str, float]:
+def _ours() -> common.Measured:
     import keras
     import numpy as np
 
@@ -125,17 +114,16 @@ def _ours() -> dict[str, float]:
     loaded = time.time()
     logits = keras.ops.convert_to_numpy(model.model(np.array([ids], "int32")))
     assert logits.shape[:2] == (1, len(ids))
-    done, peak = time.time(), _peak()
+    done, peak = time.time(), common.peak_memory()
     model.predict(TEXT, max_length=len(ids) + 1)
     return _times(loaded, done, peak)
 
 
-def _theirs() -> dict[str, float]:
+def _theirs() -> common.Measured:
     import torch
-    from huggingface_hub.constants import HF_HUB_CACHE
     from transformers import OpenAIGPTLMHeadModel, OpenAIGPTTokenizer
 
-    folder = Path(HF_HUB_CACHE) / f"models--{REPO.replace('/', '--')}" / "snapshots" / COMMIT
+    folder = os.environ["CHECKPOINT"]
     tokenizer = OpenAIGPTTokenizer.from_pretrained(folder)
     model = OpenAIGPTLMHeadModel.from_pretrained(folder).eval()
     ids = torch.tensor([tokenizer.encode(TEXT)])
@@ -143,12 +131,12 @@ def _theirs() -> dict[str, float]:
     with torch.inference_mode():
         logits = model(ids).logits.numpy()
         assert logits.shape[:2] == tuple(ids.shape)
-        done, peak = time.time(), _peak()
+        done, peak = time.time(), common.peak_memory()
         model.generate(ids, max_new_tokens=1, do_sample=False, pad_token_id=0)
     return _times(loaded, done, peak)
 
 
-def _times(loaded: float, done: float, peak: int) -> dict[str, float]:
+def _times(loaded: float, done: float, peak: int) -> common.Measured:
     began = float(os.environ["BEGAN"])
     return {
         "loaded": loaded - began,
@@ -158,13 +146,7 @@ def _times(loaded: float, done: float, peak: int) -> dict[str, float]:
     }
 
 
-def _peak() -> int:
-    """Return the most bytes that this process ever held; Linux counts kilobytes, macOS bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def files(smoke: bool = False) -> dict[str, int]:
+def files(smoke: bool) -> common.Measured:
     """Put a checkpoint into the hub's cache as if it had been fetched, and let it be converted."""
     import torch
     from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
@@ -191,7 +173,7 @@ def files(smoke: bool = False) -> dict[str, int]:
     records.write(records.Record(REPO, COMMIT, REPO, False, held, stamps))  # type: ignore[arg-type]
     count = sum(each.numel() for each in model.parameters())
     trained.folder(f"hf://{REPO}@{COMMIT}")
-    return {"weights": count, "bytes": 4 * count}
+    return {"weights": count, "bytes": 4 * count, "folder": str(folder)}
 
 
 def byte_pairs(size: int) -> tuple[list[str], list[str]]:

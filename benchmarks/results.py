@@ -17,6 +17,14 @@ TITLE = (
 )
 
 
+def report(name: str, rows: list[dict[str, object]], note: str, smoke: bool) -> None:
+    """Write the section `name`, or only print what a run of seconds has measured."""
+    if smoke:
+        print(*rows, note, sep="\n")
+    else:
+        write(name, rows, note)
+
+
 def write(name: str, rows: list[dict[str, object]], note: str) -> None:
     """Replace the section `name` by a table of rows, the note, and what it was measured on."""
     columns = list(rows[0])

@@ -54,10 +54,7 @@ def main() -> None:
     backends = {name: backend or "torch" for name, (backend, _) in CONTESTANTS.items()}
     measured = common.race("benchmarks.training", asked, backends, {"updates": list(backends)})
     rows, note = _report(made, measured, asked)
-    if asked.smoke:
-        print(*rows, note, sep="\n")
-    else:
-        results.write(f"Training: {asked.paper}, {made.model.size}", rows, note)
+    results.report(f"Training: {asked.paper}, {made.model.size}", rows, note, asked.smoke)
 
 
 def recipe(paper: str, size: str = "starter", smoke: bool = False) -> Recipe:

@@ -51,7 +51,7 @@ ALLOWED = {
     "comparison": FACTS | {"figures", "files", "series"},
     "pretrained": FACTS
     | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export",
-       "figures", "decoding", "hub", "layers", "convert", "cards"},
+       "figures", "decoding", "hub", "layers", "convert", "cards", "trained"},
     "averaging": {"errors", "tasks"},
     "experiments": FACTS | {"pretrained", "training", "bundle", "comparison"},
     "cli": FACTS

@@ -212,6 +212,15 @@ def size(found: Entry, name: str | None = None) -> Size:
     return found.sizes[name]
 
 
+def weights(found: Entry, tag: str) -> Weights:
+    """Return one set of weights of an entry, by its own tag or one that a pattern stands for."""
+    chosen = found.find(tag)
+    if chosen is None:
+        known = [*found.weights, *found.patterns]
+        raise UnknownName(f"{found.name} has no weights '{tag}'", did_you_mean(tag, known))
+    return chosen
+
+
 def split_reference(reference: str) -> tuple[Entry, str]:
     """Return entry and weights tag of "name" or "name.tag"; a bare name gets its default tag.
 
@@ -226,9 +235,7 @@ def split_reference(reference: str) -> tuple[Entry, str]:
                 f"{name} has no trained weights", f"zoo.build('{name}') gives the untrained model"
             )
         return found, found.default
-    if found.find(tag) is None:
-        known = [*found.weights, *found.patterns]
-        raise UnknownName(f"{name} has no weights '{tag}'", did_you_mean(tag, known))
+    weights(found, tag)
     return found, tag
 
 
@@ -245,18 +252,17 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
     if not is_path(reference):
         _check_for_folder(str(reference))
         found, tag = split_reference(str(reference))
-        weights = found.find(tag)
-        assert weights is not None
-        if is_here(weights):
-            return _bundles() / str(weights.bundle)
+        chosen = weights(found, tag)
+        if is_here(chosen):
+            return _bundles() / str(chosen.bundle)
         missing = f"the weights {found.name}.{tag} do not come with this installation"
-        if weights.hub is not None:
+        if chosen.hub is not None:
             raise BundleError(
-                f"{missing}: they are {weights.hub} on the hub",
+                f"{missing}: they are {chosen.hub} on the hub",
                 f"zoo.load('{found.name}.{tag}') fetches them",
             )
         raise BundleError(
-            missing, f"load them from a checkout, or make them with `zoo train {weights.recipe}`"
+            missing, f"load them from a checkout, or make them with `zoo train {chosen.recipe}`"
         )
     path = Path(reference).expanduser()
     if not path.is_dir():

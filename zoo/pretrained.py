@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import bundle, cards, catalog, convert, golden, hub, model_card, tasks
+from zoo import bundle, cards, catalog, convert, golden, model_card, tasks, trained
 from zoo.data import examples as user_examples
 from zoo.errors import InputError, NotSupported, UnknownName, check_count, check_path
-from zoo.hub import converted
 from zoo.recipe import Recipe
 from zoo.tasks import inputs
 from zoo.text import Tokenizer, load_tokenizers
@@ -48,7 +47,7 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     if dtype is not None:
         bundle.check_dtype(dtype)
     bundle.recover(Path(reference).expanduser())
-    folder = converted.bundle_of(hub.find(reference))
+    folder = trained.folder(reference)
     if not bundle.is_bundle(folder):  # a user's own checkpoint, of which nothing is kept
         found = convert.read(folder)
         model = bundle.empty_model(found.recipe, dtype)

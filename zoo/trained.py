@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from zoo.hub import converted
 from zoo.text import Tokenizer, load_tokenizers
 
 
-def folder(reference: str) -> Path:
+def folder(reference: str | os.PathLike[str]) -> Path:
     """Return the folder of trained weights, fetched and converted if they are on the hub.
 
     It is a bundle, or a checkpoint of another library that the user has.

@@ -69,8 +69,8 @@ def source(reference: str | os.PathLike[str]) -> Source | None:
 
 def registered(found: catalog.Entry, tag: str) -> Source | None:
     """Return the repository of weights of the registry, None if they are here or have none."""
-    weights = found.find(tag)
-    if weights is None or weights.hub is None or catalog.is_here(weights):
+    weights = catalog.weights(found, tag)
+    if weights.hub is None or catalog.is_here(weights):
         return None
     here = (f"{found.name}.{each}" for each, other in found.weights.items()
             if catalog.is_here(other))  # fmt: skip

@@ -30,8 +30,7 @@ def pin(reference: str, revision: str | None = None) -> Path:
         HubError: they cannot be fetched, or the registry cannot be written.
     """
     found, tag = catalog.split_reference(reference)
-    weights = found.find(tag)
-    assert weights is not None
+    weights = catalog.weights(found, tag)
     name = f"{found.name}.{tag}"
     if weights.hub is None:
         raise OptionError(f"{name} is not on the hub", "weights with `hub` can be pinned")
@@ -56,7 +55,7 @@ def _write(
     path: Path, tag: str, weights: catalog.Weights, commit: str, hashes: dict[str, str]
 ) -> None:
     text = path.read_text(encoding="utf-8")
-    if tag not in tomllib.loads(text)["weights"]:  # it was found by a pattern
+    if tag not in tomllib.loads(text).get("weights", {}):  # it was found by a pattern
         table = tomli_w.dumps({"weights": {tag: weights.model_dump(exclude_defaults=True)}})
         text = f"{text.rstrip()}\n\n{table}"
     changed = edited(text, tag, commit, hashes)

@@ -104,14 +104,14 @@ def work(name: str, bare: bool, smoke: bool) -> common.Measured:
 
 
 def _ours() -> common.Measured:
-    import keras
-    import numpy as np
-
     import zoo
 
     model = zoo.load(f"hf://{REPO}@{COMMIT}")
     ids = model.tokenizer.encode(TEXT)
     loaded = time.time()
+    import keras
+    import numpy as np
+
     logits = keras.ops.convert_to_numpy(model.model(np.array([ids], "int32")))
     assert logits.shape[:2] == (1, len(ids))
     done, peak = time.time(), common.peak_memory()

@@ -53,7 +53,7 @@ def test_a_bundle_holds_what_was_written(tiny_bundle, tiny_recipe):
         "epoch,loss,validation_loss\n1,4.5,\n2,4.25,4.0\n"
     )
     manifest = json.loads((tiny_bundle / "bundle.json").read_text())
-    assert manifest["format"] == bundle.FORMAT
+    assert manifest["format"] == 1
     weights = (tiny_bundle / "model.safetensors").read_bytes()
     assert manifest["files"]["model.safetensors"] == {
         "bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest(),
@@ -109,9 +109,20 @@ def test_loading_draws_no_random_weights(tiny_bundle, monkeypatch):
     bundle.build_model(bundle.read(tiny_bundle))
 
 
+def test_altered_weights_are_noticed_where_reading_ends(copy):
+    path = copy / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    entered = False
+    with pytest.raises(BundleError, match="was altered"), bundle.reading(copy) as read:
+        entered = read.recipe is not None
+    assert entered
+
+
 def test_an_argument_of_a_newer_model_is_named(copy, tiny_recipe):
     with pytest.raises(OptionError, match="no argument 'wdth'"):
-        bundle.empty_model(tiny_recipe.changed({"model.arguments.wdth": 3}))
+        bundle.model_with({}, tiny_recipe.changed({"model.arguments.wdth": 3}))
 
 
 def test_a_folder_that_is_no_bundle(tmp_path):

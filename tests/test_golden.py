@@ -35,7 +35,7 @@ def test_a_loaded_bundle_answers_as_recorded(recorded):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("outputs", ["Quelque chose", "d'autre"], "logits differ|the score of|gives"),
+        ("outputs", ["Quelque chose", "d'autre"], "logits differ|shape|the score of|gives"),
         ("log_probabilities", [0.0, 0.0], "the score of 'I am cold.'"),
         ("logits", [[0.0] * golden.IDS] * golden.POSITIONS, "logits differ|shape"),
     ],
@@ -48,8 +48,7 @@ def test_drift_is_noticed(recorded, key, value, message):
 
 
 def test_other_weights_are_noticed(recorded):
-    other = bundle.empty_model(recorded.recipe)
-    bundle.copy_weights(recorded.model, other)
+    other = bundle.model_with(bundle.arrays(recorded.model), recorded.recipe)
     gamma = bundle.variables(other)["decoder_layers.0.feed_forward_norm.gamma"]
     gamma.assign(gamma * 1.05)
     from zoo.pretrained import Pretrained

@@ -43,9 +43,14 @@ class Model(keras.Model):
         self.built = True
 
 
-def test_weights_are_named_by_attribute_path():
+def built():
     model = Model()
     model.build()
+    return model
+
+
+def test_weights_are_named_by_attribute_path():
+    model = built()
     model.compile("adam", "mse", metrics=["mae"])
     names = list(bundle.variables(model))
     block = ["query.bias", "query.kernel", "scale"]
@@ -58,12 +63,15 @@ def test_weights_are_named_by_attribute_path():
 
 
 def test_a_model_does_not_share_memory_with_what_it_was_given():
-    model = keras.layers.Dense(512, use_bias=False)
-    model.build((None, 512))
-    given = {name: np.ones_like(each) for name, each in weights.arrays(model).items()}
+    def build():
+        model = keras.layers.Dense(512, use_bias=False)
+        model.build((None, 512))
+        return model
+
+    given = {"kernel": np.ones((512, 512), "float32")}
     for _ in range(20):  # JAX takes memory over only where it happens to be aligned
         taken = {name: each.copy() for name, each in given.items()}
-        weights.set_weights(model, taken)
+        model = weights.filled(build, taken)
         for each in taken.values():
             each[:] = 5
         for name, each in weights.arrays(model).items():
@@ -100,10 +108,9 @@ def test_two_weights_of_one_name_are_an_error():
     ("dtype", "apart"), [("float16", 5e-4), ("bfloat16", 4e-3), ("float32", 0.0)]
 )
 def test_weights_come_back(tmp_path, dtype, apart):
-    first, second = Model(), Model()
-    first.build(), second.build()
+    first = built()
     bundle.save_weights(tmp_path / "w.safetensors", first, dtype)
-    bundle.load_weights(tmp_path / "w.safetensors", second)
+    second = weights.filled(built, tmp_path / "w.safetensors")
     before, after = bundle.arrays(first), bundle.arrays(second)
     for name in before:
         np.testing.assert_allclose(after[name], before[name], rtol=apart, atol=1e-7, err_msg=name)
@@ -142,38 +149,83 @@ def test_a_full_disk_is_one_message():
         bundle.save_weights("/dev/full", {"a": np.zeros(3)})
 
 
-def test_weights_that_do_not_fit_change_nothing(tmp_path):
-    model = Model()
-    model.build()
-    before = bundle.arrays(model)
+@pytest.mark.parametrize("as_file", [True, False])
+def test_weights_that_do_not_fit_are_named(tmp_path, as_file):
+    given = bundle.arrays(built())
+    lacking = {name: array for name, array in given.items() if name != "norm.beta"}
     path = tmp_path / "w.safetensors"
 
     def refused(arrays, message):
         bundle.save_weights(path, arrays)
         with pytest.raises(BundleError, match=message):
-            bundle.load_weights(path, model)
-        for name, array in bundle.arrays(model).items():
-            np.testing.assert_array_equal(array, before[name])
+            weights.filled(built, path if as_file else arrays)
 
-    other = {name: array + 1 for name, array in before.items()}
-    lacking = {name: array for name, array in other.items() if name != "norm.beta"}
-    refused(lacking, "does not fit Model: 'norm.beta' missing")
-    refused({**other, "norm.delta": np.zeros(2)}, "'norm.delta' not in the model")
-    refused(
-        {**other, "norm.beta": np.zeros(5)},
-        r"'norm.beta' is \(5\) there, \(4\) in the model",
+    does_not = "does not fit Model" if as_file else "do not fit the new Model"
+    refused(lacking, f"{does_not}: 'norm.beta' missing")
+    refused({**given, "norm.delta": np.zeros(2)}, "'norm.delta' not in the model")
+    refused({**given, "norm.beta": np.zeros(5)}, r"'norm.beta' is \(5\) there, \(4\) in the model")
+    assert weights.filled(built, given)  # nothing is left behind of what failed
+
+
+# Models that are filled
+
+
+class Drawing(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        raise AssertionError("a weight was drawn")
+
+
+def test_a_model_that_is_filled_draws_nothing():
+    def build():
+        layer = keras.layers.Dense(2, kernel_initializer=Drawing(), bias_initializer=Drawing())
+        layer.build((None, 3))
+        return layer
+
+    with pytest.raises(AssertionError, match="was drawn"):
+        build()
+    given = {"kernel": np.arange(6.0).reshape(3, 2), "bias": np.ones(2)}
+    for name, array in bundle.arrays(weights.filled(build, given)).items():
+        np.testing.assert_array_equal(array, given[name])
+
+
+def test_dropout_of_a_model_that_is_filled_draws():
+    def build():
+        model = keras.Sequential([keras.layers.Dropout(0.5, seed=3)])
+        model.build((None, 8))
+        return model
+
+    found = keras.ops.convert_to_numpy(
+        weights.filled(build, {})(np.ones((8, 8), "float32"), training=True)
     )
+    assert 0 < (found == 0).mean() < 1
 
 
-def test_weights_are_copied_from_model_to_model(tiny_recipe):
-    first, second = Model(), Model()
-    first.build(), second.build()
-    bundle.copy_weights(first, second)
-    for name, array in bundle.arrays(first).items():
-        np.testing.assert_array_equal(bundle.arrays(second)[name], array)
-    wider = bundle.empty_model(tiny_recipe)
-    with pytest.raises(BundleError, match="do not fit the new Transformer"):
-        bundle.copy_weights(first, wider)
+def test_a_weight_that_cannot_be_read_is_the_error_and_the_next_model_is_filled():
+    class Broken(dict):
+        def __getitem__(self, name):
+            raise OSError("the disk is gone")
+
+    given = bundle.arrays(built())
+    with pytest.raises(OSError, match="the disk is gone"):
+        weights.filled(built, Broken(given))
+    model = weights.filled(built, given)
+    for name, array in bundle.arrays(model).items():
+        np.testing.assert_array_equal(array, given[name])
+
+
+def test_layers_make_weights_as_ever_once_a_model_is_filled():
+    original = keras.layers.Layer.add_weight
+    with pytest.raises(ZeroDivisionError):
+        weights.filled(lambda: 1 / 0, {})
+    assert keras.layers.Layer.add_weight is original
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's own view")
+def test_pytorch_knows_the_weights_of_a_model_that_is_filled():
+    plain = built()
+    filled = weights.filled(built, bundle.arrays(plain))
+    assert len(filled.state_dict()) == len(plain.state_dict()) > 0
+    assert len(list(filled.parameters())) == len(list(plain.parameters()))
 
 
 @pytest.mark.parametrize("length", [4, 20, 200, -1])

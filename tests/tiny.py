@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ from zoo import bundle, catalog, compiling, weights
 from zoo import recipe as recipes
 from zoo.data import prepare_texts
 from zoo.data.prepare import train_tokenizers
-from zoo.layers.initialisation import skipped
 
 # Most pieces that can be learned of a few lines, of both languages and of one; words, of one.
 SHARED, APART, WORDS = 96, 64, 40
@@ -116,6 +117,21 @@ def small(name: str) -> recipes.Recipe:
     return made.changed(changes | short).resolved()
 
 
+@contextlib.contextmanager
+def zeroed() -> Iterator[None]:
+    """Let weights begin at zero: drawing those of a model at full size takes seconds."""
+    original = keras.layers.Layer.add_weight
+
+    def add_weight(self, shape=None, initializer=None, *args, **kwargs):
+        return original(self, shape, "zeros", *args, **kwargs)
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = original
+
+
 def randomise(model: keras.Model) -> None:
     """Move every weight away from where training begins, so that each one counts."""
     random = np.random.default_rng(1)
@@ -197,11 +213,13 @@ class Variant:
 
     def copy(self, model: keras.Model, **changes: Any) -> keras.Model:
         """Return another model with the weights of one that `make` returned."""
-        with skipped():
+
+        def build() -> keras.Model:
             made = self.builder(**(self.arguments | changes))
             made.build()
-        bundle.copy_weights(model, made)
-        return made
+            return made
+
+        return weights.filled(build, weights.arrays(model))
 
 
 def variants(task: str | None = None) -> dict[str, Variant]:

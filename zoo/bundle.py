@@ -17,9 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,10 +27,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import __version__, catalog, model_card
+from zoo import catalog, manifest, model_card
 from zoo import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
-from zoo.weights import arrays, copy_weights, load_weights, read_weights, save_weights, variables
+from zoo.manifest import (
+    EDITABLE,
+    MANIFEST,
+    REQUIRED,
+    WEIGHTS,
+    names,
+    read_json,
+    to_json,
+    verify,
+    verifying,
+)
+from zoo.weights import arrays, filled, read_weights, save_weights, variables
 
 if TYPE_CHECKING:
     import keras
@@ -40,15 +49,11 @@ if TYPE_CHECKING:
     from zoo.text import Tokenizer
 
 __all__ = [
-    "Bundle", "arrays", "build_model", "check_dtype", "check_writable", "copy_weights",
-    "empty_model", "flush", "load_weights", "read", "read_weights", "recover", "rewrite",
+    "EDITABLE", "MANIFEST", "Bundle", "arrays", "build_model", "check_dtype", "check_writable",
+    "flush", "model_with", "names", "read", "read_weights", "reading", "recover", "rewrite",
     "save_weights", "variables", "verify", "write",
 ]  # fmt: skip
 
-FORMAT = 1
-MANIFEST = "bundle.json"
-REQUIRED = ("recipe.toml", "model.safetensors")
-EDITABLE = ("README.md", "LICENSE")
 POLICIES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
@@ -64,7 +69,7 @@ class Bundle:
 
     @property
     def weights(self) -> Path:
-        return self.folder / "model.safetensors"
+        return self.folder / WEIGHTS
 
 
 # Folders
@@ -108,9 +113,9 @@ def write(
     weights = model if isinstance(model, Mapping) else arrays(model)
     texts = {"recipe.toml": recipes.dumps(resolved)}
     if metrics is not None:
-        texts["metrics.json"] = _json(metrics)
+        texts["metrics.json"] = to_json(metrics)
     if golden is not None:
-        texts["golden.json"] = _json(golden)
+        texts["golden.json"] = to_json(golden)
     if history:
         texts["history.csv"] = _csv(history)
     if card is None:
@@ -120,11 +125,11 @@ def write(
         license = model_card.license_text(resolved)
     texts["LICENSE"] = license
     with _replacing(Path(folder)) as staged:
-        save_weights(staged / "model.safetensors", weights, dtype)
+        save_weights(staged / WEIGHTS, weights, dtype)
         save_tokenizers(staged, *tokenizers)
         for name, content in texts.items():
             (staged / name).write_text(content, encoding="utf-8", newline="\n")
-        _write_manifest(staged)
+        manifest.write(staged)
     return Path(folder)
 
 
@@ -147,13 +152,13 @@ def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[
     """
     folder = read(folder).folder
     with _replacing(folder) as staged:
-        for name in [*_manifest(folder)["files"], *EDITABLE]:
+        for name in [*names(folder), *EDITABLE]:
             if name not in changes and (folder / name).exists():
                 shutil.copyfile(folder / name, staged / name)
         for name, content in changes.items():
-            text = content if isinstance(content, str) else _json(content)
-            (staged / _plain(name, folder)).write_text(text, encoding="utf-8", newline="\n")
-        _write_manifest(staged)
+            text = content if isinstance(content, str) else to_json(content)
+            (staged / manifest.plain(name, folder)).write_text(text, encoding="utf-8", newline="\n")
+        manifest.write(staged)
     return folder
 
 
@@ -164,49 +169,27 @@ def read(folder: str | os.PathLike[str]) -> Bundle:
         BundleError: see `verify`.
         RecipeError: its recipe needs another version of the package.
     """
+    with reading(folder) as found:
+        return found
+
+
+@contextlib.contextmanager
+def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
+    """Yield what `read` returns while its weights are still being verified, in another thread.
+
+    Only after the block are they known to be whole. Raises what `read` raises, at its end too.
+    """
     folder = Path(folder).expanduser()
     recover(folder)
-    verify(folder)
-    text = (folder / "recipe.toml").read_text(encoding="utf-8")
-    return Bundle(
-        folder,
-        recipes.loads(text, where=f"{folder / 'recipe.toml'}"),
-        _read_json(folder / "metrics.json"),
-        _read_json(folder / "golden.json"),
-        _read_csv(folder / "history.csv"),
-    )
-
-
-def verify(folder: str | os.PathLike[str]) -> None:
-    """Check that a folder is a bundle and that its files are those that were written.
-
-    Raises:
-        BundleError: no bundle (which file is missing), one of a newer format (what to install), a
-            truncated or altered file (which), a file name that leaves the folder.
-    """
-    folder = Path(folder)
-    files = _manifest(folder)["files"]
-    for name in REQUIRED:
-        if name not in files:
-            raise BundleError(f"{folder} is no bundle: {name} is missing", _HOLDS)
-    again = "fetch or copy the bundle again, or restore it with `git checkout`"
-    for name, facts in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{folder} is not complete: {name} is missing", again)
-        size = path.stat().st_size
-        if size != facts["bytes"]:
-            state = "truncated" if size < facts["bytes"] else "altered"
-            raise BundleError(
-                f"{path} is {state}: {size:,} bytes instead of {facts['bytes']:,}", again
-            )
-        if _sha256(path) != facts["sha256"]:
-            raise BundleError(f"{path} was altered since the bundle was written", again)
-
-
-def names(folder: Path) -> list[str]:
-    """Return the files that a bundle's manifest lists; raises BundleError as `verify` does."""
-    return list(_manifest(folder)["files"])
+    with verifying(folder):
+        text = (folder / "recipe.toml").read_text(encoding="utf-8")
+        yield Bundle(
+            folder,
+            recipes.loads(text, where=f"{folder / 'recipe.toml'}"),
+            read_json(folder / "metrics.json"),
+            read_json(folder / "golden.json"),
+            _read_csv(folder / "history.csv"),
+        )
 
 
 def is_bundle(folder: Path) -> bool:
@@ -235,55 +218,6 @@ def recover(folder: Path) -> None:
     previous = _previous(folder)
     if previous.is_dir() and not folder.exists():
         previous.rename(folder)
-
-
-_HOLDS = (
-    f"a bundle holds {MANIFEST}, {', '.join(REQUIRED)} and a tokenizer; "
-    "`zoo list` shows the models that have names"
-)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise BundleError(f"there is no folder {folder}", "`zoo list` shows the models by name")
-    if not (folder / MANIFEST).is_file():
-        raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing", _HOLDS)
-    found = _read_json(folder / MANIFEST)
-    number, files = found.get("format"), found.get("files")
-    if isinstance(number, int) and number > FORMAT:
-        raise BundleError(
-            f"{folder} has bundle format {number}, written by paperzoo {found.get('paperzoo')}; "
-            f"this paperzoo reads formats up to {FORMAT}",
-            f'pip install --upgrade "paperzoo>={found.get("paperzoo")}"',
-        )
-    well_formed = isinstance(files, dict) and all(
-        isinstance(facts, dict) and {"bytes", "sha256"} <= set(facts) for facts in files.values()
-    )
-    if not isinstance(number, int) or not well_formed:
-        raise BundleError(f"{folder / MANIFEST} is no bundle manifest", "fetch the bundle again")
-    for name in files or ():
-        _plain(name, folder)
-    return found
-
-
-def _write_manifest(folder: Path) -> None:
-    files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-        for path in sorted(folder.iterdir())
-        if path.name not in EDITABLE
-    }
-    manifest = {"format": FORMAT, "paperzoo": __version__, "files": files}
-    (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8", newline="\n")
-
-
-def _plain(name: str, folder: Path) -> str:
-    """Return a file name that stays inside the folder, or refuse it."""
-    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
-        raise BundleError(
-            f"{folder / MANIFEST} names a file '{name}', which is not inside the bundle",
-            "do not use this bundle: ask whoever made it",
-        )
-    return name
 
 
 @contextlib.contextmanager
@@ -323,7 +257,7 @@ def _finish(previous: Path, folder: Path) -> None:
     """Move what does not belong to the replaced bundle into the new one, then remove the old."""
     if not previous.is_dir():
         return
-    belongs = {MANIFEST, *EDITABLE, *_read_json(previous / MANIFEST).get("files", {})}
+    belongs = {MANIFEST, *EDITABLE, *read_json(previous / MANIFEST).get("files", {})}
     for path in previous.iterdir():
         if path.name not in belongs and not (folder / path.name).exists():
             path.rename(folder / path.name)
@@ -343,26 +277,6 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds, {} if there is none."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise BundleError(f"{path} is not valid JSON", "fetch the bundle again") from error
-    return held if isinstance(held, dict) else {}
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:
@@ -386,28 +300,29 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def build_model(bundle: Bundle, dtype: str | None = None) -> keras.Model:
-    """Return the bundle's model with its weights; no random ones are drawn first.
+    """Return the bundle's model.
 
     Args:
         dtype: a Keras dtype policy for the computation; None is float32.
     """
-    model = empty_model(bundle.recipe, dtype)
-    load_weights(bundle.weights, model)
-    return model
+    return model_with(bundle.weights, bundle.recipe, dtype)
 
 
-def empty_model(recipe: recipes.Recipe, dtype: str | None = None) -> keras.Model:
-    """Return the model of a recipe, built, with all weights zero."""
-    from zoo.layers.initialisation import skipped
-
+def model_with(
+    weights: Path | Mapping[str, np.ndarray], recipe: recipes.Recipe, dtype: str | None = None
+) -> keras.Model:
+    """Return the model of a recipe with weights from a safetensors file or arrays; see `filled`."""
     dtype = dtype or "float32"
     check_dtype(dtype)
     entry = catalog.entry(recipe.paper)
     arguments = catalog.arguments(entry, recipe.model.size, dict(recipe.model.arguments))
-    with skipped():
+
+    def build() -> keras.Model:
         model = catalog.builder(entry, recipe.model.size)(**arguments, dtype=dtype)
         model.build()
-    return model
+        return model
+
+    return filled(build, weights)
 
 
 def check_dtype(dtype: str) -> None:

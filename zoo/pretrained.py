@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -17,7 +18,6 @@ from zoo.errors import InputError, NotSupported, UnknownName, check_count, check
 from zoo.recipe import Recipe
 from zoo.tasks import inputs
 from zoo.text import Tokenizer, load_tokenizers
-from zoo.weights import set_weights
 
 if TYPE_CHECKING:
     import keras
@@ -50,12 +50,13 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     folder = trained.folder(reference)
     if not bundle.is_bundle(folder):  # a user's own checkpoint, of which nothing is kept
         found = convert.read(folder)
-        model = bundle.empty_model(found.recipe, dtype)
-        set_weights(model, found.weights)
+        model = bundle.model_with(found.weights, found.recipe, dtype)
         return Pretrained(model, found.recipe, found.tokenizers)
-    read = bundle.read(folder)
+    with bundle.reading(folder) as read:  # its weights are hashed while Keras is imported
+        tokenizers = load_tokenizers(read.folder)
+        importlib.import_module("keras")
     return Pretrained(
-        bundle.build_model(read, dtype), read.recipe, load_tokenizers(read.folder),
+        bundle.build_model(read, dtype), read.recipe, tokenizers,
         metrics=read.metrics, golden=read.golden, history=read.history,
     )  # fmt: skip
 

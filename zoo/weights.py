@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +32,8 @@ def variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
         BundleError: a weight is not reachable by public names, or two share one name.
     """
     found: dict[str, keras.Variable] = {}
-    seen_layers = {id(model)}
     seen_variables: set[int] = set()
-    queue = collections.deque([("", model)])
-    while queue:  # breadth first, so that the shortest path names what is shared
-        path, layer = queue.popleft()
+    for path, layer in _layers(model):
         own = {id(variable): variable for variable in _own_weights(layer)}
         for variable in own.values():
             if id(variable) in seen_variables:
@@ -47,10 +46,6 @@ def variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
                 )
             seen_variables.add(id(variable))
             found[name] = variable
-        for name, child in _children(layer):
-            if id(child) not in seen_layers:
-                seen_layers.add(id(child))
-                queue.append((f"{path}{name}.", child))
     for variable in model.weights:
         if id(variable) not in seen_variables:
             raise BundleError(
@@ -58,6 +53,19 @@ def variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
                 "hold its layer in an attribute whose name does not begin with an underscore",
             )
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+def _layers(model: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Yield each layer with its path, breadth first: the shortest path names what is shared."""
+    seen = {id(model)}
+    queue = collections.deque([("", model)])
+    while queue:
+        path, layer = queue.popleft()
+        yield path, layer
+        for name, child in _children(layer):
+            if id(child) not in seen:
+                seen.add(id(child))
+                queue.append((f"{path}{name}.", child))
 
 
 def _own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
@@ -160,52 +168,107 @@ def _narrowed(name: str, array: np.ndarray, target: np.dtype) -> np.ndarray:
     return stored
 
 
-def load_weights(path: str | Path, model: keras.Model) -> None:
-    """Fill a built model from a safetensors file, tensor by tensor.
+def filled(
+    build: Callable[[], keras.Model], given: str | Path | Mapping[str, np.ndarray]
+) -> keras.Model:
+    """Return the model that `build` builds, with given weights converted to its own types.
 
-    Names and shapes are compared first, so that a file that does not fit changes nothing.
-    Stored numbers are converted to each variable's own type.
+    No others are drawn, or take memory, before. Names and shapes are compared first; then the
+    tensors of a file are read one by one, each into its place.
+
+    Args:
+        build: called once; what it returns is built.
+        given: a safetensors file, or arrays keyed as `variables` keys them, which are copied.
 
     Raises:
         BundleError: unreadable file; missing, surplus or differently shaped tensors, by name.
     """
-    wanted = variables(model)
-    with opened(path) as tensors:
-        shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
-        _check_fit(shapes, wanted, f"{path} does not fit {type(model).__name__}")
-    # The file is mapped into memory while it is open, and what was read of it stays there: opened
-    # for one weight after another, it never takes more than the largest of them.
-    for name, variable in wanted.items():
-        with opened(path) as tensors:
-            variable.assign(widened(tensors.get_tensor(name), copy=False))
+    import keras
+
+    failed: list[BaseException] = []
+    with _awaited(failed) as awaited, keras.StatelessScope():
+        model = build()
+        wanted = variables(model)
+        _check_fit(given, wanted, type(model).__name__)
+        for name, variable in wanted.items():
+            awaited[id(variable)].read = functools.partial(_tensor, given, name)
+    if failed:
+        raise failed[0]
+    _tell_torch(model)
+    return model
 
 
-def copy_weights(source: keras.Model, model: keras.Model) -> None:
-    """Fill a built model with another's weights, converted to its own types.
+class _Awaited:
+    """An initialiser that gives a weight what is to be read, zeros as long as that is not known."""
 
-    Raises:
-        BundleError: the two do not have the same names and shapes.
+    def __init__(self, failed: list[BaseException]) -> None:
+        self.failed = failed
+        self.read: Callable[[], np.ndarray] | None = None
+
+    def __call__(self, shape, dtype=None):
+        from keras import backend, ops
+
+        if self.read is not None and not self.failed:
+            try:
+                array = self.read()
+                if backend.backend() == "torch":  # a second copy is Keras' way with arrays there
+                    import torch
+
+                    array = torch.from_numpy(array)
+                return ops.convert_to_tensor(array, dtype)
+            except BaseException as error:  # Keras would not forget the weights that are left
+                self.failed.append(error)
+        return ops.zeros(shape, dtype)
+
+
+@contextlib.contextmanager
+def _awaited(failed: list[BaseException]) -> Iterator[dict[int, _Awaited]]:
+    """Let weights that are made inside this context begin with what they await.
+
+    Inside a stateless scope Keras makes no tensor of a weight until the scope ends. Seed generators
+    keep their own initialiser.
     """
-    set_weights(model, arrays(source))
+    import keras
+
+    original = keras.layers.Layer.add_weight
+    found: dict[int, _Awaited] = {}
+
+    def add_weight(self, shape=None, initializer=None, *args, **kwargs):
+        awaited = _Awaited(failed)
+        variable = original(self, shape, awaited, *args, **kwargs)
+        found[id(variable)] = awaited
+        return variable
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield found
+    finally:
+        keras.layers.Layer.add_weight = original
 
 
-def set_weights(model: keras.Model, given: Mapping[str, np.ndarray]) -> None:
-    """Fill a built model with arrays keyed as `variables` keys them, converted to its own types.
+def _tell_torch(model: keras.Model) -> None:
+    """Make the weights parameters of the PyTorch modules that Keras' layers are there.
 
-    Raises:
-        BundleError: missing, surplus or differently shaped arrays, by name.
+    Keras does so when a layer is built, but not in a stateless scope, where weights have no value.
     """
-    wanted = variables(model)
-    shapes = {name: array.shape for name, array in given.items()}
-    _check_fit(shapes, wanted, f"the weights do not fit the new {type(model).__name__}")
-    for name, variable in wanted.items():
-        variable.assign(widened(given[name]))
+    import keras
+
+    if keras.backend.backend() == "torch":
+        for _, layer in _layers(model):
+            layer.named_parameters()
 
 
 def _check_fit(
-    given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, keras.Variable], where: str
+    source: str | Path | Mapping[str, np.ndarray], wanted: Mapping[str, keras.Variable], model: str
 ) -> None:
     """Compare names, then shapes, and name what differs."""
+    if isinstance(source, Mapping):
+        where = f"the weights do not fit the new {model}"
+        given = {name: array.shape for name, array in source.items()}
+    else:
+        where = f"{source} does not fit {model}"
+        with opened(source) as tensors:
+            given = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
     hint = "the weights belong to another model, size or version of the recipe"
     if missing := [name for name in wanted if name not in given]:
         raise BundleError(f"{where}: {_some(missing)} missing", hint)
@@ -218,6 +281,16 @@ def _check_fit(
                 f"{where}: '{name}' is {_shape(given[name])} there, {_shape(shape)} in the model",
                 hint,
             )
+
+
+def _tensor(source: str | Path | Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Return a copy of one tensor, floats as float32; nobody else holds its memory."""
+    if isinstance(source, Mapping):
+        return widened(source[name])
+    # The file is mapped into memory while it is open, and what was read of it stays there: opened
+    # for one weight after another, it never takes more than the largest of them.
+    with opened(source) as tensors:
+        return widened(tensors.get_tensor(name), copy=False)
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:

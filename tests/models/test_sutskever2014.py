@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tiny import zeroed
 
 from zoo import catalog, weights
-from zoo.layers.initialisation import skipped
 from zoo.models.sutskever2014 import SequenceToSequence
 
 SOURCE = np.array([[5, 6, 7, 8, 3], [9, 10, 3, 0, 0]], dtype="int32")
@@ -75,7 +75,7 @@ def test_the_papers_size_to_the_weight():
     arguments = catalog.size(catalog.entry("sutskever2014"), "paper").arguments
     # Fewer words, so that the test needs no gigabytes; the words' share is exact arithmetic.
     words = {"source_vocabulary": 16, "target_vocabulary": 8}
-    with skipped():
+    with zeroed():
         model = SequenceToSequence(**(arguments | words))
         model.build()
     shapes = {name: tuple(each.shape) for name, each in weights.variables(model).items()}

@@ -8,7 +8,7 @@ import tiny_sequences as tiny
 from tiny_sequences import CONTEXT, LINES, TOKENIZER, VOCABULARY
 
 import zoo
-from zoo import catalog
+from zoo import bundle, catalog
 from zoo import recipe as recipes
 from zoo.data import prepare
 from zoo.errors import DataError, OptionError, ZooWarning
@@ -119,12 +119,9 @@ def test_the_loss_is_that_of_the_task(task):
     assert tuned.metrics["loss"] == pytest.approx(found["loss"], rel=1e-3)
     # What the optimizer sees is the same, without dropout, and without the auxiliary loss.
     tokens, given = next(iter(tuned.preprocess(rows, labels, validation=valid)))
-    quiet = type(tuned.model)(
-        **tuned.recipe.model.arguments
-        | {"dropout": 0, "attention_dropout": 0, "dropout_head": 0, "auxiliary": 0}
-    )
-    quiet.build()
-    zoo.weights.copy_weights(tuned.model, quiet)
+    none = dict.fromkeys(("dropout", "attention_dropout", "dropout_head", "auxiliary"), 0)
+    changes = {f"model.arguments.{name}": value for name, value in none.items()}
+    quiet = bundle.model_with(arrays(tuned.model), tuned.recipe.changed(changes))
     course = finetune.fit.__globals__["_course"]
     plan = finetune.plan(tuned.recipe, (TOKENIZER,) * 2, rows, labels, validation=valid)
     course(quiet, plan.recipe, plan.train, plan.valid, TOKENIZER)

@@ -13,7 +13,7 @@ from zoo import bundle, catalog
 from zoo.errors import BundleError
 from zoo.recipe import Recipe
 from zoo.text import Tokenizer
-from zoo.weights import check_stored, set_weights
+from zoo.weights import check_stored
 
 # Modules with `recognises(path)` and `read(path)`, and what they read.
 LAYOUTS = {
@@ -94,8 +94,7 @@ def write(path: Path, paper: str, out: Path, dtype: str = "float32") -> Path:
             f"write --as {found.recipe.paper}",
         )
     # Through a model, so that nothing is written that could not be read.
-    model = bundle.empty_model(found.recipe)
-    set_weights(model, found.weights)
+    model = bundle.model_with(found.weights, found.recipe)
     return bundle.write(
         out, model=model, recipe=found.recipe, tokenizers=found.tokenizers, dtype=dtype
     )

@@ -329,8 +329,7 @@ def run(
         given = bundle.arrays(original)
         take_over({n: each for n, each in given.items() if not n.startswith(HEAD)}, model)
     else:
-        model = bundle.empty_model(made, made.train.precision)
-        bundle.copy_weights(original, model)
+        model = bundle.model_with(bundle.arrays(original), made, made.train.precision)
     place = folder or Path(tempfile.mkdtemp(prefix=f"{made.name}.run-"))
     _check_run(place, planned.digest, resume)
     try:
@@ -344,8 +343,7 @@ def run(
     if folder is None:
         shutil.rmtree(place, ignore_errors=True)
     # A model without optimizer state and compiled functions, in the original's precision.
-    tuned = bundle.empty_model(made, original.dtype_policy.name)
-    bundle.copy_weights(model, tuned)
+    tuned = bundle.model_with(bundle.arrays(model), made, original.dtype_policy.name)
     unit = "pairs" if made.task == "translate" else "texts"
     metrics = {
         "data": made.data.corpus,

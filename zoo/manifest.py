@@ -1,0 +1,144 @@
+"""The manifest of a bundle: which files belong to it, how long each is and its sha256."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from zoo import __version__
+from zoo.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+WEIGHTS = "model.safetensors"
+REQUIRED = ("recipe.toml", WEIGHTS)
+EDITABLE = ("README.md", "LICENSE")
+
+_AGAIN = "fetch or copy the bundle again, or restore it with `git checkout`"
+_HOLDS = (
+    f"a bundle holds {MANIFEST}, {', '.join(REQUIRED)} and a tokenizer; "
+    "`zoo list` shows the models that have names"
+)
+
+
+def verify(folder: str | os.PathLike[str]) -> None:
+    """Check that a folder is a bundle and that its files are those that were written.
+
+    Raises:
+        BundleError: no bundle (which file is missing), one of a newer format (what to install), a
+            truncated or altered file (which), a file name that leaves the folder.
+    """
+    with verifying(Path(folder)):
+        pass
+
+
+@contextlib.contextmanager
+def verifying(folder: Path) -> Iterator[None]:
+    """Do what `verify` does, the longest part beside the block: the hash of the weights.
+
+    Raises:
+        BundleError: see `verify`; at the end of the block if the weights were altered.
+    """
+    files = read(folder)["files"]
+    for name in REQUIRED:
+        if name not in files:
+            raise BundleError(f"{folder} is no bundle: {name} is missing", _HOLDS)
+    for name, facts in files.items():
+        _check_length(folder / name, facts["bytes"])
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(_check_hash, folder / WEIGHTS, files[WEIGHTS]["sha256"])
+        for name in set(files) - {WEIGHTS}:
+            _check_hash(folder / name, files[name]["sha256"])
+        yield
+        checked.result()
+
+
+def _check_length(path: Path, length: int) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path.parent} is not complete: {path.name} is missing", _AGAIN)
+    size = path.stat().st_size
+    if size != length:
+        state = "truncated" if size < length else "altered"
+        raise BundleError(f"{path} is {state}: {size:,} bytes instead of {length:,}", _AGAIN)
+
+
+def _check_hash(path: Path, sha256: str) -> None:
+    if _sha256(path) != sha256:
+        raise BundleError(f"{path} was altered since the bundle was written", _AGAIN)
+
+
+def names(folder: Path) -> list[str]:
+    """Return the files that a bundle's manifest lists; raises BundleError as `verify` does."""
+    return list(read(folder)["files"])
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return what a manifest says; raises BundleError unless it is one, of a known format."""
+    if not folder.is_dir():
+        raise BundleError(f"there is no folder {folder}", "`zoo list` shows the models by name")
+    if not (folder / MANIFEST).is_file():
+        raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing", _HOLDS)
+    found = read_json(folder / MANIFEST)
+    number, files = found.get("format"), found.get("files")
+    if isinstance(number, int) and number > FORMAT:
+        raise BundleError(
+            f"{folder} has bundle format {number}, written by paperzoo {found.get('paperzoo')}; "
+            f"this paperzoo reads formats up to {FORMAT}",
+            f'pip install --upgrade "paperzoo>={found.get("paperzoo")}"',
+        )
+    well_formed = isinstance(files, dict) and all(
+        isinstance(facts, dict) and isinstance(facts.get("bytes"), int) and "sha256" in facts
+        for facts in files.values()
+    )
+    if not isinstance(number, int) or not well_formed:
+        raise BundleError(f"{folder / MANIFEST} is no bundle manifest", "fetch the bundle again")
+    for name in files or ():
+        plain(name, folder)
+    return found
+
+
+def write(folder: Path) -> None:
+    """Write the manifest of a folder whose other files are all there."""
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.name not in EDITABLE
+    }
+    manifest = {"format": FORMAT, "paperzoo": __version__, "files": files}
+    (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
+
+
+def plain(name: str, folder: Path) -> str:
+    """Return a file name that stays inside the folder, or refuse it."""
+    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
+        raise BundleError(
+            f"{folder / MANIFEST} names a file '{name}', which is not inside the bundle",
+            "do not use this bundle: ask whoever made it",
+        )
+    return name
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what a JSON file holds, {} if there is none."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise BundleError(f"{path} is not valid JSON", "fetch the bundle again") from error
+    return held if isinstance(held, dict) else {}
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

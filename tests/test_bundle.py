@@ -168,7 +168,13 @@ def test_a_newer_format_says_what_to_install(copy):
         bundle.read(copy)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 1, "files": {"recipe.toml": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "[]", '{"format": 1, "files": {"recipe.toml": 3}}',
+        '{"format": 1, "files": {"recipe.toml": {"bytes": "3", "sha256": ""}}}',
+    ],
+)  # fmt: skip
 def test_a_broken_manifest_is_one_message(copy, text):
     (copy / "bundle.json").write_text(text)
     with pytest.raises(BundleError, match=r"bundle\.json"):

@@ -8,6 +8,9 @@ computes the logits of one sentence; then it writes one token more, which compil
 does. The processes take turns. Memory is the most that a process held until the logits, less what
 the backend holds without a model, in units of the weights' own size.
 
+Keras imports scikit-learn, where there is one, which takes half a second; measure without it, as
+users have it: it comes with the extra `parity` alone.
+
 The aims are 1.3 times the seconds of transformers, twice the weights, and a first token in 4 s.
 """
 

@@ -5,7 +5,8 @@
 All contestants get the same random prompts and the same random weights, and write as many words,
 since none is taken for the end. They follow the most probable word; ours draw words too, at
 temperature 1 from all of them. The peer is the loop that a textbook has, over torch's own LSTMs, or
-for gpt1 transformers' `generate`, whose GPT has no cache and reads everything again for each word. The first pass over the prompts, which compiles, is left out.
+for gpt1 transformers' `generate`, whose GPT has no cache and reads everything again for each word.
+The first pass over the prompts, which compiles, is left out.
 """
 
 from __future__ import annotations

@@ -36,13 +36,14 @@ ALLOWED = {
     "decoding": FACTS | {"compiling", "sampling"},
     "tasks": FACTS | {"compiling", "decoding", "sampling", "text", "data"},
     # What a bundle is made of: its weights, its card; golden outputs come from a written one.
-    "weights": {"errors", "layers"},
+    "weights": {"errors"},
     "model_card": FACTS | {"cards"},
-    "bundle": FACTS | {"weights", "model_card", "layers", "text"},
+    "manifest": {"errors"},
+    "bundle": FACTS | {"weights", "model_card", "manifest", "text"},
     "golden": FACTS | {"tasks", "bundle", "text"},
     "trained": FACTS | {"bundle", "convert", "hub", "text"},
     "training": FACTS
-    | {"data", "tasks", "text", "bundle", "weights", "golden", "layers", "trained"},
+    | {"data", "tasks", "text", "bundle", "weights", "golden", "trained"},
     "convert": FACTS | {"weights", "text", "layers", "bundle"},
     "hub": FACTS | {"bundle", "weights", "model_card", "convert"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
@@ -51,7 +52,7 @@ ALLOWED = {
     "comparison": FACTS | {"figures", "files", "series"},
     "pretrained": FACTS
     | {"bundle", "weights", "golden", "model_card", "tasks", "training", "text", "data", "export",
-       "figures", "decoding", "hub", "layers", "convert", "cards", "trained"},
+       "figures", "decoding", "hub", "convert", "cards", "trained"},
     "averaging": {"errors", "tasks"},
     "experiments": FACTS | {"pretrained", "training", "bundle", "comparison"},
     "cli": FACTS
@@ -75,8 +76,8 @@ HEAVY = (
 
 # A backend's own module is imported where Keras has no word for something, and only there.
 BACKENDS = ("tensorflow", "tensorflow_text", "jax", "torch")
-# PyTorch also reads its own files, which nothing else can.
-BACKEND_ROOMS = {"compiling", "export", "convert"}
+# PyTorch also reads its own files, which nothing else can, and takes arrays that Keras would copy.
+BACKEND_ROOMS = {"compiling", "export", "convert", "weights"}
 
 
 def room(path: Path) -> str:

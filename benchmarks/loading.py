@@ -155,6 +155,7 @@ def files(smoke: bool) -> common.Measured:
     from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
     from zoo import trained
+    from zoo.files import sha256
     from zoo.hub import client, records
 
     sizes = SMALL if smoke else {}
@@ -169,8 +170,7 @@ def files(smoke: bool) -> common.Measured:
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
     names = [each.name for each in folder.iterdir()]
     held = {
-        each: client.File((folder / each).stat().st_size, client.sha256(folder / each))
-        for each in names
+        each: client.File((folder / each).stat().st_size, sha256(folder / each)) for each in names
     }
     stamps = {each: records.stamp(folder / each) for each in names}
     records.write(records.Record(REPO, COMMIT, REPO, False, held, stamps))  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ import pytest
 
 from zoo import bundle
 from zoo.errors import BundleError, OptionError
+from zoo.manifest import FORMAT
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_bundle_holds_what_was_written(tiny_bundle, tiny_recipe):
         "epoch,loss,validation_loss\n1,4.5,\n2,4.25,4.0\n"
     )
     manifest = json.loads((tiny_bundle / "bundle.json").read_text())
-    assert manifest["format"] == 1
+    assert manifest["format"] == FORMAT
     weights = (tiny_bundle / "model.safetensors").read_bytes()
     assert manifest["files"]["model.safetensors"] == {
         "bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest(),

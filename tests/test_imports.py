@@ -38,14 +38,14 @@ ALLOWED = {
     # What a bundle is made of: its weights, its card; golden outputs come from a written one.
     "weights": {"errors"},
     "model_card": FACTS | {"cards"},
-    "manifest": {"errors"},
+    "manifest": {"errors", "files"},
     "bundle": FACTS | {"weights", "model_card", "manifest", "text"},
     "golden": FACTS | {"tasks", "bundle", "text"},
     "trained": FACTS | {"bundle", "convert", "hub", "text"},
     "training": FACTS
     | {"data", "tasks", "text", "bundle", "weights", "golden", "trained"},
     "convert": FACTS | {"weights", "text", "layers", "bundle"},
-    "hub": FACTS | {"bundle", "weights", "model_card", "convert"},
+    "hub": FACTS | {"bundle", "weights", "model_card", "convert", "files"},
     "export": FACTS | {"bundle", "decoding", "text", "tasks"},
     "figures": FACTS | {"tasks", "files"},
     "series": {"files"},

@@ -1,9 +1,10 @@
-"""Files that are written whole or not at all."""
+"""Files: written whole or not at all, known by their hash, named without leaving their folder."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,3 +27,14 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def sha256(path: Path) -> str:
+    """Return a file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_plain(name: str) -> bool:
+    """Return whether a name is that of a file inside whatever folder it is joined to."""
+    return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")

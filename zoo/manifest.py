@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from zoo import __version__
 from zoo.errors import BundleError
+from zoo.files import is_plain, sha256
 
 FORMAT = 1
 MANIFEST = "bundle.json"
@@ -68,8 +68,8 @@ def _check_length(path: Path, length: int) -> None:
         raise BundleError(f"{path} is {state}: {size:,} bytes instead of {length:,}", _AGAIN)
 
 
-def _check_hash(path: Path, sha256: str) -> None:
-    if _sha256(path) != sha256:
+def _check_hash(path: Path, expected: str) -> None:
+    if sha256(path) != expected:
         raise BundleError(f"{path} was altered since the bundle was written", _AGAIN)
 
 
@@ -106,7 +106,7 @@ def read(folder: Path) -> dict[str, Any]:
 def write(folder: Path) -> None:
     """Write the manifest of a folder whose other files are all there."""
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.iterdir())
         if path.name not in EDITABLE
     }
@@ -116,17 +116,12 @@ def write(folder: Path) -> None:
 
 def plain(name: str, folder: Path) -> str:
     """Return a file name that stays inside the folder, or refuse it."""
-    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
+    if not is_plain(name):
         raise BundleError(
             f"{folder / MANIFEST} names a file '{name}', which is not inside the bundle",
             "do not use this bundle: ask whoever made it",
         )
     return name
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

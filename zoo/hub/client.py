@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.errors import HubError, HubUnreachable
+from zoo.files import sha256
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -62,12 +63,6 @@ class Listing:
     commit: str
     files: dict[str, File]
     private: bool
-
-
-def sha256(path: Path) -> str:
-    """Return a file's sha256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_blob(path: Path) -> str:

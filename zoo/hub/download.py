@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from zoo.errors import HubError, HubUnreachable, ZooWarning
+from zoo.files import is_plain
 from zoo.hub import client, records
 from zoo.hub.client import File, Listing
 from zoo.hub.names import Source
@@ -184,7 +185,7 @@ def beside(path: Path) -> Path:
 
 def plain(repo: str, name: str) -> str:
     """Return a file name without folders, or refuse it."""
-    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
+    if not is_plain(name):
         raise HubError(
             f"a file '{name}' of {repo} would lie outside its folder",
             "do not use this repository: ask whoever made it",

@@ -12,6 +12,7 @@ import tomli_w
 
 from zoo import catalog
 from zoo.errors import HubError, OptionError, RecipeError
+from zoo.files import sha256
 from zoo.hub import client, download, names, records
 
 
@@ -44,7 +45,7 @@ def pin(reference: str, revision: str | None = None) -> Path:
     record = records.read(weights.hub, commit)
     if record is None:
         raise HubError(f"the cache cannot be written, so {name} cannot be pinned", "set HF_HOME")
-    hashes = {each: client.sha256(record.folder / each) for each in sorted(record.files)}
+    hashes = {each: sha256(record.folder / each) for each in sorted(record.files)}
     path = catalog.data_root() / "registry" / f"{found.name}.toml"
     _write(path, tag, weights, commit, hashes)
     catalog.refresh()

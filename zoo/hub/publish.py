@@ -13,6 +13,7 @@ import tomli_w
 
 from zoo import bundle, model_card
 from zoo.errors import HubError
+from zoo.files import sha256
 from zoo.hub import client, names
 from zoo.hub.download import size
 
@@ -219,5 +220,5 @@ def _bytes(content: bytes | Path) -> int:
 
 def _sha256(content: bytes | Path) -> str:
     if isinstance(content, Path):
-        return client.sha256(content)
+        return sha256(content)
     return hashlib.sha256(content).hexdigest()

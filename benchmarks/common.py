@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import catalog, recipe
+from zoo.config import catalog, recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END, PAD = 2, 3, 0

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import common, results
 from benchmarks.common import END, PAD, START
-from zoo import catalog
+from zoo.config import catalog
 
 OURS = {"TensorFlow": "tensorflow", "JAX": "jax", "Keras on PyTorch": "torch"}
 PEERS = {**dict.fromkeys(common.TRANSLATORS, "PyTorch"), "vaswani2017": "transformers"}
@@ -74,7 +74,7 @@ def arguments(paper: str, size: str, smoke: bool) -> dict[str, Any]:
 
 def model_of(paper: str, made: dict[str, Any]):
     """Return our model with the same random weights in every process."""
-    from zoo import weights
+    from zoo.bundle import weights
 
     model = catalog.builder(catalog.entry(paper))(**made)
     model.build()
@@ -86,12 +86,12 @@ def model_of(paper: str, made: dict[str, Any]):
 
 
 def ours(paper: str, made: dict[str, Any]) -> Decode:
-    from zoo import decoding
+    from zoo.decoding import search
 
     model = model_of(paper, made)
 
     def decode(source: np.ndarray, beam: int) -> np.ndarray:
-        found = decoding.decode(
+        found = search.decode(
             model, {"source": source}, start_id=START, end_id=END, pad_id=PAD, max_length=LONGEST,
             beam_size=beam, length_penalty=ALPHA,
         )  # fmt: skip
@@ -104,7 +104,7 @@ def theirs(paper: str, made: dict[str, Any]) -> Decode:
     """The same with transformers, or with a plain loop."""
     import torch
 
-    from zoo import weights
+    from zoo.bundle import weights
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     held = weights.arrays(model_of(paper, made))

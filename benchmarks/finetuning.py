@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from benchmarks import common, results
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 
 BACKENDS = {"TensorFlow": "tensorflow", "JAX": "jax", "Keras on PyTorch": "torch"}
 RECIPE, ROWS, TOKENS = "gpt1-sst2-base", 8, 256
@@ -62,8 +62,8 @@ def measure(updates: int, smoke: bool = False) -> dict:
     """Return peak memory in GB, seconds and tokens of so many updates, and the model's size."""
     import keras
 
-    from zoo.training.loop import build
-    from zoo.training.optimizers import optimizer
+    from zoo.optim.optimizers import optimizer
+    from zoo.training.run import build
 
     made = recipes.load(RECIPE)
     made = made.smoke() if smoke else made

@@ -59,13 +59,13 @@ def main() -> None:
 
 
 def ours(paper: str, made: dict[str, Any]) -> GoOn:
-    from zoo import decoding, sampling
+    from zoo.decoding import sampling, search
 
     model = model_of(paper, made)
 
     def go_on(prompts: np.ndarray, drawn: bool) -> np.ndarray:
         lengths = np.full(len(prompts), prompts.shape[1], dtype=np.int32)
-        found = decoding.decode(
+        found = search.decode(
             model, {"tokens": prompts, "lengths": lengths}, start_id=prompts[:, -1], end_id=NONE,
             pad_id=NONE, max_length=WORDS, complete=False,
             sampler=sampling.Sampler() if drawn else None,
@@ -79,7 +79,7 @@ def theirs(paper: str, made: dict[str, Any]) -> GoOn:
     import torch
 
     from benchmarks import recurrent
-    from zoo import weights
+    from zoo.bundle import weights
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     held = weights.arrays(model_of(paper, made))

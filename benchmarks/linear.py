@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 
 from benchmarks import common
-from zoo import experiments, files
+from zoo import files
+from zoo.config.recipe import Recipe
 from zoo.data import prepare_texts
-from zoo.recipe import Recipe
+from zoo.reports import experiments
 
 REGULARISATION = 10.0  # scikit-learn's C
 

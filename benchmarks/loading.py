@@ -154,9 +154,8 @@ def files(smoke: bool) -> common.Measured:
     import torch
     from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
-    from zoo import trained
     from zoo.files import sha256
-    from zoo.hub import client, records
+    from zoo.hub import client, records, resolve
 
     sizes = SMALL if smoke else {}
     config = {"vocabulary": "vocab_size", "context": "n_positions", "width": "n_embd",
@@ -175,7 +174,7 @@ def files(smoke: bool) -> common.Measured:
     stamps = {each: records.stamp(folder / each) for each in names}
     records.write(records.Record(REPO, COMMIT, REPO, False, held, stamps))  # type: ignore[arg-type]
     count = sum(each.numel() for each in model.parameters())
-    trained.folder(f"hf://{REPO}@{COMMIT}")
+    resolve.folder(f"hf://{REPO}@{COMMIT}")
     return {"weights": count, "bytes": 4 * count, "folder": str(folder)}
 
 

@@ -28,7 +28,7 @@ def seconds(arguments: list[str], backend: str, times: int) -> tuple[float, floa
     for _ in range(times):
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "zoo.cli", *arguments],
+            [sys.executable, "-m", "zoo.cli.main", *arguments],
             cwd=common.ROOT, env=environment, capture_output=True, text=True,
         )  # fmt: skip
         taken.append(time.perf_counter() - began)

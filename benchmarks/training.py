@@ -24,10 +24,10 @@ import numpy as np
 
 from benchmarks import common, results
 from benchmarks.common import END, PAD, START
+from zoo.config.recipe import Recipe
 from zoo.data.arrays import Arrays, Documents, Ragged
 from zoo.data.batches import Batches
 from zoo.data.stream import Stream
-from zoo.recipe import Recipe
 
 PEER = "PyTorch"
 # Name -> Keras backend (the peer has none) and precision.
@@ -170,17 +170,17 @@ def _ours(made: Recipe, data: Batches | Stream) -> Callable[[int, int], Any]:
     """Return `run(first, updates)` as `zoo train` makes updates, without validation."""
     import keras
 
-    from zoo.training import fit, loop, streaming
+    from zoo.training import loop, streaming
 
     keras.utils.set_random_seed(made.seed)
     model = loop.build(made)
     if isinstance(data, Batches):
-        fit.compile_for(model, made, PAD)
+        loop.compile_for(model, made, PAD)
         return lambda first, updates: model.fit(
-            fit.Window(data, first, updates), shuffle=False, verbose=0
+            loop.Window(data, first, updates), shuffle=False, verbose=0
         )
     texts = Documents(data.texts)
-    carried = fit._Streamed(model, made, texts, texts).model
+    carried = loop._Streamed(model, made, texts, texts).model
     # Looks at each loss, as ours does.
     called = keras.callbacks.CallbackList([keras.callbacks.TerminateOnNaN()], model=carried)
     return lambda first, updates: streaming.run_epoch(
@@ -234,7 +234,7 @@ def _rates(made: Recipe) -> list[float]:
     """Return the learning rate of each update by the recipe's schedule."""
     from keras import ops
 
-    from zoo.training.schedules import schedule
+    from zoo.optim.schedules import schedule
 
     steps = ops.arange(made.train.updates)
     return ops.convert_to_numpy(schedule(made)(steps)).tolist()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from given import PAIRS
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 
 ONE = "vaswani2017-tatoeba-en-fr"
 

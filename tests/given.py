@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from zoo.config.recipe import Recipe
 from zoo.errors import ZooError
-from zoo.recipe import Recipe
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from zoo import decoding
+from zoo.decoding import search
 
 Sequence = tuple[int, ...]
 
@@ -45,7 +45,7 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def check(
-    found: decoding.Decoded, row: int, wanted: list[tuple[float, Sequence]], limit: int
+    found: search.Decoded, row: int, wanted: list[tuple[float, Sequence]], limit: int
 ) -> None:
     """Compare what was found for one row with what `plain_search` finds."""
     for best, (score, sequence) in enumerate(wanted):

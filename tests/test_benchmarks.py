@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks import common
-from zoo import bundle, catalog, decoding
+from zoo import bundle
+from zoo.config import catalog
 from zoo.data.arrays import Documents
+from zoo.decoding import search
 from zoo.layers.positions import sinusoid
 from zoo.models.merity2017 import LanguageModel
 from zoo.models.vaswani2017 import Transformer
@@ -160,7 +162,7 @@ def test_a_recurrent_peer_writes_the_same(recurrent, paper):
     expected = greedy(theirs, tensors(source), end_id=end, longest=12, **given).numpy()
     ended = (expected == end).any(axis=1)
     assert 0.1 < ended.mean() < 0.9
-    found = decoding.decode(ours, {"source": source}, end_id=end, max_length=12, **given).ids[:, 0]
+    found = search.decode(ours, {"source": source}, end_id=end, max_length=12, **given).ids[:, 0]
     # Ours closes what is cut; a textbook's loop leaves it open.
     np.testing.assert_array_equal(found[ended], expected[ended])
     np.testing.assert_array_equal(found[:, :-1], expected[:, :-1])
@@ -220,7 +222,7 @@ def test_a_language_models_peer_writes_the_same(language_models):
     holds = {word: (open_ended == word).any(axis=1).mean() for word in np.unique(open_ended)}
     end = int(min(holds, key=lambda word: abs(holds[word] - 0.5)))
     assert 0.1 < holds[end] < 0.9
-    found = decoding.decode(
+    found = search.decode(
         ours, {"tokens": prompts, "lengths": np.full(24, 7, "int32")}, start_id=prompts[:, -1],
         end_id=end, pad_id=0, max_length=12, complete=False,
     ).ids[:, 0]  # fmt: skip
@@ -247,7 +249,7 @@ def test_a_language_models_peer_drops_as_the_paper_does(language_models):
 
 def test_a_language_models_peer_is_trained_by_the_same_updates():
     from benchmarks import training
-    from zoo.training import fit, loop
+    from zoo.training import loop
 
     parts = ("words", "input", "hidden", "output", "weights")
     nothing = {f"model.arguments.dropout_{part}": 0.0 for part in parts}
@@ -260,7 +262,7 @@ def test_a_language_models_peer_is_trained_by_the_same_updates():
         lstm.bias_hh_l0.requires_grad_(False)  # the bias would move twice as fast
     run = training.updates_of(theirs, made, data)
     texts = Documents(data.texts)
-    ours = fit._Streamed(model, made, texts, texts).model
+    ours = loop._Streamed(model, made, texts, texts).model
     # The state is carried from batch to batch; at 50 the text begins anew.
     steps = [0, 1, 2, 3, 50]
     assert data.batch(50)[0]["carry"].sum() == 0
@@ -383,7 +385,7 @@ def test_loading_is_timed_against_transformers_from_one_cache():
 def test_a_linear_model_learns_from_an_experiments_texts(monkeypatch):
     pytest.importorskip("sklearn")
     from benchmarks import linear
-    from zoo import recipe
+    from zoo.config import recipe
 
     texts = ["good film", "so good", "bad film", "so bad"]
     rows = [{"text": text, "label": "pos" if "good" in text else "neg"} for text in texts]

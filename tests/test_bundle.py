@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from zoo import bundle
+from zoo.bundle.manifest import FORMAT
 from zoo.errors import BundleError, OptionError
-from zoo.manifest import FORMAT
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from zoo import bundle, catalog, golden, model_card, recipe
-from zoo.catalog import SEEN
+from zoo import bundle, golden
+from zoo.bundle import model_card
+from zoo.config import catalog, recipe
+from zoo.config.catalog import SEEN
 
 FOLDERS = sorted(
     path for path in (catalog.data_root() / "registry" / "bundles").glob("*") if path.is_dir()

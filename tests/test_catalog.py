@@ -10,9 +10,9 @@ import pytest
 import tiny
 
 import zoo
-from zoo import cards, catalog, recipe
+from zoo.config import cards, catalog, recipe
+from zoo.config.tables import parse
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName
-from zoo.tables import parse
 
 NAMES = catalog.names()
 SIZES = [(name, size) for name in NAMES for size in catalog.entry(name).sizes]

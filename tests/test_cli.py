@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo import cards, catalog, cli, experiments, recipe
+from zoo.cli import main
+from zoo.config import cards, catalog, recipe
+from zoo.reports import experiments
 
 RECIPES = recipe.names()
 
@@ -29,7 +31,7 @@ def run(capsys):
         capsys.readouterr()
         # `main` is made for a process of its own and sets how that shows warnings.
         with warnings.catch_warnings(), pytest.raises(SystemExit) as done:
-            cli.main([str(each) for each in arguments])
+            main.main([str(each) for each in arguments])
         code = done.value.code
         return int(code or 0), *capsys.readouterr()
 
@@ -50,7 +52,10 @@ def test_list_shows_all_weights_within_half_a_second():
     for _ in range(3):
         begin = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "zoo.cli", "list"], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "zoo.cli.main", "list"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         times.append(time.perf_counter() - begin)
         if times[-1] < 0.5:
@@ -190,7 +195,7 @@ def test_interrupt(run, monkeypatch):
 
 
 def test_a_reader_that_leaves_is_no_error():
-    command = f"{sys.executable} -m zoo.cli info vaswani2017 | head -1"
+    command = f"{sys.executable} -m zoo.cli.main info vaswani2017 | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("vaswani2017: ")
     assert done.stderr == ""
@@ -222,7 +227,7 @@ def test_standard_input_that_is_not_text(run, monkeypatch, tiny_bundle):
 def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "zoo.cli", *map(str, arguments)],
+        [sys.executable, "-m", "zoo.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo import decoding, sampling
+from zoo.decoding import sampling
+from zoo.decoding import search as decoding
+from zoo.decoding.sampling import Sampler
 from zoo.errors import NotSupported, OptionError
 from zoo.models.vaswani2017 import Transformer
-from zoo.sampling import Sampler
 
 PAD, START, END = 0, 1, 2
 compiled = pytest.mark.skipif(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo import catalog, docs, recipe
+from zoo.config import catalog, recipe
 from zoo.errors import BundleError, DataError, NotSupported
+from zoo.reports import docs
 
 ROOT = catalog.data_root()
 README = ROOT / "README.md"
@@ -81,7 +82,7 @@ def parse(words: list[str]):
     """Return what typer understands of a command line; it raises when there is something wrong."""
     import typer
 
-    from zoo.cli import app
+    from zoo.cli.main import app
 
     command, name = typer.main.get_command(app), "zoo"
     while hasattr(command, "commands"):
@@ -124,7 +125,7 @@ def test_installing_names_extras_that_exist():
 def test_every_command_is_on_some_page():
     import typer
 
-    from zoo.cli import app
+    from zoo.cli.main import app
 
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
     group = typer.main.get_command(app)

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import catalog, comparison, experiments, files, recipe, series
-from zoo.comparison import Result
+from zoo import files
+from zoo.config import catalog, recipe
 from zoo.data.prepare import Prepared
 from zoo.errors import BundleError, CheckpointError, OptionError, RecipeError, UnknownName
-from zoo.training import loop
+from zoo.reports import comparison, experiments, series
+from zoo.reports.comparison import Result
+from zoo.training import run
 
 BASE = "vaswani2017-multi30k-de-en"
 TOML = f"""
@@ -62,7 +64,7 @@ def no_training(monkeypatch):
     def refuse(*given, **options):
         raise AssertionError("it trained")
 
-    monkeypatch.setattr(loop, "train", refuse)
+    monkeypatch.setattr(run, "train", refuse)
 
 
 # What comes with the package
@@ -166,7 +168,7 @@ def test_a_variant_is_an_ordinary_run(finished, experiment, tmp_path):
     for name, each in made.items():
         assert zoo.load(finished / name).recipe == each.resolved()
     # The second one, so that the first left nothing behind that changes it.
-    alone = loop.train(made["plain"], tmp_path / "alone")
+    alone = run.train(made["plain"], tmp_path / "alone")
     weights = [path / "model.safetensors" for path in (alone, finished / "plain")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
@@ -233,7 +235,7 @@ def test_a_run_that_stopped_goes_on_with_resume(finished, experiment, tmp_path, 
         shutil.copytree(finished / folder.name, folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "train", train)
+        patch.setattr(run, "train", train)
         experiments.run(experiment, out, smoke=True, resume=True)
     assert trained == {"dropped": False, "plain": True}
     assert (out / "results.csv").read_text("utf-8") == (finished / "results.csv").read_text("utf-8")

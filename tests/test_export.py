@@ -12,7 +12,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from zoo import catalog, export
+from zoo import export
+from zoo.config import catalog
 from zoo.errors import BundleError, NotSupported, OptionError
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from zoo import figures
 from zoo.errors import DataError, NotSupported, OptionError
+from zoo.reports import figures
 from zoo.tasks import metrics
 from zoo.tasks.translate import Alignment
 

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from zoo import model_card, recipe
+from zoo.bundle import model_card
+from zoo.config import recipe
 
 METRICS = {
     "metric": "bleu", "value": 44.123, "data": "tatoeba-en-fr", "split": "test", "bleu": 44.123,

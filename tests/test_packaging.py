@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 import zoo
-from zoo import catalog, recipe
+from zoo.config import catalog, recipe
 
 ROOT = catalog.data_root()
 # Beginnings of data licences under which weights may be published with the package.

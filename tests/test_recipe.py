@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from zoo import catalog, recipe
+from zoo.config import catalog, recipe
 from zoo.errors import RecipeError, UnknownName
 
 NAMES = recipe.names()

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from zoo import cli
+from zoo.cli import main
+from zoo.cli.shell import split_columns
 from zoo.errors import DataError
-from zoo.shell import split_columns
 
 LINES = ["It rains.\tIt is wet.", "Grass is\tgreen"]
 
@@ -53,7 +53,7 @@ def test_outputs_are_printed(task, outputs, printed, monkeypatch, capsys):
         return outputs
 
     model = SimpleNamespace(recipe=SimpleNamespace(task=task), predict=predict)
-    monkeypatch.setattr(cli, "_load", lambda name, dtype: model)
-    cli.predict("any", text=LINES)
+    monkeypatch.setattr(main, "_load", lambda name, dtype: model)
+    main.predict("any", text=LINES)
     assert capsys.readouterr().out == printed
     assert given == split_columns(LINES, task, None)

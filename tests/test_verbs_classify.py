@@ -8,7 +8,8 @@ import tiny
 from given import PAIRS, TEXTS, examples, good, quick, refused
 
 import zoo
-from zoo import golden, weights
+from zoo import golden
+from zoo.bundle import weights
 from zoo.errors import DataError
 from zoo.pretrained import Pretrained
 from zoo.tasks import metrics

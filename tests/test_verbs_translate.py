@@ -10,7 +10,8 @@ from given import GOOD_PAIRS, PAIRS, TARGETS, TEXTS, quick, refused
 from keras import ops
 
 import zoo
-from zoo import cli, golden
+from zoo import golden
+from zoo.cli import main
 from zoo.errors import DataError, InputError, NotSupported, OptionError
 from zoo.pretrained import Pretrained
 
@@ -48,7 +49,7 @@ def reading(pretrained: Pretrained, reverse: bool, tokenizer) -> Pretrained:
 def shell(arguments: list[str]) -> int:
     # `main` is made for a process of its own and sets how that shows warnings.
     with warnings.catch_warnings(), pytest.raises(SystemExit) as done:
-        cli.main(arguments)
+        main.main(arguments)
     return int(done.value.code or 0)
 
 

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import bundle, weights
+from zoo import bundle
+from zoo.bundle import weights
 from zoo.errors import BundleError, OptionError
 
 # Names of weights

@@ -14,8 +14,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo import bundle, catalog, compiling, weights
-from zoo import recipe as recipes
+from zoo import bundle, compiling
+from zoo.bundle import weights
+from zoo.config import catalog
+from zoo.config import recipe as recipes
 from zoo.data import prepare_texts
 from zoo.data.prepare import train_tokenizers
 

@@ -10,12 +10,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo import catalog, compiling, tasks
-from zoo import recipe as recipes
+from zoo import compiling, tasks
+from zoo.config import catalog
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Data, Evaluate, Recipe
 from zoo.models.gpt1 import LanguageModel
 from zoo.models.gpt1_tasks import Chooser, Classifier
 from zoo.pretrained import Pretrained
-from zoo.recipe import Data, Evaluate, Recipe
 from zoo.text import BpeTokenizer
 
 LINES = ["it rains and it is wet", "it is dry", "the sky is blue", "grass is green", "red or blue"]

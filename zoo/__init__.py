@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 import zoo.models as _models_package
 from zoo.errors import OptionError, ZooError, ZooWarning
+from zoo.version import __version__
 
 if TYPE_CHECKING:
     import keras
 
     from zoo.averaging import Ensemble
-    from zoo.cards import Card
+    from zoo.config.cards import Card
+    from zoo.config.recipe import Recipe
     from zoo.pretrained import Pretrained
-    from zoo.recipe import Recipe
 
     def models() -> list[str]: ...
 
 
-__version__ = "0.1.0"
 __all__ = [
     "Pretrained",
     "ZooError",
@@ -75,7 +75,7 @@ def build(name: str, size: str | None = None, **arguments: Any) -> keras.Model:
         UnknownName: there is no such paper or size.
         OptionError: the builder has no such argument, or it makes no sense.
     """
-    from zoo import catalog
+    from zoo.config import catalog
 
     entry = catalog.entry(name)
     chosen = catalog.arguments(entry, size, arguments)
@@ -106,13 +106,13 @@ def train(
         TrainingError: the loss stopped being a number.
     """
     from zoo import pretrained
-    from zoo.recipe import Recipe
-    from zoo.recipe import load as load_recipe
-    from zoo.training import loop
+    from zoo.config.recipe import Recipe
+    from zoo.config.recipe import load as load_recipe
+    from zoo.training import run
 
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     folder = Path(out) if out is not None else Path("runs") / chosen.name
-    return pretrained.load(loop.train(chosen, folder, changes=changes))
+    return pretrained.load(run.train(chosen, folder, changes=changes))
 
 
 def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
@@ -138,7 +138,7 @@ def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
 
 def card(reference: str) -> Card:
     """Return the facts of a paper and its weights: sizes, licences, metrics, how to cite."""
-    from zoo import cards
+    from zoo.config import cards
 
     return cards.card(reference)
 
@@ -152,7 +152,7 @@ class _CallableModels(ModuleType):
 
     def __call__(self) -> list[str]:
         """Return the names of all papers, oldest first."""
-        from zoo import catalog
+        from zoo.config import catalog
 
         return catalog.names()
 

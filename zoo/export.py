@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from zoo import decoding
+from zoo.decoding import search
 from zoo.errors import BundleError, NotSupported, OptionError, check_path
 from zoo.text import SentencePieceTokenizer
 
@@ -156,7 +156,7 @@ def _module(
             limits = tf.cast(ids.row_lengths(), tf.int32) + recipe.evaluate.max_extra
             if longest is not None:
                 limits = tf.minimum(limits, longest)
-            found = decoding.greedy(
+            found = search.greedy(
                 model,
                 ids.to_tensor(source.pad_id),
                 start_id=target.start_id,
@@ -196,7 +196,7 @@ def _about(pretrained: Pretrained) -> str:
     """Return what paperzoo.json says: which model this is and what made it."""
     import tensorflow
 
-    from zoo import __version__
+    from zoo.version import __version__
 
     recipe = pretrained.recipe
     facts = {

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import bundle, cards, catalog, convert, golden, model_card, tasks, trained
+from zoo import bundle, convert, golden, tasks
+from zoo.bundle import model_card
+from zoo.config import cards, catalog
+from zoo.config.recipe import Recipe
 from zoo.data import examples as user_examples
 from zoo.errors import InputError, NotSupported, UnknownName, check_count, check_path
-from zoo.recipe import Recipe
+from zoo.hub import resolve
 from zoo.tasks import inputs
 from zoo.text import Tokenizer, load_tokenizers
 
@@ -47,7 +50,7 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     if dtype is not None:
         bundle.check_dtype(dtype)
     bundle.recover(Path(reference).expanduser())
-    folder = trained.folder(reference)
+    folder = resolve.folder(reference)
     if not bundle.is_bundle(folder):  # a user's own checkpoint, of which nothing is kept
         found = convert.read(folder)
         model = bundle.model_with(found.weights, found.recipe, dtype)

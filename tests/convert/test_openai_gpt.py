@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 import zoo
-from zoo import decoding
+from zoo.decoding import search
 from zoo.errors import BundleError
 from zoo.text import BpeTokenizer
 
@@ -143,7 +143,7 @@ def test_it_writes_what_they_write(folders, theirs, beams):
     tokens = np.full((3, 9), -1, dtype="int32")
     for row, prompt in enumerate(prompts):
         tokens[row, 9 - len(prompt) :] = prompt
-    found = decoding.decode(
+    found = search.decode(
         model, {"tokens": tokens}, start_id=np.array([prompt[-1] for prompt in prompts]),
         end_id=-1, pad_id=-1, max_length=12, beam_size=beams, complete=False,
     )  # fmt: skip

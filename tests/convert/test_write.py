@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import cli, convert
+from zoo import convert
+from zoo.cli import main
 from zoo.errors import BundleError, OptionError, UnknownName
 
 
@@ -33,7 +34,7 @@ def checkpoint(tmp_path) -> Path:
 
 def shell(*arguments: object) -> int:
     with warnings.catch_warnings(), pytest.raises(SystemExit) as done:
-        cli.main([str(each) for each in arguments])
+        main.main([str(each) for each in arguments])
     return int(done.value.code or 0)
 
 

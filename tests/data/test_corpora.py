@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import recipe
+from zoo.config import recipe
 from zoo.data import corpora
 from zoo.errors import DataError, UnknownName
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 from zoo.data import examples, prepare
 from zoo.errors import DataError, InputError
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Data
 from zoo.data import prepare_texts, texts
 from zoo.errors import DataError
-from zoo.recipe import Data
 
 BASE = recipes.load("ulmfit2018-imdb")
 SENTIMENT = ["negative", "positive"]

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 from zoo.data import corpora, prepare
 from zoo.data.prepare import Prepared, encode_pairs
 from zoo.errors import DataError

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from zoo import recipe
+from zoo.config import recipe
 from zoo.data import prepare_texts
 from zoo.errors import RecipeError
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from zoo import recipe
+from zoo.config import recipe
 from zoo.data import prepare_texts
 from zoo.errors import DataError
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from zoo.config.recipe import Data
 from zoo.data import texts
 from zoo.errors import DataError, UnknownName
-from zoo.recipe import Data
 
 REVIEWS = {
     "train": [(f"review {i}", "pos" if i % 2 else "neg") for i in range(40)],

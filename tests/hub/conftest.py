@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
-from zoo import catalog
+from zoo.config import catalog
 
 
 def environment(hub: hub_server.Server, home: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from zoo import cli
+from zoo.cli import main
 
 REPO = "hf://user/repo"
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -22,7 +22,7 @@ def run(capsys, monkeypatch):
     def call(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         with warnings.catch_warnings(), pytest.raises(SystemExit) as done:
-            cli.main([str(each) for each in arguments])
+            main.main([str(each) for each in arguments])
         return int(done.value.code or 0), *capsys.readouterr()
 
     return call
@@ -96,7 +96,7 @@ def test_info_of_a_repository_is_its_card(run, hub, files):
 def test_the_verbs_import_no_keras(hub, small):
     hub.add("user/repo", small)
     code = (
-        "import sys\nfrom zoo.cli import main\n"
+        "import sys\nfrom zoo.cli.main import main\n"
         f"try: main(['download', '{REPO}'])\nexcept SystemExit as done: assert not done.code\n"
         "print(sorted({'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)))"
     )

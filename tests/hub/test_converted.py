@@ -13,13 +13,13 @@ import pytest
 from safetensors.numpy import save
 
 import zoo
-from zoo import bundle, convert, trained
+from zoo import bundle, convert
 from zoo import hub as hubs
+from zoo.bundle.weights import read_weights
 from zoo.errors import BundleError, HubError, ZooWarning
-from zoo.hub import converted, records
+from zoo.hub import converted, records, resolve
 from zoo.text import BpeTokenizer
-from zoo.training import loop
-from zoo.weights import read_weights
+from zoo.training import run
 
 SIZES = {"vocabulary": 60, "context": 16, "width": 64, "layers": 1, "heads": 1, "feed_forward": 256}
 REPO = "hf://openai/gpt"
@@ -107,10 +107,10 @@ def test_any_pair_of_opus_mt_loads_by_name(layout, hub, tmp_path):
 def test_training_begins_with_a_checkpoint_of_the_hub(hub, checkpoint, tmp_path):
     hub.add("openai/gpt", checkpoint)
     loaded = zoo.load(REPO)
-    given, tokenizer = trained.weights(REPO)
-    assert trained.tokenizers(REPO)[0].merges == tokenizer.merges == loaded.tokenizer.merges
-    model = loop.build(loaded.recipe)
-    loop.begin_with(model, tokenizer, REPO)
+    given, tokenizer = resolve.weights(REPO)
+    assert resolve.tokenizers(REPO)[0].merges == tokenizer.merges == loaded.tokenizer.merges
+    model = run.build(loaded.recipe)
+    run.begin_with(model, tokenizer, REPO)
     for name, array in bundle.arrays(loaded.model).items():
         np.testing.assert_array_equal(given[name], array)
         np.testing.assert_array_equal(bundle.arrays(model)[name], array)
@@ -119,10 +119,10 @@ def test_training_begins_with_a_checkpoint_of_the_hub(hub, checkpoint, tmp_path)
     own.mkdir()
     for file, content in checkpoint.items():
         (own / file).write_bytes(content)
-    found = trained.weights(str(own))[0]
+    found = resolve.weights(str(own))[0]
     assert found.keys() == given.keys()
     np.testing.assert_array_equal(found[name], array)
-    assert trained.tokenizers(str(own))[0].merges == tokenizer.merges
+    assert resolve.tokenizers(str(own))[0].merges == tokenizer.merges
 
 
 def test_only_checked_files_are_converted(hub, checkpoint):

@@ -13,8 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 import zoo
-from zoo import catalog
 from zoo import hub as hubs
+from zoo.config import catalog
 from zoo.errors import BundleError, HubError, HubUnreachable, ZooWarning
 from zoo.hub import client, records
 

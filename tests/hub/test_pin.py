@@ -7,8 +7,8 @@ import tomllib
 import hub_server
 import pytest
 
-from zoo import catalog
 from zoo import hub as hubs
+from zoo.config import catalog
 from zoo.errors import HubError, OptionError, RecipeError
 from zoo.hub import pin
 

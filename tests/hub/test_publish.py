@@ -11,12 +11,14 @@ import hub_server
 import pytest
 
 import zoo
-from zoo import bundle, catalog, model_card
+from zoo import bundle
 from zoo import hub as hubs
-from zoo import recipe as recipes
+from zoo.bundle import model_card
+from zoo.config import catalog
+from zoo.config import recipe as recipes
+from zoo.config.tables import parse
 from zoo.errors import BundleError, HubError
 from zoo.hub import publish
-from zoo.tables import parse
 
 REPO = "user/repo"
 # huggingface_hub's own use of its HTTP library.

@@ -12,7 +12,7 @@ import tiny
 from keras import ops
 from tiny import DOCUMENTS
 
-from zoo import weights
+from zoo.bundle import weights
 
 VARIANTS = {
     name: each for name, each in tiny.variants("classify").items() if "kept" in each.arguments

@@ -10,7 +10,7 @@ import tiny
 from keras import ops
 from tiny import END, TOKENS
 
-from zoo import decoding
+from zoo.decoding import search
 
 VARIANTS = tiny.variants("generate")
 
@@ -171,7 +171,7 @@ def test_a_prompt_in_pieces_is_a_prompt(recurrent):
 def test_a_search_finds_what_full_passes_find(model, beams, padding):
     limit, prompts = 6, [[2, 5, 6, 7], [2, 9]]
     lasts = np.array([row[-1] for row in prompts])
-    found = decoding.decode(
+    found = search.decode(
         model, prompt(prompts, padding), start_id=lasts, end_id=END, pad_id=0,
         max_length=limit, beam_size=beams, num_return=beams,
     )  # fmt: skip

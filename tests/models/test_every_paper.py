@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny
 
-from zoo import weights
+from zoo.bundle import weights
 
 VARIANTS = tiny.variants()
 

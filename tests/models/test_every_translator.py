@@ -10,7 +10,7 @@ import tiny
 from keras import ops, tree
 from tiny import END, SOURCE, START, TARGET
 
-from zoo import decoding
+from zoo.decoding import search
 
 VARIANTS = tiny.variants("translate")
 
@@ -115,9 +115,9 @@ def test_steps_are_the_full_pass_in_low_precision(policy, variant, model):
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_a_search_finds_what_full_passes_find(model, beams, monkeypatch):
-    monkeypatch.setattr(decoding, "FIRST_LENGTH", 2)  # 4 steps, then 8: what can grow must
+    monkeypatch.setattr(search, "FIRST_LENGTH", 2)  # 4 steps, then 8: what can grow must
     limit = 7
-    found = decoding.decode(
+    found = search.decode(
         model, {"source": SOURCE}, start_id=START, end_id=END, pad_id=0, max_length=limit,
         beam_size=beams, num_return=beams,
     )  # fmt: skip

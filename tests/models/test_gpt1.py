@@ -10,7 +10,8 @@ import pytest
 from keras import ops
 from tiny import zeroed
 
-from zoo import catalog, weights
+from zoo.bundle import weights
+from zoo.config import catalog
 from zoo.models.gpt1 import LanguageModel
 from zoo.models.gpt1_tasks import Chooser, Classifier
 

@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 from tiny import zeroed
 
-from zoo import catalog, weights
+from zoo.bundle import weights
+from zoo.config import catalog
 from zoo.layers import recurrence
 from zoo.models.merity2017 import LanguageModel, WeightDropLSTM, WordEmbedding
 

@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 from tiny import zeroed
 
-from zoo import catalog, weights
+from zoo.bundle import weights
+from zoo.config import catalog
 from zoo.models.sutskever2014 import SequenceToSequence
 
 SOURCE = np.array([[5, 6, 7, 8, 3], [9, 10, 3, 0, 0]], dtype="int32")

@@ -8,7 +8,8 @@ import pytest
 import tiny
 from keras import ops
 
-from zoo import catalog, weights
+from zoo.bundle import weights
+from zoo.config import catalog
 from zoo.models import merity2017
 from zoo.models.ulmfit2018 import Classifier, LanguageModel
 

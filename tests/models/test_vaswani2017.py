@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tiny import zeroed
 
-from zoo import bundle, catalog
+from zoo import bundle
+from zoo.config import catalog
 from zoo.models.vaswani2017 import Transformer
 
 

@@ -9,8 +9,8 @@ from keras import ops
 
 import zoo
 from zoo import compiling
-from zoo import recipe as recipes
 from zoo.averaging import Ensemble
+from zoo.config import recipe as recipes
 from zoo.errors import DataError, InputError, NotSupported, OptionError
 from zoo.models.ulmfit2018 import Classifier
 from zoo.pretrained import Pretrained

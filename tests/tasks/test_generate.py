@@ -10,9 +10,9 @@ import pytest
 from keras import ops
 
 from zoo import compiling
+from zoo.config.recipe import Data, Evaluate
 from zoo.errors import DataError, InputError, NotSupported, OptionError, ZooWarning
 from zoo.models.merity2017 import LanguageModel
-from zoo.recipe import Data, Evaluate
 from zoo.tasks.generate import Generate
 from zoo.text import MarkedTokenizer, SpaceTokenizer
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo import decoding, tasks
+from zoo import tasks
+from zoo.config.recipe import Data, Evaluate
+from zoo.decoding import search
 from zoo.errors import DataError, InputError, OptionError, UnknownName, ZooWarning
 from zoo.models.vaswani2017 import Transformer
-from zoo.recipe import Data, Evaluate
 from zoo.tasks import batching
 from zoo.tasks.translate import Translate
 
@@ -69,7 +70,7 @@ def outputs(translate):
     tokenizer, found = translate.target_tokenizer, []
     for text in TEXTS:
         source = [*tokenizer.encode(text), END]
-        decoded = decoding.decode(
+        decoded = search.decode(
             translate.model,
             {"source": np.array([source], dtype=np.int32)},
             start_id=2,
@@ -125,10 +126,10 @@ def test_a_second_call_within_the_buckets_compiles_nothing(translate):
     assert all(8 < length <= 16 for length in lengths[:2])
     assert max(lengths[2:]) <= 8
     translate.predict(texts[::2])
-    before = decoding.traces()
+    before = search.traces()
     assert translate.predict(texts[1:], max_length=9)
     assert translate.predict([texts[1], texts[3]], length_penalty=1.0)
-    assert decoding.traces() == before
+    assert search.traces() == before
 
 
 def test_a_bar_is_shown_only_on_a_terminal(translate, monkeypatch, capsys):

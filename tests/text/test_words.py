@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo import bundle
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 from zoo.errors import BundleError, DataError, ZooWarning
 from zoo.text import SentencePieceTokenizer, WordTokenizer, load_tokenizers, save_tokenizers
 from zoo.text.words import SPECIAL
@@ -150,7 +150,7 @@ def wordy(tmp_path_factory, corpora_folder):
     """A bundle of random weights that reads and writes words, loaded."""
     import keras
 
-    from zoo import catalog
+    from zoo.config import catalog
     from zoo.data.prepare import prepare
     from zoo.pretrained import load
 

@@ -10,9 +10,9 @@ import pytest
 import tiny_stream
 from keras import ops
 
+from zoo.optim.asgd import ASGD, stalled
 from zoo.tasks.likelihood import stream_loss
 from zoo.training import callbacks, checkpoints
-from zoo.training.asgd import ASGD, stalled
 from zoo.training.streaming import Carried
 
 SHAPES = [(3, 4), (5,)]

@@ -7,10 +7,11 @@ import pytest
 import tiny
 from given import PAIRS
 
-from zoo import bundle, weights
+from zoo import bundle
+from zoo.bundle import weights
 from zoo.data import prepare_texts
 from zoo.text import load_tokenizers
-from zoo.training.loop import begin_with, build
+from zoo.training.run import begin_with, build
 
 TABLES = {"gpt1-books": "decoder.tokens", "ulmfit2018-wikitext-2": "encoder.embedding.table"}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo.training.discriminative import DiscriminativeAdam
+from zoo.optim.discriminative import DiscriminativeAdam
 
 # Of each group, from the input up; the first has two weights.
 SHAPES = [[(3, 4), (4,)], [(4, 4)], [(4, 2)]]

@@ -11,12 +11,12 @@ import tiny
 from given import PAIRS, QUICK, TEXTS, UPDATES
 from tiny_run import TOKENIZER, copies, made
 
-from zoo import catalog
-from zoo import recipe as recipes
+from zoo.bundle.weights import arrays
+from zoo.config import catalog
+from zoo.config import recipe as recipes
 from zoo.data.arrays import Documents, Ragged
 from zoo.errors import CheckpointError, DataError
 from zoo.training import checkpoints, finetune
-from zoo.weights import arrays
 
 ROWS = [(source, ("bad", "good")[len(source) % 2]) for source, _ in PAIRS]
 # Of the last stage.

@@ -8,13 +8,14 @@ import tiny_sequences as tiny
 from tiny_sequences import CONTEXT, LINES, TOKENIZER, VOCABULARY
 
 import zoo
-from zoo import bundle, catalog
-from zoo import recipe as recipes
+from zoo import bundle
+from zoo.bundle.weights import arrays
+from zoo.config import catalog
+from zoo.config import recipe as recipes
 from zoo.data import prepare
 from zoo.errors import DataError, OptionError, ZooWarning
 from zoo.tasks import metrics
-from zoo.training import finetune, loop
-from zoo.weights import arrays
+from zoo.training import finetune, run
 
 TEXTS = [f"{line} {word}" for word in ("red", "blue", "dry") for line in LINES]
 PAIRS = [(text, TEXTS[-i - 1]) for i, text in enumerate(TEXTS)]
@@ -268,7 +269,7 @@ def test_a_run_on_a_corpus(corpus, tmp_path, monkeypatch):
     assert all(isinstance(pair, tuple) for pair, _ in data.test)
     assert {*data.test} <= {*_rows(corpus, labels)}
     assert data.seen == 6
-    out = loop.train(made, tmp_path / "out", prepared=tmp_path / "data")
+    out = run.train(made, tmp_path / "out", prepared=tmp_path / "data")
     found = zoo.load(out)
     assert found.metrics["metric"] == ("pearson" if corpus == "stsb" else "accuracy")
     assert found.metrics["texts"] == found.metrics["texts_in_training"] == 6

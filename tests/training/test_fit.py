@@ -15,7 +15,8 @@ import pytest
 from tiny_run import TOKENIZER, Run, copies, fitted, made
 
 from zoo.errors import CheckpointError, TrainingError
-from zoo.training import checkpoints, fit, loop, schedules
+from zoo.optim import schedules
+from zoo.training import checkpoints, loop, run
 from zoo.training.callbacks import Keeper
 
 
@@ -81,10 +82,10 @@ def test_it_tells_loss_speed_and_time_left(longer):
 
 
 def test_an_epoch_reads_its_own_steps_and_begins_with_two_shapes():
-    data = fit.batches(copies(60, 0), made(), TOKENIZER)
+    data = loop.batches(copies(60, 0), made(), TOKENIZER)
     swapped = 0
     for first in range(0, 60, 6):
-        window = fit.Window(data, first, 6)
+        window = loop.Window(data, first, 6)
         assert sorted(window.steps) == list(range(first, first + 6))
         assert window.steps[0] == first
         buckets = [data.members_of(step)[0] for step in window.steps]
@@ -102,11 +103,11 @@ def test_loss_and_batches_are_the_recipes():
         size = {"train__batch_tokens": None, "train__batch_sentences": 12, "train__buckets": [16]}
         recipe = made(train__loss=per, **size)
         keras.utils.set_random_seed(1)
-        model = loop.build(recipe)
-        fit.compile_for(model, recipe, TOKENIZER.pad_id)
-        held = fit.batches(data, recipe, TOKENIZER, training=False)
+        model = run.build(recipe)
+        loop.compile_for(model, recipe, TOKENIZER.pad_id)
+        held = loop.batches(data, recipe, TOKENIZER, training=False)
         assert held.per_pass == 1
-        losses[per] = model.evaluate(fit.Window(held, 0, 1), verbose=0)
+        losses[per] = model.evaluate(loop.Window(held, 0, 1), verbose=0)
     tokens = data.target.lengths.mean()
     assert losses["sentence"] == pytest.approx(losses["token"] * tokens, rel=1e-4)
 

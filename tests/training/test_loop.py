@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import bundle, golden, recipe
+from zoo import bundle, golden
+from zoo.config import recipe
 from zoo.errors import BundleError, CheckpointError, RecipeError, TrainingError, ZooError
-from zoo.training import loop
+from zoo.training import run
 
 NAME = "vaswani2017-multi30k-de-en"
 
@@ -31,7 +32,7 @@ def trained(smoke, tmp_path_factory, corpora_folder):
     """The folder of one whole run: its bundle, and the run's own folder beside it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_DATA", str(corpora_folder))
-        return loop.train(smoke, tmp_path_factory.mktemp("runs") / "tiny")
+        return run.train(smoke, tmp_path_factory.mktemp("runs") / "tiny")
 
 
 def test_a_run_makes_a_bundle_that_loads_and_translates(trained, smoke):
@@ -72,13 +73,13 @@ def test_what_a_run_needs_to_go_on_lies_beside_the_bundle(trained):
 
 def test_a_finished_run_resumed_gives_the_same_bundle(trained, smoke):
     before = (trained / "model.safetensors").read_bytes()
-    assert loop.train(smoke, trained, resume=True) == trained
+    assert run.train(smoke, trained, resume=True) == trained
     assert (trained / "model.safetensors").read_bytes() == before
 
 
 def test_a_run_that_is_there_is_not_overwritten(trained, smoke):
     with pytest.raises(CheckpointError, match="already holds a run"):
-        loop.train(smoke, trained)
+        run.train(smoke, trained)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(smoke):
@@ -91,21 +92,21 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(smoke):
 
 def _built(made: recipe.Recipe) -> keras.Model:
     keras.utils.set_random_seed(made.seed)
-    return loop.build(made)
+    return run.build(made)
 
 
 def test_prepared_data_must_be_this_recipes(trained, smoke, tmp_path):
     data = trained.with_name("tiny.run") / "data"
     for change in ({"tokenizer.vocabulary": 90}, {"data.source": "fr"}):
         with pytest.raises(ZooError, match="was prepared with another"):
-            loop.train(smoke, tmp_path / "out", changes=change, prepared=data)
+            run.train(smoke, tmp_path / "out", changes=change, prepared=data)
     assert not (tmp_path / "out").exists()
 
 
 def test_prepared_data_needs_no_corpus(trained, smoke, tmp_path, monkeypatch):
     monkeypatch.delenv("ZOO_DATA")
     data = trained.with_name("tiny.run") / "data"
-    made = loop.train(smoke, tmp_path / "out", prepared=data)
+    made = run.train(smoke, tmp_path / "out", prepared=data)
     weights = [(each / "model.safetensors").read_bytes() for each in (trained, made)]
     assert weights[0] == weights[1]
 
@@ -114,13 +115,13 @@ def test_the_folder_is_checked_before_anything_is_done(smoke, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(BundleError, match="exists and is no bundle"):
-        loop.train(smoke, tmp_path / "mine")
+        run.train(smoke, tmp_path / "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_wrong_change_is_refused_before_anything_is_done(smoke, tmp_path):
     with pytest.raises(RecipeError, match=r"did you mean 'train\.updates'"):
-        loop.train(smoke, tmp_path / "out", changes={"train.update": 3})
+        run.train(smoke, tmp_path / "out", changes={"train.update": 3})
     assert not list(tmp_path.iterdir())
 
 
@@ -128,11 +129,11 @@ def test_a_diverged_run_makes_no_bundle(smoke, tmp_path, trained):
     changes = {"schedule.peak": 1e30, "schedule.warmup": 0}
     data = trained.with_name("tiny.run") / "data"
     with pytest.raises(TrainingError, match="the loss became"):
-        loop.train(smoke, tmp_path / "out", changes=changes, prepared=data)
+        run.train(smoke, tmp_path / "out", changes=changes, prepared=data)
     assert not (tmp_path / "out").exists()
 
 
 def test_resuming_a_run_that_is_not_there_is_an_error(smoke, tmp_path):
     with pytest.raises(CheckpointError, match="there is no run to resume"):
-        loop.train(smoke, tmp_path / "none", resume=True)
+        run.train(smoke, tmp_path / "none", resume=True)
     assert not list(tmp_path.iterdir())

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import recipe as recipes
-from zoo.training.optimizers import optimizer
+from zoo.config import recipe as recipes
+from zoo.optim.optimizers import optimizer
 
 
 def changed(**changes) -> recipes.Recipe:

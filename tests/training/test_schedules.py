@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 from zoo.errors import RecipeError
-from zoo.training.schedules import SCHEDULES, schedule
+from zoo.optim.schedules import SCHEDULES, schedule
 
 
 def rate(made: recipes.Recipe, update: int) -> float:

@@ -16,7 +16,7 @@ from tiny_run import Run
 from zoo.models.merity2017 import LanguageModel
 from zoo.tasks.likelihood import stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
-from zoo.training import checkpoints, fit
+from zoo.training import checkpoints, loop
 from zoo.training.streaming import Carried, run_epoch
 
 TOKENS = np.array([[5, 6, 7, 5, 8, 1, 4], [9, 10, 5, 3, 2, 6, 7]], dtype="int32")
@@ -207,7 +207,7 @@ def test_a_run_learns(whole):
 
 def test_its_batches_are_of_several_lengths():
     """On TensorFlow the second length makes the time unknown to what is compiled."""
-    data = fit.stream(tiny_stream.documents(20, 0), tiny_stream.made())
+    data = loop.stream(tiny_stream.documents(20, 0), tiny_stream.made())
     assert len(set(data.lengths(6))) > 1
 
 
@@ -216,7 +216,7 @@ def test_a_run_that_was_broken_off_ends_as_if_it_never_was(whole, tmp_path):
     first, folder = whole
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "step-00000006")
-    carries = fit.stream(tiny_stream.documents(20, 0), tiny_stream.made()).batch(4)[0]["carry"]
+    carries = loop.stream(tiny_stream.documents(20, 0), tiny_stream.made()).batch(4)[0]["carry"]
     assert carries.all()
     resumed = tiny_stream.fitted(tmp_path / "run", tiny_stream.made(), seed=99, resume=True)
     assert same(first.model, resumed.model)

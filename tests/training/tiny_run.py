@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Recipe
 from zoo.data.arrays import Arrays, Ragged
-from zoo.recipe import Recipe
-from zoo.training import fit, loop
+from zoo.training import loop, run
 
 TOKENIZER = SimpleNamespace(start_id=2, end_id=3, pad_id=0)
 TINY = {
@@ -47,15 +47,15 @@ class Run:
     """One call of `fit`: the model that it trained and what it returned."""
 
     model: keras.Model
-    result: fit.FitResult
+    result: loop.FitResult
 
 
 def fitted(folder: Path, recipe: Recipe, *, seed: int = 1, resume: bool = False) -> Run:
     """Fit a new model, drawn from `seed`, in `folder`."""
     keras.utils.set_random_seed(seed)
-    model = loop.build(recipe)
+    model = run.build(recipe)
     train, valid = copies(60, 0), copies(12, 1)
-    return Run(model, fit.fit(model, recipe, train, valid, folder, TOKENIZER, resume=resume))
+    return Run(model, loop.fit(model, recipe, train, valid, folder, TOKENIZER, resume=resume))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from tiny_run import Run
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Recipe
 from zoo.data.arrays import Documents, Ragged
-from zoo.recipe import Recipe
-from zoo.training import fit, loop
+from zoo.training import loop, run
 
 TOKENIZER = SimpleNamespace(start_id=0, end_id=0, pad_id=0)
 TINY = {
@@ -43,6 +43,6 @@ def documents(count: int, seed: int) -> Documents:
 def fitted(folder: Path, recipe: Recipe, *, seed: int = 1, resume: bool = False) -> Run:
     """Fit a new model, drawn from `seed`, in `folder`."""
     keras.utils.set_random_seed(seed)
-    model = loop.build(recipe)
+    model = run.build(recipe)
     train, valid = documents(20, 0), documents(4, 1)
-    return Run(model, fit.fit(model, recipe, train, valid, folder, TOKENIZER, resume=resume))
+    return Run(model, loop.fit(model, recipe, train, valid, folder, TOKENIZER, resume=resume))

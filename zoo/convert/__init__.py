@@ -9,11 +9,12 @@ from types import ModuleType
 
 import numpy as np
 
-from zoo import bundle, catalog
+from zoo import bundle
+from zoo.bundle.weights import check_stored
+from zoo.config import catalog
+from zoo.config.recipe import Recipe
 from zoo.errors import BundleError
-from zoo.recipe import Recipe
 from zoo.text import Tokenizer
-from zoo.weights import check_stored
 
 # Modules with `recognises(path)` and `read(path)`, and what they read.
 LAYOUTS = {
@@ -31,7 +32,7 @@ class Converted:
 
     Attributes:
         recipe: resolved; its model's arguments are those of the checkpoint.
-        weights: float32 arrays by the names of `zoo.weights.variables`.
+        weights: float32 arrays by the names of `zoo.bundle.weights.variables`.
         tokenizers: the source's and the target's, one object if they are shared.
     """
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 from zoo.convert import Converted, transformer_names
 from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_merges

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import recipe as recipes
+from zoo.config import recipe as recipes
 from zoo.convert import Converted
 from zoo.convert import tensors as checkpoints
 from zoo.convert.pickled_words import read_words

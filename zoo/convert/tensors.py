@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from zoo.bundle.weights import opened, widened
 from zoo.errors import BundleError
-from zoo.weights import opened, widened
 
 # What a damaged archive raises.
 UNREADABLE = (

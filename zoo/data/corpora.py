@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zoo.config.recipe import Data
 from zoo.data.readers import find, read_lines
 from zoo.errors import DataError, UnknownName, counted, did_you_mean
-from zoo.recipe import Data
 
 Pair = tuple[str, str]
 

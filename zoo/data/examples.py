@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from zoo.config.recipe import Recipe
 from zoo.data import corpora, inputs, prepare, prepare_texts, texts
 from zoo.data.prepare import Example
 from zoo.data.readers import COLUMNS, read_pairs, read_texts
 from zoo.errors import DataError, InputError
-from zoo.recipe import Recipe
 
 LABELLED = (("text", "label"), ("sentence", "label"), ("source", "target"))
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from zoo import recipe as recipes
-from zoo import trained
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Recipe
 from zoo.data import corpora, prepare_texts, texts
 from zoo.data.arrays import Arrays, Documents, Ragged
 from zoo.errors import DataError
-from zoo.recipe import Recipe
+from zoo.hub import resolve
 from zoo.text import (
     SentencePieceTokenizer,
     Tokenizer,
@@ -130,7 +130,7 @@ def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
         lines = [text for given, _ in rows["train"] for text in texts.each_text(given)]
         tokenizer = prepare_texts.learn(recipe, lines)
     else:
-        tokenizer = trained.tokenizers(wanted)[0]
+        tokenizer = resolve.tokenizers(wanted)[0]
     save_tokenizers(folder, tokenizer, tokenizer)
     for split in ("train", "valid"):
         prepare_texts.encode(rows[split], tokenizer, recipe).save(folder, split)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.config.recipe import Data, Recipe
 from zoo.data import sequences, texts
 from zoo.data.arrays import Documents, Ragged
 from zoo.errors import DataError
-from zoo.recipe import Data, Recipe
 from zoo.text import (
     BpeTokenizer,
     MarkedTokenizer,

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from zoo.config.recipe import Data, Recipe
 from zoo.data import transformations as forms
 from zoo.errors import OptionError, ZooWarning
-from zoo.recipe import Data, Recipe
 from zoo.text import Tokenizer
 
 # What is read of each example: a text; two texts; a context and several answers.

@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from zoo.config.recipe import Data
 from zoo.data import glue, race
 from zoo.data.readers import find, read_lines
 from zoo.errors import DataError, UnknownName, did_you_mean
-from zoo.recipe import Data
 
 # A text, or a tuple of two, and its label: "" where there is none, a float where it is a number.
 Labelled = tuple[Any, Any]

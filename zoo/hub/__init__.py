@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zoo import catalog
+from zoo.config import catalog
 from zoo.hub import names
 
 

@@ -103,7 +103,7 @@ def api() -> HfApi:
     """Return the client, which says who is asking."""
     from huggingface_hub import HfApi
 
-    from zoo import __version__
+    from zoo.version import __version__
 
     return HfApi(library_name="paperzoo", library_version=__version__)
 

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from zoo import catalog
+from zoo.config import catalog
 from zoo.errors import HubError, UnknownName
 
 PREFIX = "hf://"

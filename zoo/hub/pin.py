@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tomli_w
 
-from zoo import catalog
+from zoo.config import catalog
 from zoo.errors import HubError, OptionError, RecipeError
 from zoo.files import sha256
 from zoo.hub import client, download, names, records

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tomli_w
 
-from zoo import bundle, model_card
+from zoo import bundle
+from zoo.bundle import model_card
 from zoo.errors import HubError
 from zoo.files import sha256
 from zoo.hub import client, names
@@ -107,7 +108,7 @@ def push(
 
 def _card(read: bundle.Bundle, repo: str) -> str:
     """Return the card for the hub: generated, or the one written by hand with new metadata."""
-    from zoo.weights import opened
+    from zoo.bundle.weights import opened
 
     parameters = read.metrics.get("parameters")
     if parameters is None:

@@ -52,7 +52,7 @@ class Record:
     @property
     def converted(self) -> Path:
         """The folder of the bundle that is made of the files, if they are no bundle."""
-        from zoo import __version__
+        from zoo.version import __version__
 
         return _folder(self.repo) / f"{self.commit}-{__version__}"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from zoo import bundle, catalog
+from zoo import bundle
+from zoo.config import catalog
 from zoo.errors import BundleError, HubError, counted
 from zoo.hub import client, download, names, records
 

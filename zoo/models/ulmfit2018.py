@@ -5,7 +5,7 @@ New in this paper: transfer learning for text in three stages. An AWD-LSTM langu
 (merity2017, whose class is used here as it is) learns general text, then the texts of a task, then
 a classifier on top of it learns the labels. Each layer has a rate of its own, rates rise and fall
 in a slanted triangle, and layers join the training one by one from the top; these three are
-zoo/training/discriminative.py and the schedule "slanted_triangular".
+zoo/optim/discriminative.py and the schedule "slanted_triangular".
 
 This file is the classifier (section 3.3). Where the paper leaves things open or this file departs
 from it:

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.config.recipe import Data, Evaluate
 from zoo.data import sequences
 from zoo.data.prepare_texts import text_ids
 from zoo.errors import DataError, check_count
-from zoo.recipe import Data, Evaluate
 from zoo.tasks import inputs, metrics
 from zoo.tasks.reading import logits
 from zoo.text import Tokenizer

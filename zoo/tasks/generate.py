@@ -9,11 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import compiling, decoding, sampling
+from zoo import compiling
+from zoo.config.recipe import Data, Evaluate
 from zoo.data.document_batches import left_padded
 from zoo.data.prepare_texts import text_ids
+from zoo.decoding import sampling, search
 from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count
-from zoo.recipe import Data, Evaluate
 from zoo.tasks import likelihood, unknown
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 from zoo.text import Tokenizer
@@ -90,8 +91,8 @@ class Generate:
         Args:
             max_length: most tokens of a result, given ones and the end included; None allows the
                 given ones and the recipe's `max_extra`, as far as the model's context goes.
-            temperature, top_k, top_p: see `zoo.sampling.Sampler`; None draws at temperature 1 from
-                all words.
+            temperature, top_k, top_p: see `zoo.decoding.sampling.Sampler`; None draws at
+                temperature 1 from all words.
             seed: None is another one in each call.
             beam_size: None is 1: a beam finds what is most probable, which in open text is dull.
             length_penalty, batch_size: None takes the recipe's.
@@ -287,7 +288,7 @@ class Generate:
             # Rows that only fill up repeat the last one and may not go beyond one step.
             chosen = np.concatenate([part, np.repeat(part[-1:], rows - len(part))])
             allowed = np.where(np.arange(rows) < len(part), limits[chosen], 1)
-            decoded = decoding.decode(
+            decoded = search.decode(
                 self.model,
                 self._read([prompts[i] for i in chosen]),
                 start_id=np.array([prompts[i][-1] for i in chosen]),

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo import compiling, decoding
+from zoo import compiling
+from zoo.config.recipe import Data, Evaluate
+from zoo.decoding import search
 from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count
-from zoo.recipe import Data, Evaluate
 from zoo.tasks import metrics, unknown
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, padded, with_progress
 from zoo.text import Tokenizer
@@ -310,7 +311,7 @@ class Translate:
                 self._bucket(int(lengths[part].max())),
                 self.source_tokenizer.pad_id,
             )
-            decoded = decoding.decode(
+            decoded = search.decode(
                 self.model,
                 {"source": source},
                 start_id=tokenizer.start_id,

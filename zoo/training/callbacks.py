@@ -10,13 +10,13 @@ from typing import Any, TextIO
 
 import keras
 
+from zoo.config.recipe import Recipe
 from zoo.data.batches import Batches
 from zoo.data.document_batches import DocumentBatches
 from zoo.data.stream import Stream
 from zoo.errors import TrainingError
-from zoo.recipe import Recipe
+from zoo.optim.asgd import stalled
 from zoo.training import checkpoints
-from zoo.training.asgd import stalled
 
 
 class Keeper(keras.callbacks.Callback):

@@ -16,8 +16,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import bundle, catalog
-from zoo import recipe as recipes
+from zoo import bundle
+from zoo.config import catalog
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Recipe
 from zoo.data import examples, prepare_texts
 from zoo.data.arrays import Arrays, Documents
 from zoo.data.batches import Batches
@@ -32,10 +34,9 @@ from zoo.errors import (
     ZooWarning,
     did_you_mean,
 )
-from zoo.recipe import Recipe
 from zoo.text import Tokenizer
-from zoo.training.fit import batches, document_batches, fit, stream
-from zoo.training.loop import build, environment, take_over
+from zoo.training.loop import batches, document_batches, fit, stream
+from zoo.training.run import build, environment, take_over
 
 Tokenizers = tuple[Tokenizer, Tokenizer]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import keras
 
-from zoo import catalog
+from zoo.config import catalog
+from zoo.config.recipe import Recipe
 from zoo.data import examples
 from zoo.data.texts import each_text
 from zoo.errors import CheckpointError
-from zoo.recipe import Recipe
 from zoo.training import finetune
 from zoo.training.finetune import Tokenizers
 

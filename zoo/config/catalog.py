@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from zoo.config.tables import Table, parse, read_toml
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
-from zoo.tables import Table, parse, read_toml
 
 # What metrics.json calls the number of test examples that training saw too, by task.
 SEEN = {
@@ -181,7 +181,7 @@ class Entry(Table):
 
 def data_root() -> Path:
     """Return what holds registry/, recipes/ and experiments/: inside the wheel, or the checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / "_data"
     return installed if installed.is_dir() else package.parent
 

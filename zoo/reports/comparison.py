@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo import files
 
 if TYPE_CHECKING:
-    from zoo.experiments import Experiment
     from zoo.pretrained import Pretrained
+    from zoo.reports.experiments import Experiment
 
 Metric = Literal["bleu", "chrf", "loss", "perplexity", "accuracy", "error", "macro_f1"]
 LABELS: dict[Metric, str] = {
@@ -167,7 +167,7 @@ def draw_along(
     out: Path,
 ) -> Path:
     """Draw the first metric over the axis, a line for each series."""
-    from zoo import series
+    from zoo.reports import series
 
     assert experiment.axis is not None
     metric = experiment.metrics[0]
@@ -238,7 +238,7 @@ def draw(
     out: Path,
 ) -> Path:
     """Draw the validation losses of the variants and each metric beside the paper's own."""
-    from zoo import figures
+    from zoo.reports import figures
 
     bars = {
         LABELS[metric]: {

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from zoo import catalog
+from zoo.config import catalog
+from zoo.config.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
+from zoo.config.tables import Table, parse, read_toml
 from zoo.errors import RecipeError, UnknownName, did_you_mean
-from zoo.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
-from zoo.tables import Table, parse, read_toml
 
 METRICS = {
     "translate": "bleu",

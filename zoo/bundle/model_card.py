@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from zoo import cards, catalog
-from zoo.recipe import Recipe
+from zoo.config import cards, catalog
+from zoo.config.recipe import Recipe
 
 # What metrics.json calls things, and how a reader is told.
 LABELS = {

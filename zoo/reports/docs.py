@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zoo import catalog
+from zoo.config import catalog
 from zoo.errors import DataError, NotSupported
 
 BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"

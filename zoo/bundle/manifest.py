@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__
 from zoo.errors import BundleError
 from zoo.files import is_plain, sha256
+from zoo.version import __version__
 
 FORMAT = 1
 MANIFEST = "bundle.json"

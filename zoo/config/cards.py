@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from zoo import catalog
-from zoo.catalog import Entry, Result, Size, Weights
+from zoo.config import catalog
+from zoo.config.catalog import Entry, Result, Size, Weights
 from zoo.errors import UnknownName
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from zoo.config.recipe import Recipe
 from zoo.errors import RecipeError
-from zoo.recipe import Recipe
-from zoo.training.asgd import ASGD
-from zoo.training.discriminative import DiscriminativeAdam
-from zoo.training.schedules import schedule
+from zoo.optim.asgd import ASGD
+from zoo.optim.discriminative import DiscriminativeAdam
+from zoo.optim.schedules import schedule
 
 
 def optimizer(
@@ -20,7 +20,7 @@ def optimizer(
     Args:
         model: built; its `groups` are what discriminative rates and unfreezing go by, and its
             weights what decay or not.
-        lengths: see `zoo.training.schedules.schedule`.
+        lengths: see `zoo.optim.schedules.schedule`.
 
     Raises:
         RecipeError: rates by groups are asked for of another optimizer than Adam, or of a model

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.config.recipe import Recipe
 from zoo.errors import RecipeError, did_you_mean
-from zoo.recipe import Recipe
 
 
 @keras.saving.register_keras_serializable("paperzoo")

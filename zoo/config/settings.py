@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from zoo.tables import Table
+from zoo.config.tables import Table
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -149,7 +149,7 @@ class Optimizer(Table):
 
 
 class Schedule(Table):
-    """The learning rate by update: a function of zoo/training/schedules.py and its numbers.
+    """The learning rate by update: a function of zoo/optim/schedules.py and its numbers.
 
     All but the rate `peak`, the share `cut` of the updates that the rate rises for, and `ratio`, of
     the peak to the rate at both ends, are counted in updates. `cycles` is how often a slanted

@@ -27,10 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import catalog, manifest, model_card
-from zoo import recipe as recipes
-from zoo.errors import BundleError, OptionError, did_you_mean
-from zoo.manifest import (
+from zoo.bundle import manifest, model_card
+from zoo.bundle.manifest import (
     EDITABLE,
     MANIFEST,
     REQUIRED,
@@ -41,7 +39,10 @@ from zoo.manifest import (
     verify,
     verifying,
 )
-from zoo.weights import arrays, filled, read_weights, save_weights, variables
+from zoo.bundle.weights import arrays, filled, read_weights, save_weights, variables
+from zoo.config import catalog
+from zoo.config import recipe as recipes
+from zoo.errors import BundleError, OptionError, did_you_mean
 
 if TYPE_CHECKING:
     import keras

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from zoo import __version__, cards, catalog, hub
-from zoo import recipe as recipes
+from zoo import hub
+from zoo.cli import hub as hub_commands
+from zoo.cli.shell import check_data, explain, import_keras, read_texts, show_warning, split_columns
+from zoo.config import cards, catalog
+from zoo.config import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
-from zoo.hub import commands
-from zoo.shell import check_data, explain, import_keras, read_texts, show_warning, split_columns
+from zoo.version import __version__
 
 if TYPE_CHECKING:
+    from zoo.config.recipe import Recipe
     from zoo.pretrained import Pretrained
-    from zoo.recipe import Recipe
 
 app = typer.Typer(
     add_completion=False,
@@ -212,9 +214,9 @@ def train(
         raise DataError(f"there is no folder {prepared}", "`zoo prepare` writes one")
     import_keras()
 
-    from zoo.training import loop
+    from zoo.training import run
 
-    print(loop.train(chosen, out or Path("runs") / chosen.name, prepared=prepared, resume=resume))
+    print(run.train(chosen, out or Path("runs") / chosen.name, prepared=prepared, resume=resume))
 
 
 @app.command()
@@ -229,7 +231,7 @@ def experiment(
     listed: Annotated[bool, typer.Option("--list", help="List experiments and claims.")] = False,
 ) -> None:
     """Remake a paper's claim: train variants of a recipe and compare them."""
-    from zoo import experiments
+    from zoo.reports import experiments
 
     if listed or experiment is None:
         if not listed and (out or changes or smoke or resume):
@@ -294,7 +296,7 @@ def figure_attention(
     """Draw which source pieces the decoder looked at."""
     model = _load(name)
 
-    from zoo import figures
+    from zoo.reports import figures
 
     figures.attention(model, text, out)
     print(out)
@@ -308,7 +310,7 @@ def figure_curve(
     """Draw how the training of a model went, from its history.csv."""
     model = _load(name)
 
-    from zoo import figures
+    from zoo.reports import figures
 
     figures.curve(model.history, out, model.recipe.name)
     print(out)
@@ -335,7 +337,7 @@ def figure_length(
             raise OptionError(f"{name} is named twice", "name each model once")
     models = {name: _load(name) for name in names}
 
-    from zoo import figures
+    from zoo.reports import figures
 
     figures.length(
         models, data, out, split=split, bins=bins, beam_size=beam_size,
@@ -349,7 +351,7 @@ def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say whether it is stale.")] = False,
 ) -> None:
     """Make the tables of the README and of docs/ again, from what was measured."""
-    from zoo import docs as tables
+    from zoo.reports import docs as tables
 
     stale = ", ".join(page.name for page in tables.write(check=check))
     if stale and check:
@@ -357,7 +359,7 @@ def docs(
     print(f"written: {stale}" if stale else "every table is up to date")
 
 
-commands.register(app)
+hub_commands.register(app)
 
 
 def _load(name: str, dtype: str | None = None) -> Pretrained:

@@ -23,7 +23,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from zoo import compiling, sampling
+from zoo import compiling
+from zoo.decoding import sampling
 from zoo.errors import NotSupported, OptionError, check_count
 
 # The smallest size of a cache; each next one is twice as large, compiled when an output reaches it.

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from zoo import catalog, comparison
-from zoo import recipe as recipes
-from zoo.comparison import Metric
+from zoo.config import catalog
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Recipe
+from zoo.config.tables import Table, parse, read_toml
 from zoo.errors import (
     BundleError,
     CheckpointError,
@@ -20,8 +21,8 @@ from zoo.errors import (
     UnknownName,
     did_you_mean,
 )
-from zoo.recipe import Recipe
-from zoo.tables import Table, parse, read_toml
+from zoo.reports import comparison
+from zoo.reports.comparison import Metric
 
 SMOKE = "These are the seconds-long versions of the runs: the numbers say nothing."
 # A variant is a folder among the results; `NAME.run` beside it is its run.
@@ -185,19 +186,19 @@ def run(
         BundleError: a bundle or a run in `out` is of another recipe.
         CheckpointError: there is a run and `resume` is not set, or it is set and there is none.
         UnknownName, RecipeError: see `Experiment.recipes`.
-        DataError, TrainingError: see `zoo.training.loop.train`.
+        DataError, TrainingError: see `zoo.training.run.train`.
     """
     out = Path(out).expanduser()
     missing = check(experiment, out, changes=changes, smoke=smoke, resume=resume)
 
     from zoo import pretrained
-    from zoo.training import loop
+    from zoo.training import run
 
     for name in experiment.variants:
         print(f"{name}: {'training' if name in missing else 'is trained'}", file=sys.stderr)
         if name in missing:
             going_on = resume and (out / f"{name}.run").is_dir()
-            loop.train(missing[name], out / name, resume=going_on)
+            run.train(missing[name], out / name, resume=going_on)
     models = {name: pretrained.load(out / name) for name in experiment.variants}
     return comparison.write(experiment, models, out, [SMOKE] if smoke else [])
 

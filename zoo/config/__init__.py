@@ -1,0 +1,1 @@
+"""What can be named: papers, recipes, tasks, metrics, tokenizers. Light: imports no Keras."""

@@ -1,0 +1,1 @@
+"""From logits to sequences: greedy and beam search, sampling."""

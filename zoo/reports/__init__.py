@@ -1,0 +1,1 @@
+"""Pictures, tables and experiments made of trained models."""

@@ -1,0 +1,208 @@
+"""A training run from recipe to bundle."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo import bundle, golden, tasks
+from zoo.config import catalog
+from zoo.config.recipe import Recipe
+from zoo.data.prepare import Prepared, prepare
+from zoo.errors import BundleError, CheckpointError, ZooError
+from zoo.hub import resolve
+from zoo.text import Tokenizer
+from zoo.training.loop import FitResult, fit
+
+# Weights of language models whose rows belong to words.
+BY_WORD = ("encoder.embedding.", "decoder.tokens")
+
+
+def train(
+    recipe: Recipe,
+    out: Path | str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    prepared: Path | str | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train the recipe's model, measure it, write its bundle to `out` and return that folder.
+
+    While it runs, data and checkpoints are in the folder beside it, `out` + ".run"; it stays, so
+    that the run can be resumed or trained further, and may be deleted once the bundle is there.
+
+    Args:
+        changes: dotted keys to change in the recipe.
+        prepared: a folder that `zoo prepare` wrote; None prepares the data now.
+        resume: go on with the run in `out` + ".run".
+
+    Raises:
+        BundleError: `out` holds something else than a bundle.
+        DataError: the corpus or the prepared folder cannot be read.
+        TrainingError: the loss is no longer a number; names the last good weights.
+        CheckpointError: a checkpoint cannot be written; one is there and `resume` is not set; or it
+            is set and there is none.
+    """
+    recipe = recipe.changed(changes or {})
+    bundle.check_writable(out)
+    out = Path(out).expanduser().resolve()
+    run = out.with_name(out.name + ".run")
+    if resume and not run.is_dir():
+        raise CheckpointError(f"there is no run to resume in {run}", "start it without --resume")
+    run.mkdir(parents=True, exist_ok=True)
+    data = _prepared(recipe, prepared, run / "data")
+    started = time.monotonic()
+    keras.utils.set_random_seed(recipe.seed)
+    model = build(recipe)
+    if recipe.model.weights:
+        begin_with(model, data.source_tokenizer, recipe.model.weights)
+    tokenizers = data.source_tokenizer, data.target_tokenizer
+    result = fit(
+        model, recipe, data.train, data.valid, run / "checkpoints", tokenizers[1], resume=resume
+    )
+    seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
+    return finish(recipe, model, data, result, seconds, out)
+
+
+def build(recipe: Recipe) -> keras.Model:
+    """Return the recipe's model, built, in its precision; the weights are float32 in any case."""
+    arguments = recipe.resolved().model.arguments
+    builder = catalog.builder(catalog.entry(recipe.paper), recipe.model.size)
+    model = builder(**arguments, dtype=keras.DTypePolicy(recipe.train.precision))
+    model.build()
+    return model
+
+
+def begin_with(model: keras.Model, tokenizer: Tokenizer, reference: str) -> None:
+    """Give a built model what it shares with trained weights (ulmfit2018, section 3.2).
+
+    Weights of the same name and shape are taken over, the rows of a word embedding by word; a word
+    that the trained model does not know gets the mean of its rows. All else stays as it was.
+
+    Raises:
+        UnknownName, BundleError: there are no such weights, or they have nothing in common.
+        HubError: they are on the hub and cannot be fetched.
+    """
+    given, known = resolve.weights(reference)
+    words = {word: i for i, word in enumerate(known.pieces(range(known.size)))}
+    rows = [words.get(word, -1) for word in tokenizer.pieces(range(tokenizer.size))]
+    for name, value in given.items():
+        if name.startswith(BY_WORD):
+            mean = value[: known.size].mean(axis=0, keepdims=True)
+            given[name] = np.concatenate([value[: known.size], mean])[rows]  # -1 is the mean
+    take_over(given, model, reference)
+
+
+def take_over(
+    given: Mapping[str, np.ndarray], model: keras.Model, where: str = "the trained model"
+) -> None:
+    """Set those weights of a built model that are given by name; of a matrix, its first rows.
+
+    Raises:
+        BundleError: a given weight does not fit, or none is of the model.
+    """
+    shared = {name: variable for name, variable in bundle.variables(model).items() if name in given}
+    for name, variable in shared.items():
+        value, shape = given[name], tuple(variable.shape)
+        if value.shape[1:] != shape[1:] or len(value) > shape[0]:
+            raise BundleError(
+                f"{where} does not fit: '{name}' is {value.shape} there, {shape} in the new model",
+                "give both models the same sizes, see model.arguments",
+            )
+        if value.shape != shape:  # a vocabulary that is not full
+            value = np.concatenate([value, keras.ops.convert_to_numpy(variable)[len(value) :]])
+        variable.assign(value)
+    if not shared:
+        raise BundleError(
+            f"{where} has no weights in common with the new model",
+            "name trained weights of the same network in model.weights",
+        )
+
+
+def finish(
+    recipe: Recipe,
+    model: keras.Model,
+    data: Prepared,
+    result: FitResult,
+    seconds: float,
+    out: Path,
+) -> Path:
+    """Write the bundle of a trained model, then measure it as it was written."""
+    tokenizers = data.source_tokenizer, data.target_tokenizer
+    bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
+    # The measurement is of the weights as stored, rounded to 16 bits, in float32 arithmetic.
+    stored = bundle.build_model(bundle.read(out))
+    task = tasks.task(recipe.task)(stored, *tokenizers, options=recipe.evaluate, data=recipe.data)
+    measured = task.evaluate(data.test, progress=sys.stderr.isatty())
+    metrics = {
+        "metric": recipe.evaluate.metric,
+        "value": measured[recipe.evaluate.metric],
+        "data": recipe.data.corpus,
+        "split": recipe.evaluate.split,
+        **measured,
+        catalog.SEEN[recipe.task]: data.seen,
+        "parameters": sum(math.prod(each.shape) for each in model.trainable_variables),
+        "weights": result.chosen,
+        "loss": result.val_loss,
+        "training_seconds": round(seconds),
+        "precision": recipe.train.precision,
+        **environment(),
+    }
+    texts = task.golden_inputs(data.test)
+    bundle.write(
+        out,
+        model=bundle.arrays(stored),
+        recipe=recipe,
+        tokenizers=tokenizers,
+        history=result.history,
+        metrics=metrics,
+        golden=golden.record(task, texts),
+    )
+    return out
+
+
+def environment() -> dict[str, str]:
+    """Return what a measurement depends on: backend, versions, hardware, date."""
+    from zoo.version import __version__
+
+    backend = keras.backend.backend()
+    return {
+        "backend": backend,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+        "hardware": hardware(),
+        "paperzoo": __version__,
+        "date": date.today().isoformat(),
+    }
+
+
+def hardware() -> str:
+    """Return the number of processors and the machine's kind, such as "2 x x86_64"."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{count} CPU cores, {platform.machine()}"
+
+
+def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prepared:
+    """Return the data of a run: from `prepared`, from an earlier start of this run, or anew."""
+    if prepared is None:
+        if not (folder / "prepared.json").exists():
+            return prepare(recipe, folder)
+        prepared = folder
+    data = Prepared.read(prepared)
+    for table in ("data", "tokenizer"):
+        if getattr(data.recipe, table) != getattr(recipe, table):
+            raise ZooError(
+                f"{prepared} was prepared with another [{table}] than this run's",
+                "prepare it again with the same recipe and changes",
+            )
+    return data

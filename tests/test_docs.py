@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.config import catalog, recipe
+from zoo.config import catalog, recipe, tasks
 from zoo.errors import BundleError, DataError, NotSupported
 from zoo.reports import docs
 
@@ -218,7 +218,7 @@ def test_the_readmes_table_has_all_weights():
             assert f"| `{name}.{tag}`" in docs.table()
 
 
-@pytest.mark.parametrize("task", recipe.METRICS)
+@pytest.mark.parametrize("task", tasks.TASKS)
 def test_a_tasks_papers_are_compared_by_data_set(task):
     header, *rows = docs.comparison(task)
     assert header[0] == ""

@@ -14,6 +14,7 @@ from zoo import compiling, tasks
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Data, Evaluate, Recipe
+from zoo.config.tasks import main_metric
 from zoo.models.gpt1 import LanguageModel
 from zoo.models.gpt1_tasks import Chooser, Classifier
 from zoo.pretrained import Pretrained
@@ -87,7 +88,7 @@ def recipe(name: str) -> Recipe:
     }  # fmt: skip
     labels = LABELS.get(name, [])
     tables["data"] |= {"corpus": "mine", "labels": labels, "max_length": None}
-    tables["evaluate"] |= {"metric": recipes.metric(name, labels), "minimum": None}
+    tables["evaluate"] |= {"metric": main_metric(name, bool(labels)), "minimum": None}
     tables["train"] |= {"updates": 2, "updates_per_epoch": 1, "batch_sentences": 4}
     if name != "generate":
         tables["train"]["buckets"] = [12, 2 * CONTEXT]  # the context cuts the last one

@@ -10,6 +10,7 @@ Importing this package is light: Keras is imported by the first call that needs 
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -161,9 +162,18 @@ _models_package.__class__ = _CallableModels
 sys.modules[__name__].__dict__["models"] = _models_package
 
 
+# Modules that users import from here, as in `from zoo import figures`.
+_MODULES = {
+    "experiments": "zoo.reports.experiments", "figures": "zoo.reports.figures",
+    "recipe": "zoo.config.recipe",
+}  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
     if name == "Pretrained":
         from zoo.pretrained import Pretrained
 
         return Pretrained
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'zoo' has no attribute '{name}'")

@@ -10,8 +10,7 @@ from tiny_sequences import CONTEXT, LINES, TOKENIZER, VOCABULARY
 import zoo
 from zoo import bundle
 from zoo.bundle.weights import arrays
-from zoo.config import catalog
-from zoo.config import recipe as recipes
+from zoo.config import catalog, tasks
 from zoo.data import prepare
 from zoo.errors import DataError, OptionError, ZooWarning
 from zoo.tasks import metrics
@@ -261,7 +260,7 @@ def test_a_run_on_a_corpus(corpus, tmp_path, monkeypatch):
     task = "entail" if corpus == "rte" else "similarity"
     made = tiny.recipe(task).changed(
         {"data.corpus": corpus, "data.labels": labels, "evaluate.limit": 6,
-         "evaluate.metric": recipes.metric(task, labels)}
+         "evaluate.metric": tasks.main_metric(task, bool(labels))}
     )  # fmt: skip
     data = prepare.prepare(made, tmp_path / "data")
     assert data.train.sequences == (1 if task == "entail" else 2)

@@ -31,21 +31,6 @@ LABELS = {
     "beam_size": "beam size",
     "length_penalty": "length penalty",
 }
-# What the hub calls our tasks.
-PIPELINES = {
-    "translate": "translation",
-    "generate": "text-generation",
-    "classify": "text-classification",
-    "entail": "text-classification",
-    "similarity": "text-classification",
-    "choose": "multiple-choice",
-}
-# What a task is given that does not take single texts.
-EXAMPLES = {
-    "entail": '("...", "...")',
-    "similarity": '("...", "...")',
-    "choose": '("...", ["...", "..."])',
-}
 GENERATED = "This card is generated from recipe.toml, metrics.json and the registry."
 # Metrics that the hub's index shows beside the main one.
 MEASURES = (
@@ -73,7 +58,7 @@ def text(
         f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
         f"(size `{recipe.model.size}`), made with paperzoo. {paper.introduced}"
     )
-    given = EXAMPLES.get(recipe.task, '"..."')
+    given = recipe.spec.card_example
     code = f"import zoo\n\nmodel = zoo.load({json.dumps(reference)})\nmodel.predict({given})"
     sections = [
         front_matter(recipe, metrics),
@@ -128,7 +113,7 @@ def front_matter(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         facts["license_link"] = "LICENSE"
     facts["language"] = weights.languages if weights else recipe.data.languages
     facts["tags"] = ["paperzoo", recipe.paper]
-    facts["pipeline_tag"] = PIPELINES[recipe.task]
+    facts["pipeline_tag"] = recipe.spec.pipeline
     hubs = [recipe.data.hub, *(each.hub for each in recipe.data.also)]
     if any(hubs):
         facts["datasets"] = [each for each in hubs if each]
@@ -151,7 +136,7 @@ def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
         each: metrics[each] for each in MEASURES if each in metrics
     }
     return {
-        "task": {"type": PIPELINES[recipe.task], "name": recipe.task},
+        "task": {"type": recipe.spec.pipeline, "name": recipe.task},
         "dataset": {
             "type": recipe.data.hub or recipe.data.corpus,
             "name": metrics.get("data", recipe.data.corpus),
@@ -179,7 +164,7 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     hidden = (*SHOWN_ABOVE, metrics.get("metric"))
     piece = _piece(recipe)
     unit = piece if recipe.train.loss == "token" else recipe.train.loss
-    unit = {"translate": unit, "generate": "token", "choose": "question"}.get(recipe.task, "text")
+    unit = recipe.spec.loss_per or unit
     unit = "mean squared error" if recipe.regression else f"nats per {unit}"
     labels = LABELS | {
         "loss": f"validation loss ({unit})",

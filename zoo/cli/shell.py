@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import typer
 
+from zoo.config import tasks
 from zoo.errors import (
     DataError,
     NotSupported,
@@ -93,19 +94,19 @@ def split_columns(lines: list[str], task: str, file: Path | None) -> list[Any]:
     Raises:
         DataError: a line has not as many texts as the task needs.
     """
-    if task not in ("entail", "similarity", "choose"):
+    row = tasks.spec(task)
+    if not row.parts:
         return list(lines)
-    wanted = "a context and two answers or more" if task == "choose" else "two texts"
     found: list[Any] = []
     for number, line in enumerate(lines, start=1):
         cells = line.split("\t")
-        if len(cells) < 3 if task == "choose" else len(cells) != 2:
+        if len(cells) < 3 if row.input == "question" else len(cells) != 2:
             where = f"{file.name}:{number}" if file is not None else f"text {number}"
             raise DataError(
-                f"{where}: {counted(len(cells), 'column')}, expected {wanted}",
+                f"{where}: {counted(len(cells), 'column')}, expected {row.line}",
                 "put a tab between two of them",
             )
-        found.append((cells[0], cells[1:]) if task == "choose" else tuple(cells))
+        found.append((cells[0], cells[1:]) if row.input == "question" else tuple(cells))
     return found
 
 

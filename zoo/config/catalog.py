@@ -17,15 +17,6 @@ from pydantic import Field, model_validator
 from zoo.config.tables import Table, parse, read_toml
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
 
-# What metrics.json calls the number of test examples that training saw too, by task.
-SEEN = {
-    "translate": "targets_in_training",
-    "generate": "texts_in_training",
-    "classify": "texts_in_training",
-    "entail": "texts_in_training",
-    "similarity": "texts_in_training",
-    "choose": "texts_in_training",
-}
 # How metrics are written, and what comes after their value.
 SHOWN = {"bleu": ("BLEU", ""), "accuracy": ("accuracy", " %"), "pearson": ("Pearson", "")}
 

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from zoo.config import catalog
+from zoo.config import catalog, tasks
 from zoo.config.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
 from zoo.config.tables import Table, parse, read_toml
 from zoo.errors import RecipeError, UnknownName, did_you_mean
-
-METRICS = {
-    "translate": "bleu",
-    "generate": "perplexity",
-    "classify": "accuracy",
-    "entail": "accuracy",
-    "similarity": "accuracy",
-    "choose": "accuracy",
-}
-# Keys that the data of a task cannot do without.
-_NEEDED = {
-    "translate": ("data.source", "data.target", "data.max_length", "train.buckets"),
-    "generate": ("data.language", "train.bptt", "train.batch_sentences"),
-    "classify": ("data.language", "data.labels", "train.buckets", "train.batch_sentences"),
-    "entail": ("data.language", "data.labels", "train.buckets", "train.batch_sentences"),
-    "similarity": ("data.language", "train.buckets", "train.batch_sentences"),
-    "choose": ("data.language", "train.buckets", "train.batch_sentences"),
-}
-# Tasks whose examples have labels from `data.labels`; for the similarity of two texts there may be
-# none, and numbers in their place.
-LABELLED = ("classify", "entail", "similarity")
 
 
 class Recipe(Table):
@@ -46,7 +25,7 @@ class Recipe(Table):
 
     name: str
     paper: str
-    task: Literal["translate", "generate", "classify", "entail", "similarity", "choose"]
+    task: str
     seed: Annotated[int, Field(ge=0)] = 0
     converted: str | None = None
     model: Model
@@ -58,32 +37,48 @@ class Recipe(Table):
     evaluate: Evaluate
     smoke_changes: dict[str, dict[str, Any]] = Field(default={}, alias="smoke")
 
+    @field_validator("task")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if name not in tasks.TASKS:
+            *others, last = [f"'{each}'" for each in tasks.TASKS]
+            raise ValueError(f"input should be {', '.join(others)} or {last}")
+        return name
+
     @model_validator(mode="after")
     def _check_task(self) -> Recipe:
-        for key in _NEEDED[self.task]:
+        labels = self.data.labels
+        for key in self.spec.needs:
             table, name = key.split(".")
             if not getattr(getattr(self, table), name):
                 raise ValueError(f"the task '{self.task}' needs {key}")
-        if self.evaluate.metric != (wanted := metric(self.task, self.data.labels)):
-            without = " without data.labels" if wanted == "pearson" else ""
+        if self.evaluate.metric != (wanted := tasks.main_metric(self.task, bool(labels))):
+            without = " without data.labels" if wanted == self.spec.number_metric else ""
             raise ValueError(f"the task '{self.task}'{without} has evaluate.metric '{wanted}'")
-        repeated = {each for each in self.data.labels if self.data.labels.count(each) > 1}
+        repeated = {label for label in labels if labels.count(label) > 1}
         if repeated:
             raise ValueError(f"data.labels has '{min(repeated)}' twice")
         if self.optimizer.name == "asgd" and self.train.average > 1:
             raise ValueError("train.average is more than 1, and asgd averages by itself")
-        if self.data.also and self.task != "generate":
+        if self.data.also and not self.spec.also:
             raise ValueError("data.also is for language models alone")
-        if self.task in LABELLED and len(self.data.labels) == 1:
+        if self.spec.labels != "none" and len(labels) == 1:
             raise ValueError("data.labels has one class: a classifier needs two or more")
-        if self.task == "choose" and self.data.labels:
-            raise ValueError("the task 'choose' has no data.labels: answers come with each example")
+        if self.spec.labels == "none" and labels:
+            question = self.spec.input == "question"
+            why = "answers come with each example" if question else "remove them"
+            raise ValueError(f"the task '{self.task}' has no data.labels: {why}")
         return self
+
+    @property
+    def spec(self) -> tasks.TaskSpec:
+        """The row of its task."""
+        return tasks.spec(self.task)
 
     @property
     def regression(self) -> bool:
         """Whether the model gives a number in place of a label."""
-        return self.task == "similarity" and not self.data.labels
+        return bool(self.spec.number_metric) and not self.data.labels
 
     def tables(self) -> dict[str, Any]:
         """Return the recipe as nested dicts, keyed as in TOML."""
@@ -133,11 +128,6 @@ class Recipe(Table):
         tables["model"]["arguments"] = arguments | self.model.arguments
         del tables["smoke"]
         return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
-
-
-def metric(task: str, labels: Sequence[str]) -> str:
-    """Return the name of a task's main metric; the similarity of texts may be a number."""
-    return "pearson" if task == "similarity" and not labels else METRICS[task]
 
 
 def folder() -> Path:

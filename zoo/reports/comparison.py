@@ -24,15 +24,6 @@ LABELS: dict[Metric, str] = {
     "loss": "loss",
     "perplexity": "perplexity",
 }
-# What a task's evaluation has of these.
-OF_TASK: dict[str, tuple[Metric, ...]] = {
-    "translate": ("bleu", "chrf", "loss", "perplexity"),
-    "generate": ("loss", "perplexity"),
-    "classify": ("accuracy", "error", "loss", "macro_f1"),
-    "entail": ("accuracy", "error", "loss", "macro_f1"),
-    "similarity": ("accuracy", "error", "loss", "macro_f1"),
-    "choose": ("accuracy", "error", "loss"),
-}
 # These are means over target pieces: with other pieces they are other numbers.
 PER_PIECE: tuple[Metric, ...] = ("loss", "perplexity")
 

@@ -102,10 +102,10 @@ class Experiment(Table):
         base = recipes.load(self.recipe)
         base = (base.smoke() if smoke else base).changed(changes or {})
         for metric in self.metrics:
-            if metric not in comparison.OF_TASK[base.task]:
+            if metric not in base.spec.metrics:
                 raise RecipeError(
                     f"experiment {self.name}: the task '{base.task}' has no metric '{metric}'",
-                    did_you_mean(metric, comparison.OF_TASK[base.task]),
+                    did_you_mean(metric, base.spec.metrics),
                 )
         made: dict[str, Recipe] = {}
         for name, variant in self.variants.items():

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.errors import OptionError, UnknownName, did_you_mean
+from zoo.config.tasks import task_class as task
+from zoo.errors import OptionError, did_you_mean
 
-_TASKS = {
-    "translate": "zoo.tasks.translate:Translate",
-    "generate": "zoo.tasks.generate:Generate",
-    "classify": "zoo.tasks.classify:Classify",
-    "entail": "zoo.tasks.entail:Entail",
-    "similarity": "zoo.tasks.similarity:Similarity",
-    "choose": "zoo.tasks.choose:Choose",
-}
-
-
-def task(name: str) -> Any:
-    """Return the class of a task by its name in recipes.
-
-    Raises:
-        UnknownName: there is no such task.
-    """
-    if name not in _TASKS:
-        raise UnknownName(f"there is no task '{name}'", did_you_mean(name, _TASKS))
-    module, _, attribute = _TASKS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+__all__ = ["options", "task"]
 
 
 def options(task: Any, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:

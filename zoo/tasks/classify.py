@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.config import tasks
 from zoo.config.recipe import Data, Evaluate
 from zoo.data import sequences
 from zoo.data.prepare_texts import text_ids
@@ -61,7 +62,7 @@ class Classify:
         if not hasattr(self.model, "specials"):
             return [[text_ids(self.tokenizer, text, None, self.data.reverse)] for text in texts]
         made = sequences.of_model(self.name, self.model, self.tokenizer, self.data)
-        return made.encode(texts, inputs.KINDS[self.name][0])
+        return made.encode(texts, tasks.spec(self.name).input)
 
     def predict(
         self,

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from zoo.config import tasks
 from zoo.errors import InputError, counted
 from zoo.tasks import batching
-
-# What an input is called, what it is made of, and one that a message shows.
-TWO = 'two texts, as in ("It rains.", "It is wet.")'
-SEVERAL = 'a context and its answers, as in ("The sky is", ["blue", "green"])'
-KINDS = {
-    "classify": ("text", (), "at least one word"),
-    "entail": ("pair", ("premise", "hypothesis"), TWO),
-    "similarity": ("pair", ("first text", "second text"), TWO),
-    "choose": ("question", ("context", "answers"), SEVERAL),
-}
 
 
 def listed(task: str, inputs: Any) -> tuple[bool, list[Any]]:
@@ -28,7 +19,8 @@ def listed(task: str, inputs: Any) -> tuple[bool, list[Any]]:
         InputError: it is neither one nor a list. What is in the list is looked at by `checked`,
             but for texts.
     """
-    kind, parts, example = KINDS.get(task, KINDS["classify"])
+    row = tasks.spec(task)
+    kind, parts, example = row.input, row.parts, row.example
     if not parts:
         return batching.listed(inputs)
     if isinstance(inputs, tuple) and inputs and isinstance(inputs[0], str):
@@ -69,7 +61,8 @@ def checked(task: str, inputs: Sequence[Any]) -> list[Any]:
     Raises:
         InputError: one is of another form, or a text in it is empty; names its number, from 1.
     """
-    kind, parts, example = KINDS[task]
+    row = tasks.spec(task)
+    kind, parts, example = row.input, row.parts, row.example
     found: list[Any] = []
     for number, each in enumerate(inputs, start=1):
         name = f"the {kind}" if len(inputs) == 1 else f"{kind} {number}"

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from zoo import bundle
-from zoo.config import catalog
+from zoo.config import catalog, tasks
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
 from zoo.data import examples, prepare_texts
@@ -112,7 +112,9 @@ def plan(
     fresh = task != base.task
     for_reading = recipes.load(starts[task]) if fresh else base
     pairs = examples.read(for_reading, data, targets, fresh=fresh)
-    labels = sorted({label for _, label in pairs}, key=str) if task in recipes.LABELLED else []
+    labels = (
+        sorted({label for _, label in pairs}, key=str) if tasks.spec(task).labels != "none" else []
+    )
     # Numbers in place of labels are no classes.
     labels = [] if all(isinstance(label, float) for label in labels) else labels
     made = recipe(base, name, task, changes, labels)
@@ -177,7 +179,7 @@ def recipe(
     if "classes" in model["arguments"]:
         model["arguments"] = {**model["arguments"], "classes": len(labels) or 1}
     measured = (base if task == base.task else start).tables()["evaluate"]
-    measured |= {"metric": recipes.metric(task, labels), "minimum": None, "maximum": None}
+    measured |= {"metric": tasks.main_metric(task, bool(labels)), "minimum": None, "maximum": None}
     tables = start.tables() | {
         "name": name,
         "model": {**model, "weights": ""},

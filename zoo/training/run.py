@@ -150,7 +150,7 @@ def finish(
         "data": recipe.data.corpus,
         "split": recipe.evaluate.split,
         **measured,
-        catalog.SEEN[recipe.task]: data.seen,
+        recipe.spec.seen: data.seen,
         "parameters": sum(math.prod(each.shape) for each in model.trainable_variables),
         "weights": result.chosen,
         "loss": result.val_loss,

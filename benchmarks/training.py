@@ -257,6 +257,8 @@ def _loss_of_stream(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any],
     from zoo.tasks.likelihood import IGNORED
 
     settings = made.train
+    arguments = made.resolved().model.arguments
+    alpha, beta = (arguments.get(name, 0.0) for name in ("ar_alpha", "tar_beta"))
     state = model.zero_state(settings.batch_sentences)
 
     def loss_of(inputs: dict[str, Any], labels: Any) -> Any:
@@ -265,8 +267,8 @@ def _loss_of_stream(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any],
         with _precision(made, labels.device.type):
             logits, raw, dropped, state = model(inputs["tokens"], state)
         loss = smoothed_loss(logits, labels, settings.label_smoothing, IGNORED)
-        loss = loss + settings.activation * dropped.float().square().mean()
-        return loss + settings.temporal * (raw[1:] - raw[:-1]).float().square().mean()
+        loss = loss + alpha * dropped.float().square().mean()
+        return loss + beta * (raw[1:] - raw[:-1]).float().square().mean()
 
     return loss_of
 

@@ -46,7 +46,7 @@ def ours() -> Transformer:
 def theirs(ours):
     from benchmarks.peers import TorchTransformer
 
-    model = TorchTransformer(ours.arguments, sinusoid(12, 16)).eval()
+    model = TorchTransformer(vars(ours.arguments), sinusoid(12, 16)).eval()
     held = bundle.arrays(ours)
     state = {"embedding.weight": held.pop("embedding.table")}
     for side, last in (("encoder", "norm2"), ("decoder", "norm3")):
@@ -124,7 +124,7 @@ def recurrent():
         random = np.random.default_rng(4)
         for variable in model.trainable_variables:
             variable.assign(random.normal(size=variable.shape))
-        made[paper] = model, PEERS[paper](model.arguments).load(bundle.arrays(model)).eval()
+        made[paper] = model, PEERS[paper](vars(model.arguments)).load(bundle.arrays(model)).eval()
     return made
 
 
@@ -181,7 +181,7 @@ def language_models():
     scatter(model, 2.0)
     bias = model.encoder.embedding.bias
     bias.assign(bias * 0.1)  # or one word would win everywhere
-    return model, PEERS["merity2017"](model.arguments).load(bundle.arrays(model)).eval()
+    return model, PEERS["merity2017"](vars(model.arguments)).load(bundle.arrays(model)).eval()
 
 
 def scatter(model: keras.Model, deviation: float) -> None:
@@ -232,7 +232,7 @@ def test_a_language_models_peer_writes_the_same(language_models):
 def test_a_language_models_peer_drops_as_the_paper_does(language_models):
     from benchmarks.recurrent import TorchLanguageModel
 
-    arguments = {**language_models[0].arguments, "width": 64, "dropout_words": 0.5}
+    arguments = {**vars(language_models[0].arguments), "width": 64, "dropout_words": 0.5}
     theirs = TorchLanguageModel(arguments).train()
     torch.manual_seed(0)
     mask = theirs.locked(torch.ones(5, 4, 64), "hidden")

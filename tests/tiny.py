@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,10 +187,9 @@ class Variant:
         return arguments | {k: v for k, v in sizes.items() if k in arguments} | self.changes
 
     @property
-    def parameters(self) -> list[inspect.Parameter]:
+    def parameters(self) -> tuple[dataclasses.Field, ...]:
         """The builder's own arguments."""
-        known = inspect.signature(self.builder).parameters.values()
-        return [each for each in known if each.kind is each.KEYWORD_ONLY]
+        return dataclasses.fields(self.builder.Arguments)
 
     @property
     def builder(self):

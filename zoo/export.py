@@ -129,7 +129,7 @@ def _module(
     import tensorflow_text
 
     model, recipe = pretrained.model, pretrained.recipe
-    longest = getattr(model, "max_length", None)
+    longest = model.max_length
 
     def in_graph(tokenizer: SentencePieceTokenizer, name: str) -> Any:
         # Two tokenizers of one name in one SavedModel would be the same one after loading.

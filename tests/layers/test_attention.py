@@ -60,7 +60,7 @@ def test_it_is_the_papers_formula(bias):
     np.testing.assert_allclose(found, expected, atol=1e-4)
     keys, values = layer.keys_values(memory)
     assert tuple(keys.shape) == (2, HEADS, 5, WIDTH // HEADS)
-    _, weights = layer.attend(x, keys, values, mask)
+    _, weights = layer.attend(layer.queries(x), [(keys, values, mask)])
     weights = ops.convert_to_numpy(weights)
     np.testing.assert_allclose(weights, expected_weights, atol=1e-5)
     assert not weights[1, :, :, 3:].any()
@@ -87,7 +87,8 @@ def test_the_softmax_is_float32_under_mixed_precision():
     layer = made(dtype="mixed_bfloat16")
     x = ops.cast(arrays(2, 4, WIDTH), "bfloat16")
     keys, values = layer.keys_values(x)
-    output, weights = layer.attend(x, keys, values, np.ones((1, 1, 1, 1), bool))
+    seen = keys, values, np.ones((1, 1, 1, 1), bool)
+    output, weights = layer.attend(layer.queries(x), [seen])
     assert keras.backend.standardize_dtype(weights.dtype) == "float32"
     assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"
     np.testing.assert_allclose(ops.convert_to_numpy(ops.sum(weights, axis=-1)), 1, atol=1e-6)

@@ -54,7 +54,7 @@ class ByHand:
 
     def __init__(self, model) -> None:
         self.w = {name: array.astype(np.float64) for name, array in weights.arrays(model).items()}
-        self.conditional = model.arguments["decoder"] == "conditional"
+        self.conditional = model.arguments.decoder == "conditional"
 
     def gru(self, name, x, h, c=None):
         """h' of A.1.1 and A.2.2; `c` is what comes from the context, for all three sums."""

@@ -71,7 +71,7 @@ def test_a_document_read_in_pieces_is_one_that_is_read_at_once(model, expected, 
     """Pieces need not end where pooling begins: `pooled` tells each position apart."""
     time = DOCUMENTS.shape[1]
     pooled = np.broadcast_to(np.arange(time) >= time - model.kept, DOCUMENTS.shape)
-    carry = model.nothing_read(len(DOCUMENTS))
+    carry = model.initial_carry(len(DOCUMENTS))
     assert {each.shape[0] for each in carry.values()} == {len(DOCUMENTS)}
     for first in range(0, time, length):
         piece = slice(first, first + length)

@@ -34,7 +34,7 @@ def expected(model) -> np.ndarray:
 @pytest.fixture
 def recurrent(model) -> keras.Model:
     """A model that carries a state from text to text; one with a context sees no more than that."""
-    if not model.zero_state(1):
+    if not model.initial_state(1):
         pytest.skip("it carries no state")
     return model
 
@@ -80,13 +80,10 @@ def test_order_counts(model, expected):
 
 def test_reading_on_with_the_state_is_reading_at_once(recurrent, expected):
     """In pieces of 1, 2 and 3 words; the state is float32 and batch first."""
-    state, found, first = recurrent.zero_state(2), [], 0
+    state, found, first = recurrent.initial_state(2), [], 0
     for length in (1, 2, 3):
-        logits, raw, dropped, state = recurrent.read(TOKENS[:, first : first + length], state)
+        logits, state = recurrent.read(TOKENS[:, first : first + length], state)
         assert {each.shape[0] for each in state.values()} == {2}
-        # What AR and TAR are made of: outputs [time, batch, ...], the same without training.
-        assert raw.shape[:2] == (length, 2)
-        np.testing.assert_array_equal(numbers(raw), numbers(dropped))
         found.append(numbers(logits))
         first += length
     np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-5)
@@ -94,10 +91,9 @@ def test_reading_on_with_the_state_is_reading_at_once(recurrent, expected):
 
 
 def test_what_is_read_within_the_context_is_the_full_pass(model, expected):
-    logits, raw, dropped, state = model.read(TOKENS, model.zero_state(2))
+    logits, state = model.read(TOKENS, model.initial_state(2))
     np.testing.assert_allclose(numbers(logits), expected, atol=1e-5)
-    assert raw.shape[:2] == dropped.shape[:2] == TOKENS.shape[::-1]
-    assert set(state) == set(model.zero_state(2))
+    assert set(state) == set(model.initial_state(2))
 
 
 # One step at a time

@@ -11,6 +11,7 @@ from keras import ops, tree
 from tiny import END, SOURCE, START, TARGET
 
 from zoo.decoding import search
+from zoo.models import contracts
 
 VARIANTS = tiny.variants("translate")
 
@@ -72,7 +73,7 @@ def test_padding_changes_nothing(model):
 
 
 def test_attention_is_a_distribution_over_real_pieces(model):
-    if not hasattr(model, "attention"):
+    if not isinstance(model, contracts.Aligner):
         pytest.skip("it has none")
     found = ops.convert_to_numpy(model.attention({"source": SOURCE, "target": TARGET}))
     assert found.shape == (2, found.shape[1], 4, 5)
@@ -85,7 +86,7 @@ def test_attention_is_a_distribution_over_real_pieces(model):
 
 
 def test_steps_are_the_full_pass(model):
-    expected, grows = logits(model), hasattr(model, "grow")
+    expected, grows = logits(model), isinstance(model, contracts.Growable)
     inputs = {"source": ops.convert_to_tensor(SOURCE)}
     memory, state = model.start(inputs, 3 if grows else 4)
     # Batch first, so that a search can repeat and reorder rows.

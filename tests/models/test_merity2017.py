@@ -129,8 +129,11 @@ def by_torch(model, tokens: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarra
 def test_it_is_a_stack_of_pytorchs_lstms(model):
     expected, expected_state = by_torch(model, TOKENS)
     np.testing.assert_allclose(numbers(model(TOKENS)), expected, atol=1e-5)
-    logits, raw, dropped, state = model.read(TOKENS, model.zero_state(2))
+    logits, state = model.read(TOKENS, model.initial_state(2))
     np.testing.assert_allclose(numbers(logits), expected, atol=1e-5)
+    # What AR and TAR are made of: outputs [time, batch, ...], the same without training.
+    raw, dropped, _ = model.encoder(TOKENS, model.initial_state(2))
+    assert raw.shape[:2] == TOKENS.shape[::-1]
     np.testing.assert_array_equal(numbers(raw), numbers(dropped))
     assert state.keys() == expected_state.keys()
     for name, value in expected_state.items():
@@ -139,14 +142,14 @@ def test_it_is_a_stack_of_pytorchs_lstms(model):
 
 @pytest.mark.parametrize("cut", [1, 4])
 def test_reading_on_with_the_state_is_reading_at_once(model, cut):
-    expected, _, _, last = model.read(TOKENS, model.zero_state(2))
-    first, _, _, state = model.read(TOKENS[:, :cut], model.zero_state(2))
-    second, _, _, state = model.read(TOKENS[:, cut:], state)
+    expected, last = model.read(TOKENS, model.initial_state(2))
+    first, state = model.read(TOKENS[:, :cut], model.initial_state(2))
+    second, state = model.read(TOKENS[:, cut:], state)
     found = np.concatenate([numbers(first), numbers(second)], axis=1)
     np.testing.assert_allclose(found, numbers(expected), atol=1e-5)
     for name, value in last.items():
         np.testing.assert_allclose(numbers(state[name]), numbers(value), atol=1e-5)
-    anew, _, _, _ = model.read(TOKENS[:, cut:], model.zero_state(2))
+    anew, _ = model.read(TOKENS[:, cut:], model.initial_state(2))
     assert np.abs(numbers(anew) - numbers(second)).max() > 1e-2
 
 
@@ -222,9 +225,17 @@ def test_a_dropped_word_is_dropped_wherever_it_stands():
     assert masks[0] != masks[1]
 
 
-def test_the_softmax_keeps_all_words():
+def test_the_softmax_keeps_all_words(monkeypatch):
     model = tiny(dropout_words=0.5)
-    logits, _, hidden, _ = model.read(TOKENS, model.zero_state(2), training=True)
+    read, outputs = model.encoder.call, []
+
+    def recorded(*args, **options):
+        outputs.append(read(*args, **options))
+        return outputs[-1]
+
+    monkeypatch.setattr(model.encoder, "call", recorded)
+    logits, _ = model.read(TOKENS, model.initial_state(2), training=True)
+    hidden = outputs[0][1]
     weight = weights.arrays(model)
     hidden = numbers(hidden).swapaxes(0, 1)
     expected = hidden @ weight["encoder.embedding.table"].T + weight["encoder.embedding.bias"]
@@ -252,7 +263,7 @@ def passed(monkeypatch):
                 return out, state
 
             monkeypatch.setattr(layer, "call", call)
-        _, raw, dropped, _ = model.read(tokens, model.zero_state(len(tokens)), training=True)
+        raw, dropped, _ = encoder(tokens, model.initial_state(len(tokens)), training=True)
         np.testing.assert_array_equal(numbers(raw), numbers(found[-1]))
         monkeypatch.undo()
         return [numbers(each) for each in (*found, dropped)]
@@ -327,7 +338,7 @@ def test_weights_are_dropped_once_for_a_pass(monkeypatch):
 
 def test_logits_and_state_are_float32_in_low_precision(model):
     low = tiny(dtype="mixed_bfloat16")
-    logits, _, _, state = low.read(TOKENS, low.zero_state(2))
+    logits, state = low.read(TOKENS, low.initial_state(2))
     types = {keras.backend.standardize_dtype(each.dtype) for each in (logits, *state.values())}
     assert types == {"float32"}
     expected = numbers(model(TOKENS))

@@ -10,6 +10,7 @@ from tiny import zeroed
 
 from zoo.bundle import weights
 from zoo.config import catalog
+from zoo.models import contracts
 from zoo.models.sutskever2014 import SequenceToSequence
 
 SOURCE = np.array([[5, 6, 7, 8, 3], [9, 10, 3, 0, 0]], dtype="int32")
@@ -54,7 +55,7 @@ def lstm_step(weight, layer, x, h, c):
 def by_hand(model, source, target) -> np.ndarray:
     """The logits of one pair without padding, float64: equation 1 and the LSTM written out."""
     weight = {name: array.astype(np.float64) for name, array in weights.arrays(model).items()}
-    layers, width = model.arguments["layers"], model.arguments["width"]
+    layers, width = model.arguments.layers, model.arguments.width
     states = [(np.zeros(width), np.zeros(width)) for _ in range(layers)]
     for word in source:
         x = weight["source_embedding.embeddings"][word]
@@ -154,4 +155,4 @@ def test_everything_begins_uniform():
 
 
 def test_there_is_no_attention(model):
-    assert not hasattr(model, "attention")
+    assert not isinstance(model, contracts.Aligner)

@@ -117,7 +117,7 @@ def test_groups_are_the_embedding_each_lstm_and_the_head(model):
 def states(model, document: np.ndarray) -> np.ndarray:
     """Return h_1 ... h_T of one document without padding, [words, embedding]."""
     encoder = model.encoder
-    hidden, _, _ = encoder(document[None].astype("int32"), encoder.zero_state(1))
+    hidden, _, _ = encoder(document[None].astype("int32"), encoder.initial_state(1))
     return ops.convert_to_numpy(hidden)[:, 0]
 
 
@@ -160,7 +160,7 @@ def test_negative_states_are_pooled_too(documents):
     document = documents[1]
     hidden = states(low, document[document != 0])
     assert (hidden < 0).all()
-    carry = low.read(document[None], low.nothing_read(1))
+    carry = low.read(document[None], low.initial_carry(1))
     found = ops.convert_to_numpy(carry["maximum"])[0]
     np.testing.assert_allclose(found, hidden.max(axis=0), atol=1e-6)
 
@@ -198,7 +198,7 @@ class InChunks(Classifier):
     def call(self, inputs, training=False):
         time = inputs.shape[1]
         early = time - self.kept
-        carry = self.read(inputs[:, :early], self.nothing_read(len(inputs)), pooled=False)
+        carry = self.read(inputs[:, :early], self.initial_carry(len(inputs)), pooled=False)
         for first in range(early, time, CHUNK):
             carry = {
                 name: ops.stop_gradient(each) if name[:2] in ("h_", "c_") else each

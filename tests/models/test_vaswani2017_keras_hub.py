@@ -1,4 +1,4 @@
-"""The paper's blocks against keras_hub's, post-norm, with the same weights."""
+"""The paper's blocks against keras_hub's, with the same weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keras import ops
 
 from zoo import bundle
 from zoo.layers.positions import sinusoid
-from zoo.models.vaswani2017 import DecoderLayer, EncoderLayer
+from zoo.layers.transformer import Block
 
 keras_hub = pytest.importorskip("keras_hub")
 
@@ -61,10 +61,10 @@ def copy(block: keras.layers.Layer, theirs: keras.layers.Layer) -> None:
     assert copied == len(theirs.weights)
 
 
-def options() -> dict:
+def options(norm_first: bool) -> dict:
     return {
         "intermediate_dim": FEED_FORWARD, "num_heads": HEADS, "dropout": 0.0,
-        "activation": "relu", "layer_norm_epsilon": EPSILON, "normalize_first": False,
+        "activation": "relu", "layer_norm_epsilon": EPSILON, "normalize_first": norm_first,
     }  # fmt: skip
 
 
@@ -74,25 +74,27 @@ def compare(found, expected) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_encoder_layer():
-    ours = randomised(EncoderLayer(**BLOCK))
-    theirs = keras_hub.layers.TransformerEncoder(**options())
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_the_encoder_layer(norm_first):
+    ours = randomised(Block(**BLOCK, norm_first=norm_first))
+    theirs = keras_hub.layers.TransformerEncoder(**options(norm_first))
     x = random(2, 5, WIDTH)
     theirs.build(x.shape)
     copy(ours, theirs)
     real = np.array([[True] * 5, [True, True, False, False, False]])
-    compare(ours(x, real[:, None, None, :]), theirs(x, padding_mask=real))
+    compare(ours(x, real[:, None, None, :])[0], theirs(x, padding_mask=real))
 
 
-def test_the_decoder_layer():
-    ours = randomised(DecoderLayer(**BLOCK))
-    theirs = keras_hub.layers.TransformerDecoder(**options())
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_the_decoder_layer(norm_first):
+    ours = randomised(Block(**BLOCK, norm_first=norm_first, cross_attention=True))
+    theirs = keras_hub.layers.TransformerDecoder(**options(norm_first))
     x, source = random(2, 4, WIDTH), random(2, 5, WIDTH)
     theirs.build(x.shape, source.shape)
     copy(ours, theirs)
     real = np.array([[True] * 5, [True, True, False, False, False]])
     causal = np.tril(np.ones((4, 4), bool))[None, None]
-    found, weights = ours(x, causal, source, real[:, None, None, :])
+    found, _, weights = ours(x, causal, source, real[:, None, None, :])
     compare(found, theirs(x, source, encoder_padding_mask=real))
     assert tuple(weights.shape) == (2, HEADS, 4, 5)
 

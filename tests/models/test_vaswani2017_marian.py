@@ -43,7 +43,7 @@ def ours() -> Transformer:
 def theirs(ours):
     from benchmarks.peers import marian
 
-    model = marian(ours.arguments, bundle.arrays(ours), end_id=END, start_id=PAD)
+    model = marian(vars(ours.arguments), bundle.arrays(ours), end_id=END, start_id=PAD)
     assert model.final_logits_bias.abs().min() > 0
     return model
 

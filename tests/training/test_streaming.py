@@ -27,7 +27,7 @@ NONE = {
 }  # fmt: skip
 
 
-def tiny(rate: float = 0.0, activation: float = 0.0, temporal: float = 0.0, **changes) -> Carried:
+def tiny(rate: float = 0.0, **changes) -> Carried:
     """A compiled model with weights far from zero, for batches of two rows."""
     sizes = {"vocabulary": 12, "embedding": 6, "width": 8, "layers": 1}
     model = LanguageModel(**(sizes | NONE | changes))
@@ -35,7 +35,7 @@ def tiny(rate: float = 0.0, activation: float = 0.0, temporal: float = 0.0, **ch
     random = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign(random.normal(scale=0.7, size=variable.shape))
-    carried = Carried(model, 2, activation, temporal)
+    carried = Carried(model, 2)
     carried.compile(
         optimizer=keras.optimizers.SGD(rate), loss=LabelSmoothedCrossEntropy(padding_id=0)
     )
@@ -70,7 +70,7 @@ def test_two_batches_are_one_text():
     carried = tiny(layers=2)
     model = carried.model
     assert [len(each) for each in numbers(carried.carried)] == [2, 2, 2, 2]
-    whole, _, _, last = model.read(TOKENS[:, :6], model.zero_state(2))
+    whole, last = model.read(TOKENS[:, :6], model.initial_state(2))
     losses = [cross_entropy(whole[:, piece], batch(piece)[1]) for piece in (FIRST, SECOND)]
     found = [
         carried.train_on_batch(*batch(FIRST, carry=0.0)),
@@ -83,7 +83,7 @@ def test_two_batches_are_one_text():
 def test_a_text_that_begins_anew_knows_nothing_of_the_one_before():
     carried = tiny()
     model = carried.model
-    alone, _, _, last = model.read(TOKENS[:, SECOND], model.zero_state(2))
+    alone, last = model.read(TOKENS[:, SECOND], model.initial_state(2))
     carried.train_on_batch(*batch(FIRST, carry=0.0))
     found = carried.train_on_batch(*batch(SECOND, carry=0.0))
     assert found == pytest.approx(cross_entropy(alone, batch(SECOND)[1]), rel=1e-5)
@@ -121,16 +121,17 @@ def test_the_state_is_no_weight():
 
 def test_activations_and_their_changes_are_held_small(monkeypatch):
     """AR is of what dropout has left of the outputs, TAR of the outputs before it."""
-    carried = tiny(activation=2.0, temporal=1.5, dropout_output=0.5)
-    read, seen = carried.model.read, []
+    carried = tiny(ar_alpha=2.0, tar_beta=1.5, dropout_output=0.5)
+    encoder, seen = carried.model.encoder, []
+    read = encoder.call
 
-    def recorded(*args):
-        seen.append(read(*args))
+    def recorded(*args, **options):
+        seen.append(read(*args, **options))
         return seen[-1]
 
-    monkeypatch.setattr(carried.model, "read", recorded)
+    monkeypatch.setattr(encoder, "call", recorded)
     carried(batch(FIRST, carry=0.0)[0], training=True)
-    _, raw, dropped, _ = seen[0]
+    raw, dropped, _ = seen[0]
     raw, dropped = numbers([raw, dropped])
     assert (dropped == 0).any()
     assert not (raw == 0).any()
@@ -142,9 +143,10 @@ def test_activations_and_their_changes_are_held_small(monkeypatch):
 
 
 def test_they_are_part_of_the_loss():
-    carried = tiny(activation=2.0, temporal=1.5)
+    carried = tiny(ar_alpha=2.0, tar_beta=1.5)
     model = carried.model
-    logits, raw, _, _ = model.read(TOKENS[:, FIRST], model.zero_state(2))
+    logits, _ = model.read(TOKENS[:, FIRST], model.initial_state(2))
+    raw, _, _ = model.encoder(TOKENS[:, FIRST], model.initial_state(2))
     raw = ops.convert_to_numpy(raw)
     inputs, labels = batch(FIRST, carry=0.0)
     expected = cross_entropy(logits, labels)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
-import inspect
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -285,12 +284,12 @@ def task(found: Entry, size_name: str | None = None) -> str:
     return size(found, size_name).task or found.task
 
 
-def builder(found: Entry, size_name: str | None = None) -> Callable[..., Any]:
+def builder(found: Entry, size_name: str | None = None) -> type[Any]:
     """Return the class that builds a model of that size; this imports its module and Keras."""
     wanted = task(found, size_name)
     path = found.builder if wanted == found.task else found.builders[wanted]
     module, _, attribute = path.partition(":")
-    made: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    made: type[Any] = getattr(importlib.import_module(module), attribute)
     return made
 
 
@@ -302,9 +301,8 @@ def arguments(found: Entry, size_name: str | None, changes: dict[str, Any]) -> d
         OptionError: the builder has no such argument.
     """
     chosen = size(found, size_name).arguments
-    parameters = inspect.signature(builder(found, size_name)).parameters.values()
-    known = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
-    known += ["dtype", "name"]  # Keras' own, which every model takes
+    declared = dataclasses.fields(builder(found, size_name).Arguments)
+    known = [field.name for field in declared] + ["dtype", "name"]  # the last two are Keras' own
     for name in changes:
         if name not in known:
             raise OptionError(f"{found.name} has no argument '{name}'", did_you_mean(name, known))

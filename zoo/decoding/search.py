@@ -26,6 +26,7 @@ from keras import ops, tree
 from zoo import compiling
 from zoo.decoding import sampling
 from zoo.errors import NotSupported, OptionError, check_count
+from zoo.models.contracts import Decoder, Growable
 
 # The smallest size of a cache; each next one is twice as large, compiled when an output reaches it.
 FIRST_LENGTH = 32
@@ -98,7 +99,7 @@ def decode(
     worst of the `num_return` that it returns. With beam_size 1 the search is greedy.
 
     Args:
-        model: a built model with `start` and `step`, and `grow` if its cache can grow.
+        model: a built `zoo.models.contracts.Decoder`, and `Growable` if its cache can grow.
         inputs: what `model.start` takes: int32 arrays, batch first.
         start_id: the first token, the same for all rows or int32 [batch].
         end_id: what ends a sequence; with complete=False it may be -1, which nothing is.
@@ -118,7 +119,7 @@ def decode(
         OptionError: an option out of its range, or a sampler together with a beam.
         NotSupported: a model that cannot `start` and `step`.
     """
-    if not (hasattr(model, "start") and hasattr(model, "step")):
+    if not isinstance(model, Decoder):
         raise NotSupported(f"{model.name} cannot decode: it has no `start` and `step`")
     _check(max_length, beam_size, num_return, length_penalty)
     if sampler is not None and beam_size > 1:
@@ -138,7 +139,7 @@ def decode(
         sampling.prepare(strategy)
         given |= sampler.arrays()
     first = np.broadcast_to(np.asarray(start_id, np.int32), (batch,)).copy()
-    sizes = _sizes(int(most.max()), batch * beam_size, hasattr(model, "grow"))
+    sizes = _sizes(int(most.max()), batch * beam_size, isinstance(model, Growable))
     search = Search(
         sizes[0], end_id, pad_id, beam_size, num_return, early_stop, complete, strategy,
         forbidden_id,

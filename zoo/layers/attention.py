@@ -1,40 +1,88 @@
-"""Scaled dot-product attention with several heads (vaswani2017, section 3.2)."""
+"""Scaled dot-product attention with several heads (vaswani2017, section 3.2), and its cache.
+
+A cache holds the keys and values of each layer, "keys_0", "values_0", "keys_1" and so on, [batch,
+heads, steps, head_dim], as a decoder's state.
+"""
 
 from __future__ import annotations
+
+import functools
 
 import keras
 from keras import ops
 
+# A score that leaves no weight.
+MASKED = -1e9
 
-def grown(cache, max_length: int):
-    """Return a cache of keys and values, [batch, heads, steps, head_dim], with room for more steps.
 
-    Args:
-        cache: the tensors by name, all with the same number of steps.
-        max_length: steps that there is to be room for.
-    """
+def empty_cache(layers: int, shape, dtype: str) -> dict:
+    """Return a cache for some layers, with room for as many steps as the shape has."""
+    return {
+        f"{name}_{i}": ops.zeros(shape, dtype=dtype)
+        for i in range(layers)
+        for name in ("keys", "values")
+    }
+
+
+def grown(cache: dict, max_length: int) -> dict:
+    """Return a cache with room for max_length steps."""
     return {
         name: ops.pad(leaf, [[0, 0], [0, 0], [0, max_length - ops.shape(leaf)[2]], [0, 0]])
         for name, leaf in cache.items()
     }
 
 
+def written(cache: dict, layer: int, position, keys, values) -> dict:
+    """Return a cache with a layer's keys and values of one step, [batch, heads, 1, head_dim]."""
+    where = (0, 0, position, 0)
+    after = {f"keys_{layer}": keys, f"values_{layer}": values}
+    return cache | {name: ops.slice_update(cache[name], where, new) for name, new in after.items()}
+
+
+def so_far(cache: dict, position):
+    """Return a mask of a cache's steps, true up to a position: bool [1, 1, 1, steps]."""
+    return (ops.arange(ops.shape(cache["keys_0"])[2]) <= position)[None, None, None, :]
+
+
+def causal(length):
+    """Return a mask that lets each position look at itself and those before: [1, 1, time, time]."""
+    index = ops.arange(length)
+    return (index[:, None] >= index[None, :])[None, None]
+
+
+def dense(units: int, initializer, **options) -> keras.layers.Dense:
+    """Return a linear layer whose matrix begins with a draw of its own."""
+    initializer = keras.initializers.get(initializer).clone()
+    return keras.layers.Dense(units, kernel_initializer=initializer, **options)
+
+
 @keras.saving.register_keras_serializable("paperzoo")
 class MultiHeadAttention(keras.layers.Layer):
     """Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V for each head, concatenated, projected.
 
-    The projections are separate calls, so that a decoder can keep keys and values:
-    `keys_values` makes them once, `attend` reads them.
+    The projections are calls of their own, so that a decoder can keep keys and values. Queries,
+    keys and values are [batch, heads, time, head_dim].
 
     Args:
         width: d_model; each head has width / heads dimensions.
         heads: number of heads; must divide the width.
-        bias: give the four projections biases. The paper shows none.
-        dropout: rate on the attention weights. The paper states none.
+        bias: give the projections biases.
+        dropout: rate on the attention weights.
+        fused: make queries, keys and values with one matrix, in which they lie side by side.
+        initializer: of the matrices.
+        residual_initializer: of the last one, where it differs.
     """
 
     def __init__(
-        self, width: int, heads: int, bias: bool = False, dropout: float = 0.0, **kwargs
+        self,
+        width: int,
+        heads: int,
+        bias: bool = False,
+        dropout: float = 0.0,
+        fused: bool = False,
+        initializer="glorot_uniform",
+        residual_initializer=None,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         if width % heads:
@@ -42,69 +90,80 @@ class MultiHeadAttention(keras.layers.Layer):
         self.width = width
         self.heads = heads
         self.head_dim = width // heads
-        self.use_bias = bias
-        self.dropout_rate = dropout
-        # "projection" is W_O; Keras owns the attribute name "output".
-        self.query = self._linear("query")
-        self.key = self._linear("key")
-        self.value = self._linear("value")
-        self.projection = self._linear("projection")
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
+        self.fused = fused
 
-    def _linear(self, name: str) -> keras.layers.Dense:
-        return keras.layers.Dense(
-            self.width, use_bias=self.use_bias, name=name, dtype=self.dtype_policy
-        )
+        common = {"use_bias": bias, "dtype": self.dtype_policy}
+        if fused:
+            self.query_key_value = dense(3 * width, initializer, **common)
+        else:
+            self.query, self.key, self.value = (dense(width, initializer, **common) for _ in "qkv")
+        # W_O; Keras owns the attribute name "output".
+        self.projection = dense(width, residual_initializer or initializer, **common)
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape=None) -> None:
-        for layer in (self.query, self.key, self.value, self.projection):
+        inputs = [self.query_key_value] if self.fused else [self.query, self.key, self.value]
+        for layer in (*inputs, self.projection):
             layer.build((None, self.width))
         self.built = True
 
     def split_heads(self, x):
         """[batch, time, width] -> [batch, heads, time, head_dim]"""
-        length = ops.shape(x)[1]
-        x = ops.reshape(x, (-1, length, self.heads, self.head_dim))
+        x = ops.reshape(x, (-1, ops.shape(x)[1], self.heads, self.head_dim))
         return ops.transpose(x, (0, 2, 1, 3))
 
+    def queries(self, x):
+        """Return queries of x [batch, time, width]; only where they have a matrix of their own."""
+        return self.split_heads(self.query(x))
+
     def keys_values(self, x):
-        """Return keys and values [batch, heads, time, head_dim] of x [batch, time, width]."""
+        """Return keys and values of x [batch, time, width], as `queries` does."""
         return self.split_heads(self.key(x)), self.split_heads(self.value(x))
 
-    def attend(self, x, keys, values, mask, training=False):
-        """Return the output [batch, time, width] and the weights [batch, heads, time, memory].
+    def queries_keys_values(self, x):
+        """Return queries, keys and values of x [batch, time, width], which looks at itself."""
+        if not self.fused:
+            return self.queries(x), *self.keys_values(x)
+        x = self.query_key_value(x)
+        x = ops.reshape(x, (-1, ops.shape(x)[1], 3, self.heads, self.head_dim))
+        return ops.unstack(ops.transpose(x, (2, 0, 3, 1, 4)), 3)
+
+    def attend(self, queries, memory, training=False):
+        """Return the output [batch, time, width] and float32 weights [batch, heads, time, memory].
 
         Args:
-            x: what asks, [batch, time, width].
-            keys, values: [batch, heads, memory, head_dim].
-            mask: bool, true where x may look, broadcast to [batch, heads, time, memory].
+            queries: [batch, heads, time, head_dim].
+            memory: what they look at, in one part or several: (keys, values, mask) each, the mask
+                true where a query may look, broadcast to [batch, heads, time, memory].
         """
-        queries = self.split_heads(self.query(x) * (self.head_dim**-0.5))
-        scores = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
-        # Softmax in float32 also under mixed precision; -1e9 leaves no weight on masked positions.
-        scores = ops.where(mask, ops.cast(scores, "float32"), -1e9)
+        queries = queries * self.head_dim**-0.5
+        # Softmax in float32 also under mixed precision.
+        scores = [
+            ops.where(
+                mask,
+                ops.cast(ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2))), "float32"),
+                MASKED,
+            )
+            for keys, _, mask in memory
+        ]
+        scores = scores[0] if len(scores) == 1 else ops.concatenate(scores, axis=-1)
         # A single position gets all; Keras would warn of such a softmax.
         alone = scores.shape[-1] == 1
         weights = ops.ones_like(scores) if alone else ops.softmax(scores, axis=-1)
-        kept = ops.cast(weights, self.compute_dtype)
-        if self.dropout is not None:
-            kept = self.dropout(kept, training=training)
-        context = ops.matmul(kept, values)  # [batch, heads, time, head_dim]
-        length = ops.shape(context)[2]
-        context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, length, self.width))
+        shares = ops.cast(weights, self.compute_dtype)
+        if training:
+            shares = self.dropout(shares, training=True)
+        parts, first = [], 0
+        for _, values, _ in memory:
+            last = first + ops.shape(values)[2]
+            share = shares if len(memory) == 1 else shares[..., first:last]
+            parts.append(ops.matmul(share, values))  # [batch, heads, time, head_dim]
+            first = last
+        context = ops.transpose(functools.reduce(ops.add, parts), (0, 2, 1, 3))
+        context = ops.reshape(context, (-1, ops.shape(context)[1], self.width))
         return self.projection(context), weights
 
     def call(self, x, memory, mask, training=False):
         """Return the output [batch, time, width] of x [batch, time, width] over memory."""
         keys, values = self.keys_values(memory)
-        return self.attend(x, keys, values, mask, training)[0]
-
-    def get_config(self) -> dict:
-        config = super().get_config()
-        return {
-            **config,
-            "width": self.width,
-            "heads": self.heads,
-            "bias": self.use_bias,
-            "dropout": self.dropout_rate,
-        }
+        return self.attend(self.queries(x), [(keys, values, mask)], training)[0]

@@ -47,12 +47,3 @@ class TiedEmbedding(keras.layers.Layer):
         table = ops.cast(self.table, self.compute_dtype)
         logits = ops.cast(ops.matmul(hidden, ops.transpose(table)), "float32")
         return logits if self.bias is None else logits + ops.cast(self.bias, "float32")
-
-    def get_config(self) -> dict:
-        config = super().get_config()
-        return {
-            **config,
-            "vocabulary": self.vocabulary,
-            "width": self.width,
-            "bias": self.use_bias,
-        }

@@ -30,7 +30,7 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
             before, the last of which ends at the last step; None lets them flow all the way.
     """
     width = kernel.shape[0]
-    x, h, c = (ops.cast(each, "float32") for each in (x, h, c))
+    x, h, c = (ops.cast(part, "float32") for part in (x, h, c))
     masked, cut = {}, {}
     if mask is not None:
         masked["real"] = ops.cast(mask, "float32")[:, :, None]

@@ -22,10 +22,13 @@ things open or this file departs from it:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
 from keras import ops
 
 from zoo.layers.initialisation import Blocks
+from zoo.layers.model import PaperModel
 
 SMALL, TINY = 0.01, 0.001  # standard deviations of appendix B.1
 
@@ -250,9 +253,8 @@ class ConditionalDecoder(Decoder):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.context_gru = GRU(
-            2 * self.width, self.width, after=True, inner_bias=True, dtype=self.dtype_policy
-        )
+        n, policy = self.width, self.dtype_policy
+        self.context_gru = GRU(2 * n, n, after=True, inner_bias=True, dtype=policy)
 
     def build_context(self) -> tuple[int, int]:
         self.context_gru.build()
@@ -281,76 +283,61 @@ DECODERS = {"paper": Decoder, "conditional": ConditionalDecoder}
 
 
 @keras.saving.register_keras_serializable("paperzoo")
-class RNNSearch(keras.Model):
+class RNNSearch(PaperModel):
     """p(y_i | y_1 ... y_i-1, x) = g(y_i-1, s_i, c_i) (equation 4), c_i the context of step i.
-
-    Args:
-        source_vocabulary, target_vocabulary: words of each language, special ids included.
-        embedding: m, width of the word embeddings.
-        width: n, width of the decoder's state and of each direction of the encoder.
-        alignment: n', hidden width of the alignment model.
-        maxout: l, width of the readout.
-        dropout: see the module's docstring.
-        decoder: "paper" or "conditional"; see the module's docstring.
-        padding_id: id that marks padding in the source.
 
     Sources end with the end-of-sentence id and are padded on the right; targets are the decoder's
     input, so they begin with the start id, whose place is all that is read of it.
     """
 
-    def __init__(
-        self,
-        *,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        embedding: int = 620,
-        width: int = 1000,
-        alignment: int = 1000,
-        maxout: int = 500,
-        dropout: float = 0.0,
-        decoder: str = "paper",
-        padding_id: int = 0,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        if decoder not in DECODERS:
-            raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, not {decoder!r}")
-        self.arguments = {
-            "source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary,
-            "embedding": embedding, "width": width, "alignment": alignment, "maxout": maxout,
-            "dropout": dropout, "decoder": decoder, "padding_id": padding_id,
-        }  # fmt: skip
-        self.padding_id = padding_id
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments:
+        source_vocabulary: int  # words of each language, special ids included
+        target_vocabulary: int
+        embedding: int = 620  # m, width of the word embeddings
+        width: int = 1000  # n, of the decoder's state and of each direction of the encoder
+        alignment: int = 1000  # n', hidden width of the alignment model
+        maxout: int = 500  # l, width of the readout
+        dropout: float = 0.0  # this and the next: see the module's docstring
+        decoder: str = "paper"  # or "conditional"
+        padding_id: int = 0  # marks padding in the source
+
+    max_length = None
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        sizes = self.arguments
+        embedding, width = sizes.embedding, sizes.width
+        if sizes.decoder not in DECODERS:
+            raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, not {sizes.decoder!r}")
+        decoder = DECODERS[sizes.decoder]
         policy = {"dtype": self.dtype_policy}
-        after = DECODERS[decoder].reset_after
-        self.source_embedding = keras.layers.Embedding(
-            source_vocabulary, embedding, _normal(SMALL), **policy
-        )
-        self.target_embedding = keras.layers.Embedding(
-            target_vocabulary, embedding, _normal(SMALL), **policy
-        )
-        self.encoder_forward = GRU(embedding, width, after, **policy)
-        self.encoder_backward = GRU(embedding, width, after, **policy)
-        self.decoder = DECODERS[decoder](embedding, width, alignment, maxout, **policy)
+
+        def table(words: int) -> keras.layers.Embedding:
+            return keras.layers.Embedding(words, embedding, _normal(SMALL), **policy)
+
+        self.source_embedding = table(sizes.source_vocabulary)
+        self.target_embedding = table(sizes.target_vocabulary)
+        self.encoder_forward = GRU(embedding, width, decoder.reset_after, **policy)
+        self.encoder_backward = GRU(embedding, width, decoder.reset_after, **policy)
+        self.decoder = decoder(embedding, width, sizes.alignment, sizes.maxout, **policy)
         self.softmax = keras.layers.Dense(
-            target_vocabulary, kernel_initializer=_normal(SMALL), name="softmax", **policy
+            sizes.target_vocabulary, kernel_initializer=_normal(SMALL), **policy
         )
-        self.dropout = keras.layers.Dropout(dropout, **policy)
+        self.dropout = keras.layers.Dropout(sizes.dropout, **policy)
 
     def build(self, input_shape=None) -> None:
-        for layer in (
-            self.source_embedding, self.target_embedding, self.encoder_forward,
-            self.encoder_backward, self.decoder,
-        ):  # fmt: skip
+        encoder = self.source_embedding, self.encoder_forward, self.encoder_backward
+        for layer in (*encoder, self.target_embedding, self.decoder):
             layer.build()
-        self.softmax.build((None, self.arguments["maxout"]))
+        self.softmax.build((None, self.arguments.maxout))
         self.built = True
 
     # Teacher forcing ---------------------------------------------------------------------------
 
     def encode(self, source, training=False):
         """Return what every step reads: "annotations" [batch, source, 2 width], "keys", "mask"."""
-        mask = ops.not_equal(source, self.padding_id)
+        mask = ops.not_equal(source, self.arguments.padding_id)
         x = self.dropout(self.source_embedding(source), training=training)
         forward = self.encoder_forward(x, mask)
         backward = self.encoder_backward(ops.flip(x, axis=1), ops.flip(mask, axis=1))
@@ -372,14 +359,11 @@ class RNNSearch(keras.Model):
             carry = step(x, carry[0])
             return carry, carry
 
-        carry = (
-            first,
-            ops.zeros_like(memory["annotations"][:, 0]),
-            ops.zeros_like(memory["mask"], dtype="float32"),
-        )
+        context = ops.zeros_like(memory["annotations"][:, 0])
+        carry = first, context, ops.zeros_like(memory["mask"], dtype="float32")
         x = self.decoder.gru.project(embedded)
-        _, found = ops.scan(advance, carry, ops.transpose(x, (1, 0, 2)))
-        after, context, weights = (ops.transpose(each, (1, 0, 2)) for each in found)
+        _, steps = ops.scan(advance, carry, ops.transpose(x, (1, 0, 2)))
+        after, context, weights = (ops.transpose(part, (1, 0, 2)) for part in steps)
         before = ops.concatenate([first[:, None], after[:, :-1]], axis=1)
         return self.decoder.readout(before, after, embedded, context), weights
 
@@ -415,6 +399,3 @@ class RNNSearch(keras.Model):
         after, context, _ = self.decoder.advance(memory)(x, before)
         readout = self.decoder.readout(before, after, embedded, context)
         return ops.cast(self.softmax(readout), "float32"), {"s": after}
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}

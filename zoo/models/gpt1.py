@@ -5,7 +5,7 @@ https://cdn.openai.com/research-covers/language-unsupervised/language_understand
 New in this paper: the decoder of the Transformer alone, without an encoder to look at, learns to
 predict books word piece by word piece; the same network, with one linear layer more, is then
 fine-tuned to tasks whose inputs are written as one sequence each. Positions are learned, the
-activation is GELU, layer normalisation comes after each residual connection as in vaswani2017.
+activation is GELU; the block is else that of vaswani2017, zoo/layers/transformer.py.
 
 This file is the language model (sections 3.1 and 4.1); zoo/models/gpt1_tasks.py is what it becomes
 by fine-tuning (3.2, 3.3), zoo/data/transformations.py how a task's texts become sequences. Where
@@ -20,15 +20,14 @@ the paper leaves things open or this file departs from it:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
-from zoo.layers.attention import grown
-
-# A score that leaves no weight.
-MASKED = -1e9
+from zoo.layers import attention, transformer
+from zoo.layers.model import PaperModel
 
 
 def normal() -> keras.initializers.Initializer:
@@ -37,160 +36,47 @@ def normal() -> keras.initializers.Initializer:
 
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
-class Block(keras.layers.Layer):
+class Block(transformer.Block):
     """Causal self-attention, then feed-forward (section 3.1, equation 2).
 
         n = LayerNorm(x + Dropout(Attention(x)))
         h = LayerNorm(n + Dropout(FFN(n)))
 
     Args:
-        width: of the states; each head has width / heads of them.
-        heads: must divide the width.
-        feed_forward: units between the two layers of FFN.
-        dropout: on the outputs of attention and FFN.
-        attention_dropout: on the attention weights.
-        epsilon: of layer normalisation.
+        arguments: those of the model.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        feed_forward: int,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        epsilon: float = 1e-5,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        if width % heads:
-            raise ValueError(f"heads ({heads}) must divide width ({width})")
-        self.arguments = {
-            "width": width, "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon,
-        }  # fmt: skip
-        self.width = width
-        self.heads = heads
-        self.head_dim = width // heads
-        common = {"dtype": self.dtype_policy}
-
-        def dense(units, **options):
-            return keras.layers.Dense(units, kernel_initializer=normal(), **options, **common)
-
-        # Queries, keys and values side by side, as in the code.
-        self.query_key_value = dense(3 * width)
-        self.projection = dense(width)
-        self.attention_norm = keras.layers.LayerNormalization(epsilon=epsilon, **common)
-        self.inner = dense(feed_forward)
-        self.outer = dense(width)
-        self.feed_forward_norm = keras.layers.LayerNormalization(epsilon=epsilon, **common)
-        self.dropout = keras.layers.Dropout(dropout, **common)
-        self.attention_dropout = keras.layers.Dropout(attention_dropout, **common)
-
-    def build(self, input_shape=None) -> None:
-        for layer in (self.query_key_value, self.projection, self.inner):
-            layer.build((None, self.width))
-        self.outer.build((None, self.inner.units))
-        for norm in (self.attention_norm, self.feed_forward_norm):
-            norm.build((None, None, self.width))
-        self.built = True
-
-    def heads_of(self, x):
-        """Return queries, keys, values, each [batch, heads, time, head_dim], of x."""
-        time = ops.shape(x)[1]
-        x = ops.reshape(self.query_key_value(x), (-1, time, 3, self.heads, self.head_dim))
-        return ops.unstack(ops.transpose(x, (2, 0, 3, 1, 4)), 3)
-
-    def attend(self, x, queries, seen, training=False):
-        """Return the block's output [batch, time, width].
-
-        Args:
-            x: the block's input [batch, time, width].
-            queries: [batch, heads, time, head_dim].
-            seen: what is looked at, in one part or several: keys and values [batch, heads, memory,
-                head_dim] and a mask, true where x may look, broadcast to [batch, heads, time,
-                memory].
-        """
-        queries = queries * self.head_dim**-0.5
-        # Softmax in float32 also under mixed precision.
-        scores = [
-            ops.where(
-                mask,
-                ops.cast(ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2))), "float32"),
-                MASKED,
-            )
-            for keys, _, mask in seen
-        ]
-        scores = ops.concatenate(scores, axis=-1)
-        # A single position gets all; Keras would warn of such a softmax.
-        alone = scores.shape[-1] == 1
-        weights = ops.ones_like(scores) if alone else ops.softmax(scores, axis=-1)
-        weights = self.attention_dropout(ops.cast(weights, self.compute_dtype), training=training)
-        context, first = 0, 0
-        for _, values, _ in seen:
-            last = first + ops.shape(values)[2]
-            context, first = context + ops.matmul(weights[..., first:last], values), last
-        time = ops.shape(x)[1]
-        context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, time, self.width))
-        attended = self.dropout(self.projection(context), training=training)
-        x = self.attention_norm(x + attended)
-        inner = keras.activations.gelu(self.inner(x), approximate=True)
-        return self.feed_forward_norm(x + self.dropout(self.outer(inner), training=training))
-
-    def call(self, x, mask, training=False):
-        """Return the output [batch, time, width], and its keys and values.
-
-        Args:
-            x: [batch, time, width].
-            mask: bool, true where x may look, broadcast to [batch, heads, time, time].
-        """
-        queries, keys, values = self.heads_of(x)
-        return self.attend(x, queries, [(keys, values, mask)], training), keys, values
-
-    def compute_mask(self, inputs, previous_mask):
-        """Return None: who needs the mask has it."""
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}
+    def __init__(self, arguments: LanguageModel.Arguments, **kwargs) -> None:
+        super().__init__(
+            arguments.width, arguments.heads, arguments.feed_forward, dropout=arguments.dropout,
+            attention_dropout=arguments.attention_dropout, activation="gelu_tanh",
+            epsilon=arguments.epsilon, fused=True, initializer=normal(), **kwargs,
+        )  # fmt: skip
+        # Weights in bundles are named by these shorter ways to the same layers.
+        self.query_key_value = self.self_attention.query_key_value
+        self.projection = self.self_attention.projection
+        self.attention_norm = self.self_attention_norm
+        self.inner, self.outer = self.feed_forward.inner, self.feed_forward.outer
 
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
 class Decoder(keras.layers.Layer):
     """Embeddings plus positions, and the blocks (section 3.1, equation 2).
 
-    Args: those of `LanguageModel`, and how many special tokens there are after the vocabulary.
+    Args:
+        arguments: those of the model.
+        specials: how many special tokens there are after the vocabulary.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        context: int,
-        width: int,
-        layers: int,
-        heads: int,
-        feed_forward: int,
-        dropout: float,
-        attention_dropout: float,
-        epsilon: float,
-        specials: int = 0,
-        **kwargs,
-    ) -> None:
+    def __init__(self, arguments: LanguageModel.Arguments, specials: int = 0, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.arguments = {
-            "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
-            "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon, "specials": specials,
-        }  # fmt: skip
-        self.vocabulary = vocabulary
-        self.context = context
-        self.width = width
+        self.vocabulary = arguments.vocabulary
+        self.context = arguments.context
+        self.width = arguments.width
         self.specials = specials
         common = {"dtype": self.dtype_policy}
-        self.dropout = keras.layers.Dropout(dropout, **common)
-        self.blocks = [
-            Block(width, heads, feed_forward, dropout, attention_dropout, epsilon, **common)
-            for _ in range(layers)
-        ]
+        self.dropout = keras.layers.Dropout(arguments.dropout, **common)
+        self.blocks = [Block(arguments, **common) for _ in range(arguments.layers)]
 
     def build(self, input_shape=None) -> None:
         shapes = {"tokens": self.vocabulary, "positions": self.context, "special": self.specials}
@@ -229,72 +115,48 @@ class Decoder(keras.layers.Layer):
         time = ops.shape(ids)[1]
         if isinstance(time, int) and time > self.context:
             raise ValueError(f"{time} tokens, but the context is {self.context}")
-        index = ops.arange(time)
-        mask = (index[:, None] >= index[None, :])[None, None]  # [1, 1, time, time]
-        positions = index[None]
+        mask, positions = attention.causal(time), ops.arange(time)[None]
         if padded:
             present = ids >= 0
             padding = ops.sum(ops.cast(~present, "int32"), axis=1, keepdims=True)
             positions = ops.maximum(positions - padding, 0)
             mask = ops.logical_and(mask, present[:, None, None, :])
-        x, kept = self.embed(ids, positions, training), []
-        for block in self.blocks:
-            x, keys, values = block(x, mask, training=training)
-            kept.append((keys, values))
-        return x, kept
-
-    def compute_mask(self, inputs, previous_mask):
-        """Return None: who needs the mask has it."""
+        x, cache = self.embed(ids, positions, training), {}
+        for i, block in enumerate(self.blocks):
+            x, own, _ = block(x, mask, training=training)
+            cache[f"keys_{i}"], cache[f"values_{i}"] = own
+        return x, cache
 
     def logits(self, hidden):
         """Return float32 logits [..., vocabulary + specials] of states [..., width]."""
         tables = [self.tokens, self.special] if self.specials else [self.tokens]
         parts = [
-            ops.cast(ops.matmul(hidden, ops.transpose(ops.cast(each, hidden.dtype))), "float32")
-            for each in tables
+            ops.cast(ops.matmul(hidden, ops.transpose(ops.cast(table, hidden.dtype))), "float32")
+            for table in tables
         ]
         return ops.concatenate(parts, axis=-1) if self.specials else parts[0]
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}
-
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
-class LanguageModel(keras.Model):
-    """p(u_i | u_i-k ... u_i-1) with the decoder of a Transformer (section 3.1).
+class LanguageModel(PaperModel):
+    """p(u_i | u_i-k ... u_i-1) with the decoder of a Transformer (section 3.1)."""
 
-    Args:
-        vocabulary: number of tokens.
-        context: most tokens that are read, k.
-        width: of the states.
-        layers, heads, feed_forward: of the blocks.
-        dropout: on embeddings and on the outputs of attention and feed-forward layers.
-        attention_dropout: on the attention weights.
-        epsilon: of layer normalisation.
-    """
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments:
+        vocabulary: int  # number of tokens
+        context: int = 512  # k, the most tokens that are read
+        width: int = 768  # of the states
+        layers: int = 12  # blocks
+        heads: int = 12  # must divide the width
+        feed_forward: int = 3072  # units between the two layers of FFN
+        dropout: float = 0.1  # on embeddings and on the outputs of attention and FFN
+        attention_dropout: float = 0.1  # on the attention weights
+        epsilon: float = 1e-5  # of layer normalisation
 
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        context: int = 512,
-        width: int = 768,
-        layers: int = 12,
-        heads: int = 12,
-        feed_forward: int = 3072,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        epsilon: float = 1e-5,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.arguments: dict[str, Any] = {
-            "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
-            "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon,
-        }  # fmt: skip
-        self.context = context
-        self.decoder = Decoder(**self.arguments, dtype=self.dtype_policy)
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        self.context = self.arguments.context
+        self.decoder = Decoder(self.arguments, dtype=self.dtype_policy)
 
     def build(self, input_shape=None) -> None:
         self.decoder.build()
@@ -310,25 +172,20 @@ class LanguageModel(keras.Model):
 
     # As a stream is read -------------------------------------------------------------------------
 
-    def zero_state(self, batch):
+    def initial_state(self, batch):
         """Return the state before a text: nothing, as no more than `context` tokens are seen."""
         return {}
 
     def read(self, tokens, state, training=False):
-        """Return float32 logits [batch, time, vocabulary] of the tokens that follow, and more.
+        """Return float32 logits [batch, time, vocabulary] of the next tokens, and {}.
 
         Args:
-            tokens: int32 [batch, time], without padding, at most `context` of them; nothing before
-                them is seen.
+            tokens: int32 [batch, time], without padding, at most `context` of them, all that is
+                seen.
             state: {}.
-
-        Returns:
-            Logits; twice the last block's output [time, batch, width], where a recurrent network
-            has it without and with dropout; {}.
         """
         hidden, _ = self.decoder(tokens, padded=False, training=training)
-        states = ops.transpose(hidden, (1, 0, 2))
-        return self.decoder.logits(hidden), states, states, {}
+        return self.decoder.logits(hidden), {}
 
     # One step at a time ------------------------------------------------------------------------
 
@@ -342,43 +199,30 @@ class LanguageModel(keras.Model):
         """
         tokens = inputs["tokens"][:, :-1]
         present = tokens >= 0
-        _, kept = self.decoder(tokens)
+        _, prompt = self.decoder(tokens)
         memory: dict[str, Any] = {
+            **prompt,
             "seen": present[:, None, None, :],
             "read": ops.sum(ops.cast(present, "int32"), axis=1),
         }
-        state = {}
-        for i, (keys, values) in enumerate(kept):
-            memory[f"keys_{i}"], memory[f"values_{i}"] = keys, values
-            batch, heads, _, head_dim = ops.shape(keys)
-            empty = (batch, heads, max_length, head_dim)
-            state[f"keys_{i}"] = ops.zeros(empty, dtype=self.compute_dtype)
-            state[f"values_{i}"] = ops.zeros(empty, dtype=self.compute_dtype)
-        return memory, state
+        batch, heads, _, head_dim = ops.shape(prompt["keys_0"])
+        room = (batch, heads, max_length, head_dim)
+        return memory, attention.empty_cache(len(self.decoder.blocks), room, self.compute_dtype)
 
     def step(self, token, position, memory, state):
         """Return float32 logits [batch, vocabulary] after token [batch], and the state."""
         # A row that is done goes on with the others, perhaps beyond the last position.
         place = ops.minimum(memory["read"] + position, self.context - 1)
         x = self.decoder.embed(token[:, None], place[:, None])
-        state = dict(state)
-        steps = ops.arange(ops.shape(state["keys_0"])[2])
-        own = (steps <= position)[None, None, None, :]  # [1, 1, 1, max_length]
+        before = attention.so_far(state, position)
         for i, block in enumerate(self.decoder.blocks):
-            queries, key, value = block.heads_of(x)  # [batch, heads, 1, head_dim]
-            where = (0, 0, position, 0)
-            state[f"keys_{i}"] = ops.slice_update(state[f"keys_{i}"], where, key)
-            state[f"values_{i}"] = ops.slice_update(state[f"values_{i}"], where, value)
-            seen = [
-                (memory[f"keys_{i}"], memory[f"values_{i}"], memory["seen"]),
-                (state[f"keys_{i}"], state[f"values_{i}"], own),
-            ]
-            x = block.attend(x, queries, seen)
+            queries, key, value = block.queries_keys_values(x)  # [batch, heads, 1, head_dim]
+            state = attention.written(state, i, position, key, value)
+            prompt = (memory[f"keys_{i}"], memory[f"values_{i}"], memory["seen"])
+            own = (state[f"keys_{i}"], state[f"values_{i}"], before)
+            x, _ = block.attend(x, queries, [prompt, own])
         return self.decoder.logits(x[:, 0]), state
 
     def grow(self, state, max_length: int):
         """Return the cache with room for max_length steps."""
-        return grown(state, max_length)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}
+        return attention.grown(state, max_length)

@@ -12,69 +12,46 @@ leaves things open or this file departs from it:
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 from keras import ops
 
-from zoo.models.gpt1 import Decoder, normal
+from zoo.layers.model import PaperModel
+from zoo.models.gpt1 import Decoder, LanguageModel, normal
 
 # Start, delimiter and extract token.
 SPECIALS = 3
 
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
-class Classifier(keras.Model):
+class Classifier(PaperModel):
     """P(y | x_1 ... x_m) = softmax(h_m W_y + b_y), h_m being the extract token's (equation 3).
 
     The decoder with three special tokens, and a linear layer on the state of the last one. Texts
     are classified by one sequence, and pairs whose order says something, as in entailment; for the
     similarity of two texts there are two, one for each order, whose states are added.
-
-    Args:
-        vocabulary, context, width, layers, heads, feed_forward, dropout, attention_dropout,
-            epsilon: those of `LanguageModel`.
-        classes: number of labels; 1 for a number in place of a label.
-        dropout_head: on the state before the linear layer.
-        auxiliary: lambda, what the language model's loss is multiplied by (equation 5).
     """
 
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        classes: int,
-        context: int = 512,
-        width: int = 768,
-        layers: int = 12,
-        heads: int = 12,
-        feed_forward: int = 3072,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        epsilon: float = 1e-5,
-        dropout_head: float = 0.1,
-        auxiliary: float = 0.5,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        sizes: dict[str, Any] = {
-            "vocabulary": vocabulary, "context": context, "width": width, "layers": layers,
-            "heads": heads, "feed_forward": feed_forward, "dropout": dropout,
-            "attention_dropout": attention_dropout, "epsilon": epsilon,
-        }  # fmt: skip
-        own = {"classes": classes, "dropout_head": dropout_head, "auxiliary": auxiliary}
-        self.arguments = {**sizes, **own}
-        self.context = context
-        self.auxiliary = auxiliary
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(LanguageModel.Arguments):
+        classes: int  # number of labels; 1 for a number in place of a label, or a score
+        dropout_head: float = 0.1  # on the state before the linear layer
+        auxiliary: float = 0.5  # lambda, the weight of the language model's loss (equation 5)
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        sizes = self.arguments
+        self.context = sizes.context
         #: ids of the start, the delimiter and the extract token
-        self.specials = tuple(range(vocabulary, vocabulary + SPECIALS))
-        self.decoder = Decoder(**sizes, specials=SPECIALS, dtype=self.dtype_policy)
-        self.head_dropout = keras.layers.Dropout(dropout_head, dtype="float32")
-        self.head = keras.layers.Dense(classes, kernel_initializer=normal(), dtype="float32")
+        self.specials = tuple(range(sizes.vocabulary, sizes.vocabulary + SPECIALS))
+        self.decoder = Decoder(sizes, SPECIALS, dtype=self.dtype_policy)
+        self.head_dropout = keras.layers.Dropout(sizes.dropout_head, dtype="float32")
+        self.head = keras.layers.Dense(sizes.classes, kernel_initializer=normal(), dtype="float32")
 
     def build(self, input_shape=None) -> None:
         self.decoder.build()
-        self.head.build((None, self.arguments["width"]))
+        self.head.build((None, self.arguments.width))
         self.built = True
 
     def call(self, inputs, training=False):
@@ -99,28 +76,27 @@ class Classifier(keras.Model):
         _, count, time = ops.shape(sequences)
         ids = ops.reshape(sequences, (-1, time))
         hidden, _ = self.decoder(ids, training=training)
-        if training and self.auxiliary:
-            self.add_loss(self.auxiliary * self._language_loss(ids, hidden))
+        if training and self.arguments.auxiliary:
+            self.add_loss(self.arguments.auxiliary * self._language_loss(ids, hidden))
         last = ops.cast(hidden[:, -1], "float32")
-        return ops.reshape(last, (-1, count, self.arguments["width"]))
+        return ops.reshape(last, (-1, count, self.arguments.width))
 
     def _language_loss(self, ids, hidden):
         """Return -log P of a token, the mean of each sequence, the mean of these."""
         logits = self.decoder.logits(hidden[:, :-1])
         labels = ops.maximum(ids[:, 1:], 0)
-        each = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         present = ops.cast(ids[:, :-1] >= 0, "float32")
-        return ops.mean(ops.sum(each * present, axis=1) / ops.maximum(ops.sum(present, axis=1), 1))
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}
+        return ops.mean(
+            ops.sum(losses * present, axis=1) / ops.maximum(ops.sum(present, axis=1), 1)
+        )
 
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
 class Chooser(Classifier):
     """One of several answers: a linear layer scores each, softmax compares them (section 3.3).
 
-    Args: those of `Classifier`; classes is 1, the score.
+    Of its arguments, classes is 1, the score.
     """
 
     def call(self, inputs, training=False):

@@ -7,9 +7,9 @@ LSTM stays a black box; dropout masks are the same at all time steps; activation
 in time are held small; and SGD begins to average its weights when the validation loss stops
 falling (NT-ASGD).
 
-This file is the network with its dropouts (section 4). What belongs to training, the random
-lengths of 4.1, AR and TAR of 4.6 and NT-ASGD of section 3, is in zoo/training. Where the paper
-leaves things open or this file departs from it:
+This file is the network with its dropouts and its two losses of activations, AR and TAR (section
+4). The random lengths of 4.1 are in zoo/data/stream.py, NT-ASGD (section 3) in zoo/optim/asgd.py.
+Where the paper leaves things open or this file departs from it:
   biases         One for each gate; the authors' code, on PyTorch, adds two.
   initialisation The paper's (section 5): embeddings in +-0.1, all else in +-1/sqrt(width), width
                  being the layer's own.
@@ -18,12 +18,13 @@ leaves things open or this file departs from it:
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 from keras import ops
 
 from zoo.layers import recurrence
+from zoo.layers.model import PaperModel
 
 
 @keras.saving.register_keras_serializable("paperzoo")
@@ -74,12 +75,6 @@ class WordEmbedding(keras.layers.Layer):
         logits = ops.matmul(ops.cast(hidden, self.compute_dtype), ops.transpose(table))
         return ops.cast(logits, "float32") + ops.cast(self.bias, "float32")
 
-    def get_config(self) -> dict:
-        return {
-            **super().get_config(), "vocabulary": self.vocabulary, "width": self.width,
-            "dropout": self.dropout, "softmax": self.softmax,
-        }  # fmt: skip
-
 
 @keras.saving.register_keras_serializable("paperzoo")
 class WeightDropLSTM(keras.layers.Layer):
@@ -121,7 +116,7 @@ class WeightDropLSTM(keras.layers.Layer):
 
     def project(self, x):
         """Return W x + b of all gates, float32 [..., 4 width] of x [..., inputs]."""
-        kernel, x = (ops.cast(each, self.compute_dtype) for each in (self.kernel, x))
+        kernel, x = (ops.cast(factor, self.compute_dtype) for factor in (self.kernel, x))
         return ops.cast(ops.matmul(x, kernel), "float32") + ops.cast(self.bias, "float32")
 
     def call(self, x, state, mask=None, chunk=None, training=False):
@@ -150,53 +145,51 @@ class WeightDropLSTM(keras.layers.Layer):
         kernel = ops.cast(self.recurrent_kernel, self.compute_dtype)
         return recurrence.step(self.project(x), kernel, *state)
 
-    def get_config(self) -> dict:
-        sizes = {"inputs": self.inputs, "width": self.width, "dropout": self.dropout}
-        return {**super().get_config(), **sizes}
-
 
 @keras.saving.register_keras_serializable("paperzoo")
 class Encoder(keras.layers.Layer):
     """The language model without its softmax: words in, hidden states out, with all dropouts.
 
-    Args: those of `LanguageModel`, and whether its softmax is used.
+    Args:
+        arguments: those of the model that it is part of.
+        dropout_output: on the output of the last layer.
+        softmax: whether the softmax is used.
     """
 
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments:
+        vocabulary: int  # number of words, special ones included
+        embedding: int = 400  # width of the embeddings and of the last layer
+        width: int = 1150  # cells of the other LSTM layers
+        layers: int = 3  # LSTM layers
+        dropout_words: float = 0.1  # share of the vocabulary dropped from the input (4.3)
+        # This, the next and that of the output have one mask for all time steps (4.2).
+        dropout_input: float = 0.4  # on the embedded words
+        dropout_hidden: float = 0.3  # between LSTM layers
+        dropout_weights: float = 0.5  # of the recurrent matrices (section 2)
+
     def __init__(
-        self,
-        vocabulary: int,
-        embedding: int,
-        width: int,
-        layers: int,
-        dropout_words: float,
-        dropout_input: float,
-        dropout_hidden: float,
-        dropout_output: float,
-        dropout_weights: float,
-        softmax: bool = True,
-        **kwargs,
+        self, arguments: Arguments, dropout_output: float = 0.0, softmax: bool = True, **kwargs
     ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.supports_masking = True
-        self.arguments = {
-            "vocabulary": vocabulary, "embedding": embedding, "width": width, "layers": layers,
-            "dropout_words": dropout_words, "dropout_input": dropout_input,
-            "dropout_hidden": dropout_hidden, "dropout_output": dropout_output,
-            "dropout_weights": dropout_weights, "softmax": softmax,
-        }  # fmt: skip
         common = {"dtype": self.dtype_policy}
-        self.embedding = WordEmbedding(vocabulary, embedding, dropout_words, softmax, **common)
+        layers, width = arguments.layers, arguments.embedding
+        self.embedding = WordEmbedding(
+            arguments.vocabulary, width, arguments.dropout_words, softmax, **common
+        )
         # The last layer is as wide as the embedding, so that the softmax can share its matrix.
-        sizes = [embedding, *[width] * (layers - 1), embedding]
+        sizes = [width, *[arguments.width] * (layers - 1), width]
         self.lstm_layers = [
-            WeightDropLSTM(sizes[i], sizes[i + 1], dropout_weights, **common) for i in range(layers)
+            WeightDropLSTM(sizes[i], sizes[i + 1], arguments.dropout_weights, **common)
+            for i in range(layers)
         ]
 
         def locked(rate):  # one mask for all time steps of [time, batch, width] (4.2)
             return keras.layers.Dropout(rate, noise_shape=(1, None, None), **common)
 
-        self.input_dropout = locked(dropout_input)
-        self.hidden_dropout = locked(dropout_hidden)
+        self.input_dropout = locked(arguments.dropout_input)
+        self.hidden_dropout = locked(arguments.dropout_hidden)
         self.output_dropout = locked(dropout_output)
 
     def build(self, input_shape=None) -> None:
@@ -205,7 +198,7 @@ class Encoder(keras.layers.Layer):
             layer.build()
         self.built = True
 
-    def zero_state(self, batch):
+    def initial_state(self, batch):
         """Return the state before the first word: h_i and c_i of each layer, [batch, its width]."""
         return {
             f"{name}_{i}": ops.zeros((batch, layer.width), dtype="float32")
@@ -220,7 +213,7 @@ class Encoder(keras.layers.Layer):
 
         Args:
             tokens: int32 [batch, time].
-            state: as `zero_state` gives it.
+            state: as `initial_state` returns it.
             mask: bool [batch, time], false where nothing is read and the state stays; None is true.
             chunk: gradients end after so many steps; see `zoo.layers.recurrence.lstm`.
         """
@@ -252,76 +245,51 @@ class Encoder(keras.layers.Layer):
             after[f"h_{i}"] = x
         return x, after
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}
-
 
 @keras.saving.register_keras_serializable("paperzoo")
-class LanguageModel(keras.Model):
-    """p(w_1 ... w_T) = prod_t p(w_t | w_1 ... w_t-1) with three weight-dropped LSTMs.
+class LanguageModel(PaperModel):
+    """p(w_1 ... w_T) = prod_t p(w_t | w_1 ... w_t-1) with three weight-dropped LSTMs."""
 
-    Args:
-        vocabulary: number of words, special ones included.
-        embedding: width of the embeddings and of the last layer.
-        width: cells of the other LSTM layers.
-        layers: LSTM layers.
-        dropout_words: share of the vocabulary dropped from the input (4.3).
-        dropout_input: on the embedded words; this and the next two have one mask for all time
-            steps (4.2).
-        dropout_hidden: between LSTM layers.
-        dropout_output: on the output of the last layer.
-        dropout_weights: of the recurrent matrices (section 2).
-        padding_id: the id that fills up prompts on the left; None if there is none.
-    """
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(Encoder.Arguments):
+        dropout_output: float = 0.4  # on the output of the last layer
+        ar_alpha: float = 0.0  # of AR, see `read`; the paper's is 2
+        tar_beta: float = 0.0  # of TAR; the paper's is 1
+        padding_id: int | None = 0  # fills up prompts on the left; None if no id does
 
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        embedding: int = 400,
-        width: int = 1150,
-        layers: int = 3,
-        dropout_words: float = 0.1,
-        dropout_input: float = 0.4,
-        dropout_hidden: float = 0.3,
-        dropout_output: float = 0.4,
-        dropout_weights: float = 0.5,
-        padding_id: int | None = 0,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        sizes: dict[str, Any] = {
-            "vocabulary": vocabulary, "embedding": embedding, "width": width, "layers": layers,
-            "dropout_words": dropout_words, "dropout_input": dropout_input,
-            "dropout_hidden": dropout_hidden, "dropout_output": dropout_output,
-            "dropout_weights": dropout_weights,
-        }  # fmt: skip
-        self.arguments = {**sizes, "padding_id": padding_id}
-        self.padding_id = padding_id
-        self.encoder = Encoder(**sizes, dtype=self.dtype_policy)
+    context = None  # it knows all that went before
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        dropout = self.arguments.dropout_output
+        self.encoder = Encoder(self.arguments, dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape=None) -> None:
         self.encoder.build()
         self.built = True
 
-    def zero_state(self, batch):
-        """Return the state before the first word of a text; see `Encoder.zero_state`."""
-        return self.encoder.zero_state(batch)
+    def initial_state(self, batch):
+        """Return the state before the first word of a text; see `Encoder.initial_state`."""
+        return self.encoder.initial_state(batch)
 
     def read(self, tokens, state, training=False):
-        """Return float32 logits [batch, time, vocabulary] of the words that follow, and more.
+        """Return float32 logits [batch, time, vocabulary] of the next words, and the state.
+
+        In training it adds the losses AR, ar_alpha * mean(h_t^2), and TAR, tar_beta *
+        mean((h_t+1 - h_t)^2), of the last layer's output h, for AR as dropout leaves it (4.6).
 
         Args:
             tokens: int32 [batch, time].
-            state: of the text before, as `zero_state` or another `read` gives it.
-
-        Returns:
-            Logits; the last layer's output [time, batch, embedding] without and with dropout, which
-            TAR and AR are made of (4.6); the state after the last token.
+            state: of the text before, as `initial_state` or another `read` returns it.
         """
-        raw, dropped, state = self.encoder(tokens, state, training=training)
-        hidden = ops.transpose(dropped, (1, 0, 2))
-        return self.encoder.embedding.logits(hidden), raw, dropped, state
+        raw, dropped, state = self.encoder(tokens, state, training=training)  # [time, batch, ...]
+        alpha, beta = self.arguments.ar_alpha, self.arguments.tar_beta
+        if training and alpha:
+            self.add_loss(alpha * ops.mean(ops.square(ops.cast(dropped, "float32"))))
+        if training and beta and raw.shape[0] != 1:  # one step is no change
+            change = ops.cast(raw[1:] - raw[:-1], "float32")
+            self.add_loss(beta * ops.mean(ops.square(change)))
+        return self.encoder.embedding.logits(ops.transpose(dropped, (1, 0, 2))), state
 
     def call(self, inputs, training=False):
         """Return float32 logits [batch, time, vocabulary] of a text's words from its first on.
@@ -329,7 +297,7 @@ class LanguageModel(keras.Model):
         Args:
             inputs: int32 tokens [batch, time].
         """
-        return self.read(inputs, self.zero_state(ops.shape(inputs)[0]), training)[0]
+        return self.read(inputs, self.initial_state(ops.shape(inputs)[0]), training)[0]
 
     def groups(self):
         """Return the variables of each group of layers from the input up: LSTMs, softmax.
@@ -348,18 +316,18 @@ class LanguageModel(keras.Model):
             inputs: "tokens", int32 [batch, time], padded on the left. "lengths", int32 [batch], how
                 many tokens of each row are no padding; without them those that are not
                 `padding_id`, which will not do where a prompt begins with that id. "state", what
-                `zero_state` or another `start` gives, of the text before; zero without it.
+                `initial_state` or another `start` gives, of the text before; zero without it.
         """
         tokens = inputs["tokens"]
-        state = inputs.get("state") or self.zero_state(ops.shape(tokens)[0])
+        state = inputs.get("state") or self.initial_state(ops.shape(tokens)[0])
         time = tokens.shape[1]
         if time > 1:
             tokens = tokens[:, :-1]
             if "lengths" in inputs:
                 padding = time - ops.expand_dims(inputs["lengths"], 1)
                 mask = ops.greater_equal(ops.arange(time - 1), padding)
-            elif self.padding_id is not None:
-                mask = ops.not_equal(tokens, self.padding_id)
+            elif self.arguments.padding_id is not None:
+                mask = ops.not_equal(tokens, self.arguments.padding_id)
             else:
                 mask = None
             _, _, state = self.encoder(tokens, state, mask=mask)
@@ -369,6 +337,3 @@ class LanguageModel(keras.Model):
         """Return float32 logits [batch, vocabulary] after token [batch], and the state."""
         hidden, state = self.encoder.step(token, state)
         return self.encoder.embedding.logits(hidden), state
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}

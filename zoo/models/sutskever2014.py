@@ -26,12 +26,16 @@ Where the paper is silent or this file departs from it:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
 from keras import ops
 
+from zoo.layers.model import PaperModel
+
 
 @keras.saving.register_keras_serializable("paperzoo")
-class SequenceToSequence(keras.Model):
+class SequenceToSequence(PaperModel):
     """p(y_1 ... y_T' | x_1 ... x_T) = prod_t p(y_t | v, y_1 ... y_t-1) (equation 1), v the state of
     the encoder after its last word.
 
@@ -41,84 +45,67 @@ class SequenceToSequence(keras.Model):
         c_t     = f * c_t-1 + i * tanh(W_c x_t + U_c h_t-1 + b_c)
         h_t     = o * tanh(c_t)
 
-    Args:
-        source_vocabulary, target_vocabulary: words of each language, special ids included.
-        embedding: width of the word embeddings.
-        width: cells of each LSTM layer.
-        layers: LSTM layers of the encoder and of the decoder.
-        dropout: see the module's docstring.
-        initial_range: weights begin uniform between minus and plus this.
-        unit_forget_bias: see the module's docstring.
-        padding_id: id that marks padding in the source.
-
     Sources end with the end-of-sentence id and are padded on the right; targets are the decoder's
     input, so they begin with the start id.
     """
 
-    def __init__(
-        self,
-        *,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        embedding: int = 1000,
-        width: int = 1000,
-        layers: int = 4,
-        dropout: float = 0.0,
-        initial_range: float = 0.08,
-        unit_forget_bias: bool = False,
-        padding_id: int = 0,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.arguments = {
-            "source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary,
-            "embedding": embedding, "width": width, "layers": layers, "dropout": dropout,
-            "initial_range": initial_range, "unit_forget_bias": unit_forget_bias,
-            "padding_id": padding_id,
-        }  # fmt: skip
-        self.padding_id = padding_id
-        self.embedding_width = embedding
-        self.width = width
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments:
+        source_vocabulary: int  # words of each language, special ids included
+        target_vocabulary: int
+        embedding: int = 1000  # width of the word embeddings
+        width: int = 1000  # cells of each LSTM layer
+        layers: int = 4  # LSTM layers of the encoder and of the decoder
+        dropout: float = 0.0  # see the module's docstring
+        initial_range: float = 0.08  # weights begin uniform between minus and plus this
+        unit_forget_bias: bool = False  # see the module's docstring
+        padding_id: int = 0  # marks padding in the source
+
+    max_length = None
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        sizes = self.arguments
         common = {"dtype": self.dtype_policy}
 
         def uniform():
-            return keras.initializers.RandomUniform(-initial_range, initial_range)
+            return keras.initializers.RandomUniform(-sizes.initial_range, sizes.initial_range)
 
         def table(words):
-            return keras.layers.Embedding(words, embedding, uniform(), **common)
+            return keras.layers.Embedding(words, sizes.embedding, uniform(), **common)
 
         def lstm():
             return keras.layers.LSTM(
-                width,
+                sizes.width,
                 kernel_initializer=uniform(),
                 recurrent_initializer=uniform(),
                 bias_initializer=uniform(),
-                unit_forget_bias=unit_forget_bias,
+                unit_forget_bias=sizes.unit_forget_bias,
                 return_sequences=True,
                 return_state=True,
                 **common,
             )
 
-        self.source_embedding = table(source_vocabulary)
-        self.target_embedding = table(target_vocabulary)
-        self.encoder_layers = [lstm() for _ in range(layers)]
-        self.decoder_layers = [lstm() for _ in range(layers)]
+        self.source_embedding = table(sizes.source_vocabulary)
+        self.target_embedding = table(sizes.target_vocabulary)
+        self.encoder_layers = [lstm() for _ in range(sizes.layers)]
+        self.decoder_layers = [lstm() for _ in range(sizes.layers)]
         self.softmax = keras.layers.Dense(
-            target_vocabulary,
+            sizes.target_vocabulary,
             kernel_initializer=uniform(),
             bias_initializer=uniform(),
             name="softmax",
             **common,
         )
-        self.dropout = keras.layers.Dropout(dropout, **common)
+        self.dropout = keras.layers.Dropout(sizes.dropout, **common)
 
     def build(self, input_shape=None) -> None:
         for embedding in (self.source_embedding, self.target_embedding):
             embedding.build()
         for layers in (self.encoder_layers, self.decoder_layers):
             for i, layer in enumerate(layers):
-                layer.build((None, None, self.width if i else self.embedding_width))
-        self.softmax.build((None, self.width))
+                layer.build((None, None, self.arguments.width if i else self.arguments.embedding))
+        self.softmax.build((None, self.arguments.width))
         self.built = True
 
     # Teacher forcing ---------------------------------------------------------------------------
@@ -130,7 +117,7 @@ class SequenceToSequence(keras.Model):
         """
         # A row of padding alone, which fills up a batch, reads one: cuDNN takes no empty rows.
         first = ops.arange(ops.shape(source)[1]) == 0
-        mask = ops.logical_or(ops.not_equal(source, self.padding_id), first)
+        mask = ops.logical_or(ops.not_equal(source, self.arguments.padding_id), first)
         x = self.dropout(self.source_embedding(source), training=training)
         states = []
         for layer in self.encoder_layers:
@@ -169,6 +156,3 @@ class SequenceToSequence(keras.Model):
                 x, [state[f"h_{i}"], state[f"c_{i}"]]
             )
         return ops.cast(self.softmax(x), "float32"), state
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}

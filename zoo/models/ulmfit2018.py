@@ -23,11 +23,12 @@ from it:
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 from keras import ops
 
+from zoo.layers.model import PaperModel
 from zoo.models.merity2017 import Encoder, LanguageModel
 
 __all__ = ["Classifier", "LanguageModel"]
@@ -52,13 +53,9 @@ class Head(keras.layers.Layer):
         classes: int,
         dropout: float,
         final_dropout: float,
-        **kwargs,
     ) -> None:
-        super().__init__(dtype="float32", **kwargs)
-        self.arguments = {
-            "inputs": inputs, "width": width, "classes": classes, "dropout": dropout,
-            "final_dropout": final_dropout,
-        }  # fmt: skip
+        super().__init__(dtype="float32")
+        self.inputs = inputs
 
         def norm():
             return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype="float32")
@@ -70,12 +67,10 @@ class Head(keras.layers.Layer):
         self.output_layer = keras.layers.Dense(classes, dtype="float32")
 
     def build(self, input_shape=None) -> None:
-        inputs, width = self.arguments["inputs"], self.arguments["width"]
-        for layer, size in (
-            (self.first_norm, inputs), (self.hidden, inputs),
-            (self.second_norm, width), (self.output_layer, width),
-        ):  # fmt: skip
-            layer.build((None, size))
+        for layer in (self.first_norm, self.hidden):
+            layer.build((None, self.inputs))
+        for layer in (self.second_norm, self.output_layer):
+            layer.build((None, self.hidden.units))
         self.built = True
 
     def call(self, x, training=False):
@@ -85,67 +80,37 @@ class Head(keras.layers.Layer):
         x = self.second_dropout(self.second_norm(x, training=training), training=training)
         return self.output_layer(x)
 
-    def get_config(self) -> dict:
-        config = super().get_config()
-        del config["dtype"]
-        return {**config, **self.arguments}
-
 
 @keras.saving.register_keras_serializable("paperzoo")
-class Classifier(keras.Model):
+class Classifier(PaperModel):
     """A language model's encoder, concat pooling and a head of two blocks (section 3.3).
 
     h_c = [h_T, maxpool(H), meanpool(H)], H being the hidden states h_1 ... h_T.
-
-    Args:
-        vocabulary, embedding, width, layers, dropout_words, dropout_input, dropout_hidden,
-            dropout_weights, padding_id: those of `zoo.models.merity2017.LanguageModel`.
-        classes: number of labels.
-        head_width: units between the two blocks of the head.
-        dropout_head, dropout_final: of the first and of the second block.
-        chunk: words after which gradients through the state end.
-        kept: the last words of a document, which are pooled and get gradients: a multiple of chunk.
     """
 
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        classes: int,
-        embedding: int = 400,
-        width: int = 1150,
-        layers: int = 3,
-        dropout_words: float = 0.05,
-        dropout_input: float = 0.4,
-        dropout_hidden: float = 0.3,
-        dropout_weights: float = 0.5,
-        head_width: int = 50,
-        dropout_head: float = 0.4,
-        dropout_final: float = 0.1,
-        chunk: int = 70,
-        kept: int = 1400,
-        padding_id: int = 0,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        if kept % chunk:
-            raise ValueError(f"kept is {kept}, which is no multiple of chunk, {chunk}")
-        encoder: dict[str, Any] = {
-            "vocabulary": vocabulary, "embedding": embedding, "width": width, "layers": layers,
-            "dropout_words": dropout_words, "dropout_input": dropout_input,
-            "dropout_hidden": dropout_hidden, "dropout_weights": dropout_weights,
-        }  # fmt: skip
-        self.arguments = {
-            **encoder, "classes": classes, "head_width": head_width, "dropout_head": dropout_head,
-            "dropout_final": dropout_final, "chunk": chunk, "kept": kept, "padding_id": padding_id,
-        }  # fmt: skip
-        self.padding_id = padding_id
-        self.chunk = chunk
-        self.kept = kept
-        self.encoder = Encoder(
-            **encoder, dropout_output=0.0, softmax=False, dtype=self.dtype_policy
-        )
-        self.head = Head(3 * embedding, head_width, classes, dropout_head, dropout_final)
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(Encoder.Arguments):
+        classes: int  # number of labels
+        dropout_words: float = 0.05
+        head_width: int = 50  # units between the two blocks of the head
+        dropout_head: float = 0.4  # of its first block
+        dropout_final: float = 0.1  # of its second block
+        chunk: int = 70  # words after which gradients through the state end
+        # The last words of a document, which are pooled and get gradients: a multiple of chunk.
+        kept: int = 1400
+        padding_id: int = 0
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        sizes = self.arguments
+        if sizes.kept % sizes.chunk:
+            raise ValueError(f"kept is {sizes.kept}, which is no multiple of chunk, {sizes.chunk}")
+        self.kept = sizes.kept
+        self.encoder = Encoder(sizes, softmax=False, dtype=self.dtype_policy)
+        self.head = Head(
+            3 * sizes.embedding, sizes.head_width, sizes.classes, sizes.dropout_head,
+            sizes.dropout_final,
+        )  # fmt: skip
 
     def build(self, input_shape=None) -> None:
         self.encoder.build()
@@ -159,11 +124,11 @@ class Classifier(keras.Model):
             inputs: int32 tokens [batch, time], padded on the left.
         """
         batch, time = ops.shape(inputs)
-        carry = self.nothing_read(batch)
+        carry = self.initial_carry(batch)
         if isinstance(time, int) and time > self.kept:  # without storing what needs no gradient
             early = inputs[:, : time - self.kept]
             carry = self.read(early, carry, pooled=False, training=training)
-            carry = {name: ops.stop_gradient(each) for name, each in carry.items()}
+            carry = {name: ops.stop_gradient(leaf) for name, leaf in carry.items()}
             inputs, time = inputs[:, time - self.kept :], self.kept
         # Chunks end at the last word, so one begins with the first of those that are kept.
         kept = ops.broadcast_to(ops.arange(time) >= time - self.kept, ops.shape(inputs))
@@ -171,28 +136,28 @@ class Classifier(keras.Model):
 
     # A document in pieces ------------------------------------------------------------------------
 
-    def nothing_read(self, batch):
+    def initial_carry(self, batch):
         """Return what is carried from piece to piece, before the first one.
 
         The encoder's state, and of the pooled positions "maximum" and "sum", float32 [batch,
         embedding], and "count", float32 [batch, 1].
         """
-        zeros = ops.zeros((batch, self.arguments["embedding"]), dtype="float32")
+        zeros = ops.zeros((batch, self.arguments.embedding), dtype="float32")
         pools = {"maximum": zeros + LOWEST, "sum": zeros, "count": zeros[:, :1]}
-        return {**self.encoder.zero_state(batch), **pools}
+        return {**self.encoder.initial_state(batch), **pools}
 
     def read(self, tokens, carry, pooled=True, training=False):
         """Return what is carried on after a piece.
 
         Args:
             tokens: int32 [batch, time], padded on the left.
-            carry: as `nothing_read` or another `read` gives it.
+            carry: as `initial_carry` or another `read` returns it.
             pooled: whether the positions are pooled: a bool, or bool [batch, time].
         """
-        mask = ops.not_equal(tokens, self.padding_id)
-        state = {name: each for name, each in carry.items() if name[:2] in ("h_", "c_")}
+        mask = ops.not_equal(tokens, self.arguments.padding_id)
+        state = {name: leaf for name, leaf in carry.items() if name[:2] in ("h_", "c_")}
         hidden, _, state = self.encoder(
-            tokens, state, mask=mask, chunk=self.chunk, training=training
+            tokens, state, mask=mask, chunk=self.arguments.chunk, training=training
         )
         after = {**carry, **state}
         if pooled is False:
@@ -210,7 +175,7 @@ class Classifier(keras.Model):
 
     def decide(self, carry, training=False):
         """Return float32 logits [batch, classes] of documents that were read to their end."""
-        last = carry[f"h_{self.arguments['layers'] - 1}"]
+        last = carry[f"h_{self.arguments.layers - 1}"]
         mean = carry["sum"] / ops.maximum(carry["count"], 1.0)
         pooled = ops.concatenate([last, carry["maximum"], mean], axis=-1)
         return self.head(pooled, training=training)
@@ -218,6 +183,3 @@ class Classifier(keras.Model):
     def groups(self):
         """Return the variables of each group of layers: embedding, LSTMs, head."""
         return [*self.encoder.groups(), list(self.head.trainable_variables)]
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), **self.arguments}

@@ -7,6 +7,7 @@ import numpy as np
 
 from zoo.config.recipe import Recipe
 from zoo.errors import RecipeError
+from zoo.models.contracts import Grouped
 from zoo.optim.asgd import ASGD
 from zoo.optim.discriminative import DiscriminativeAdam
 from zoo.optim.schedules import schedule
@@ -44,7 +45,7 @@ def _made(
         "weight_decay": settings.weight_decay,
     }
     if settings.discriminate is not None or recipe.schedule.unfreeze_every is not None:
-        if settings.name != "adam" or model is None or not hasattr(model, "groups"):
+        if settings.name != "adam" or not isinstance(model, Grouped):
             raise RecipeError(
                 f"recipe {recipe.name}: rates by groups of layers need adam and a model of groups",
                 "set optimizer.discriminate and schedule.unfreeze_every to none",

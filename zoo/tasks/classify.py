@@ -13,6 +13,7 @@ from zoo.config.recipe import Data, Evaluate
 from zoo.data import sequences
 from zoo.data.prepare_texts import text_ids
 from zoo.errors import DataError, check_count
+from zoo.models.contracts import SequenceClassifier
 from zoo.tasks import inputs, metrics
 from zoo.tasks.reading import logits
 from zoo.text import Tokenizer
@@ -22,7 +23,7 @@ class Classify:
     """A model, its tokenizer and its labels as a classifier of texts.
 
     Args:
-        model: a built classifier, see `zoo.tasks.reading.logits`; one with `specials` reads a text
+        model: a built classifier, see `zoo.tasks.reading.logits`; one of sequences reads a text
             as a sequence, see `zoo.data.transformations`.
         tokenizer: its tokenizer; `target_tokenizer` is the same one.
         options: how to measure where a call does not say.
@@ -59,7 +60,7 @@ class Classify:
 
     def _sequences(self, texts: Sequence[Any]) -> list[list[np.ndarray]]:
         texts = inputs.checked(self.name, texts)
-        if not hasattr(self.model, "specials"):
+        if not isinstance(self.model, SequenceClassifier):
             return [[text_ids(self.tokenizer, text, None, self.data.reverse)] for text in texts]
         made = sequences.of_model(self.name, self.model, self.tokenizer, self.data)
         return made.encode(texts, tasks.spec(self.name).input)

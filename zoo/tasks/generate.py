@@ -15,6 +15,7 @@ from zoo.data.document_batches import left_padded
 from zoo.data.prepare_texts import text_ids
 from zoo.decoding import sampling, search
 from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count
+from zoo.models.contracts import LanguageModel
 from zoo.tasks import likelihood, unknown
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 from zoo.text import Tokenizer
@@ -35,8 +36,7 @@ class Generate:
     """A model and its tokenizer as a writer of texts.
 
     Args:
-        model: a built language model with `zero_state`, `read`, `start` and `step`; if it has a
-            `context`, it reads no more than so many tokens.
+        model: a built language model; with a `context` it reads no more than so many tokens.
         tokenizer: its tokenizer; `target_tokenizer` is the same one.
         options: how to measure and decode where a call does not say.
         data: how texts were given to the model in training.
@@ -44,14 +44,14 @@ class Generate:
 
     def __init__(
         self,
-        model: keras.Model,
+        model: LanguageModel,
         tokenizer: Tokenizer,
         target_tokenizer: Tokenizer,
         options: Evaluate,
         data: Data,
     ) -> None:
         self.model = model
-        self.context: int | None = getattr(model, "context", None)
+        self.context = model.context
         self.tokenizer = tokenizer
         self.options = options
         self.data = data
@@ -324,7 +324,7 @@ class Generate:
             return {"tokens": left_padded(rows, width + 1, self.tokenizer.pad_id)}
         width = bucket(int(counts.max()), PROMPTS)
         tokens = left_padded([np.array(each) for each in prompts], width + 1, self.tokenizer.pad_id)
-        state = self.model.zero_state(len(prompts))
+        state = self.model.initial_state(len(prompts))
         piece = min(width, PIECE)
         for end in range(piece, width + 1, piece):
             inputs = {

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from zoo import compiling
+from zoo.models.contracts import LanguageModel
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 
 # Tokens that each row of a recurrent model reads in one piece, and logits held at a time.
@@ -20,7 +20,7 @@ IGNORED = -1
 
 
 def log_probabilities(
-    model: keras.Model, sequences: Sequence[np.ndarray], progress: bool = False
+    model: LanguageModel, sequences: Sequence[np.ndarray], progress: bool = False
 ) -> np.ndarray:
     """Return log P of all tokens of each sequence but its first, given those before: float64.
 
@@ -29,7 +29,7 @@ def log_probabilities(
     in pieces of that length, and in each sees nothing of those before.
 
     Args:
-        model: a language model with `zero_state` and `read`.
+        model: a language model.
         sequences: int32 [tokens] each, at least one token.
     """
     lengths = np.array([len(each) - 1 for each in sequences])
@@ -45,8 +45,8 @@ def log_probabilities(
             tokens[row, : lengths[index]] = sequences[index][:-1]
             labels[row, : lengths[index]] = sequences[index][1:]
         state: Any = {
-            name: np.zeros(each.shape, dtype=np.float32)
-            for name, each in model.zero_state(rows).items()
+            name: np.zeros(leaf.shape, dtype=np.float32)
+            for name, leaf in model.initial_state(rows).items()
         }
         for first in range(0, width, length):
             piece = slice(first, first + length)
@@ -56,13 +56,14 @@ def log_probabilities(
     return found
 
 
-def _piece_length(model: keras.Model, longest: int) -> int:
+def _piece_length(model: LanguageModel, longest: int) -> int:
     """Return how many tokens of sequences of at most that length are read at once."""
-    context = getattr(model, "context", None)
-    return PIECE if context is None else min(bucket(max(1, longest), LENGTHS), context)
+    if model.context is None:
+        return PIECE
+    return min(bucket(max(1, longest), LENGTHS), model.context)
 
 
-def _parts(model: keras.Model, order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+def _parts(model: LanguageModel, order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
     """Return which sequences are read together."""
     parts, first = [], 0
     while first < len(order):
@@ -72,7 +73,7 @@ def _parts(model: keras.Model, order: np.ndarray, lengths: np.ndarray) -> list[n
     return parts
 
 
-def stream_loss(model: keras.Model, ids: np.ndarray, rows: int, progress: bool = False) -> float:
+def stream_loss(model: LanguageModel, ids: np.ndarray, rows: int, progress: bool = False) -> float:
     """Return the mean of -log P of all tokens of a stream but its first, in nats.
 
     The stream is read in `rows` parts side by side, each with a state of its own that begins at
@@ -87,10 +88,10 @@ def stream_loss(model: keras.Model, ids: np.ndarray, rows: int, progress: bool =
     return -float(log_probabilities(model, parts, progress).sum()) / (len(ids) - 1)
 
 
-def _piece(model: keras.Model, options: None, arrays: dict) -> Any:
+def _piece(model: LanguageModel, options: None, arrays: dict) -> Any:
     """Return log P [rows] of the labels, ignored ones left out, and the state after the tokens."""
     labels = arrays["labels"]
-    logits, _, _, state = model.read(arrays["tokens"], arrays["state"])
+    logits, state = model.read(arrays["tokens"], arrays["state"])
     chosen = ops.take_along_axis(logits, ops.maximum(labels, 0)[:, :, None], axis=-1)[:, :, 0]
     each = chosen - ops.logsumexp(logits, axis=-1)
     return ops.sum(ops.where(labels == IGNORED, 0.0, each), axis=1), state

@@ -11,6 +11,8 @@ from keras import ops
 
 from zoo import compiling
 from zoo.data.document_batches import left_padded, padded_sequences
+from zoo.errors import NotSupported
+from zoo.models.contracts import SequenceClassifier, StatefulClassifier
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 
 # Ids that each row reads in one piece.
@@ -26,10 +28,10 @@ def logits(
 ) -> np.ndarray:
     """Return the logits of whole documents, float64 [documents, classes].
 
-    A model with `nothing_read`, `read` and `decide` reads them in pieces of one shape, with the
-    state carried from piece to piece, so that one of any length is read to its end and nothing is
-    compiled for another length. Any other reads each at once, padded to one of few lengths, none
-    beyond its `context`. Those of similar length are read together.
+    A stateful classifier reads them in pieces of one shape, with the state carried from piece to
+    piece, so that one of any length is read to its end and nothing is compiled for another length.
+    A sequence classifier reads each at once, padded to one of few lengths, none beyond its context.
+    Those of similar length are read together.
 
     Args:
         documents: the sequences of each, int32 [ids]; in pieces only one.
@@ -37,7 +39,12 @@ def logits(
     Returns:
         Where documents are told by one logit for each sequence and have different numbers of them,
         those that are not there are -inf.
+
+    Raises:
+        NotSupported: the model is neither of these two.
     """
+    if not isinstance(model, StatefulClassifier | SequenceClassifier):
+        raise NotSupported(f"{model.name} is no classifier", "see zoo/models/contracts.py")
     found: list[np.ndarray] = [np.zeros(0)] * len(documents)
     longest = np.array([max(map(len, each)) for each in documents])
     counts = np.array([len(each) for each in documents])
@@ -46,7 +53,7 @@ def logits(
     for count in np.unique(counts):
         alike = order[counts[order] == count]
         parts += [alike[first : first + rows] for first in range(0, len(alike), rows)]
-    read = _in_pieces if hasattr(model, "nothing_read") else _at_once
+    read = _in_pieces if isinstance(model, StatefulClassifier) else _at_once
     for part in with_progress(parts, progress):
         chosen = [documents[i] for i in part]
         chosen += [chosen[-1]] * (min(bucket(len(part), ROWS), rows) - len(part))
@@ -67,8 +74,8 @@ def _in_pieces(
     tokens = left_padded([ids for (ids,) in documents], width, pad_id)
     pooled = np.broadcast_to(np.arange(width) >= width - model.kept, tokens.shape)
     carry: Any = {
-        name: ops.convert_to_numpy(each)
-        for name, each in model.nothing_read(len(documents)).items()
+        name: ops.convert_to_numpy(leaf)
+        for name, leaf in model.initial_carry(len(documents)).items()
     }
     for first in range(0, width, PIECE):
         piece = slice(first, first + PIECE)

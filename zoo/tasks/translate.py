@@ -15,6 +15,7 @@ from zoo import compiling
 from zoo.config.recipe import Data, Evaluate
 from zoo.decoding import search
 from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count
+from zoo.models.contracts import Aligner, Translator
 from zoo.tasks import metrics, unknown
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, padded, with_progress
 from zoo.text import Tokenizer
@@ -44,7 +45,7 @@ class Translate:
     """A model and its tokenizers as a translator of texts.
 
     Args:
-        model: a built model with `start` and `step`, which reads {"source", "target"}.
+        model: a built translator.
         source_tokenizer, target_tokenizer: the same one if the languages share it.
         options: how to decode where a call does not say.
         data: how sources were given to the model in training.
@@ -52,7 +53,7 @@ class Translate:
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Translator,
         source_tokenizer: Tokenizer,
         target_tokenizer: Tokenizer,
         options: Evaluate,
@@ -176,7 +177,7 @@ class Translate:
         Raises:
             NotSupported: the model has no attention.
         """
-        if not hasattr(self.model, "attention"):
+        if not isinstance(self.model, Aligner):
             raise NotSupported(
                 f"{self.model.name} has no attention", "align needs a model that has it"
             )
@@ -271,7 +272,7 @@ class Translate:
     @property
     def _longest(self) -> int | None:
         """Most pieces that the model was built for, the end included; None is no limit."""
-        return getattr(self.model, "max_length", None)
+        return self.model.max_length
 
     def _bucket(self, length: int) -> int:
         """Return the padded length of a batch whose longest row has `length` ids."""

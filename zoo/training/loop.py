@@ -198,9 +198,7 @@ class _Streamed:
         self.rows = recipe.evaluate.batch_size
         self.language_model = model
         assert settings.batch_sentences is not None  # the recipe's own check has seen to it
-        self.model = Carried(
-            model, settings.batch_sentences, settings.activation, settings.temporal
-        )
+        self.model = Carried(model, settings.batch_sentences)
         lengths = self.data.lengths(settings.updates) if settings.vary_bptt else None
         self.model.compile(
             optimizer=optimizer(recipe, model, lengths),

@@ -1,0 +1,95 @@
+"""Arguments that are declared once: the constructor, the config and the registry's check."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, fields
+
+import keras
+import pytest
+
+from zoo.config import catalog
+from zoo.errors import OptionError
+from zoo.layers.model import PaperModel
+
+
+@keras.saving.register_keras_serializable("paperzoo.tests")
+class Pretend(PaperModel):
+    """A language model of one layer."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments:
+        vocabulary: int
+        width: int = 4
+        dropout: float = 0.25
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        self.table = keras.layers.Embedding(self.arguments.vocabulary, self.arguments.width)
+
+    def build(self, input_shape=None) -> None:
+        self.table.build()
+        self.built = True
+
+    def call(self, inputs):
+        return self.table(inputs)
+
+
+@keras.saving.register_keras_serializable("paperzoo.tests")
+class PretendClassifier(Pretend):
+    """What it becomes: the same arguments, one with another default, and one more."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(Pretend.Arguments):
+        classes: int
+        dropout: float = 0.5
+
+
+def test_all_arguments_are_kept_with_their_defaults():
+    made = PretendClassifier(vocabulary=9, classes=2, width=8)
+    expected = {"vocabulary": 9, "width": 8, "dropout": 0.5, "classes": 2}
+    assert vars(made.arguments) == expected
+    assert expected.items() <= made.get_config().items()
+    assert vars(Pretend(vocabulary=9).arguments) == {"vocabulary": 9, "width": 4, "dropout": 0.25}
+
+
+def test_keras_own_arguments_are_keras():
+    made = Pretend(vocabulary=9, name="mine", dtype="mixed_bfloat16")
+    assert (made.name, made.dtype_policy.name) == ("mine", "mixed_bfloat16")
+    assert "name" not in vars(made.arguments)
+
+
+def test_config_rebuilds_it(tmp_path):
+    made = PretendClassifier(vocabulary=9, classes=2, width=8, name="mine")
+    again = PretendClassifier.from_config(made.get_config())
+    assert again.get_config() == made.get_config()
+    made.build()
+    made.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is PretendClassifier
+    assert loaded.get_config() == made.get_config()
+
+
+def test_help_shows_them():
+    shown = inspect.signature(PretendClassifier).parameters
+    assert list(shown) == ["vocabulary", "width", "dropout", "classes"]
+    assert {each.kind for each in shown.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert [field.name for field in fields(Pretend.Arguments)] == ["vocabulary", "width", "dropout"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({}, "missing 1 required .*'vocabulary'"), ({"vocabulary": 9, "widht": 3}, "widht")],
+)
+def test_missing_and_unknown_ones_are_refused(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Pretend(**arguments)
+
+
+def test_the_registrys_check_reads_the_same_fields(monkeypatch):
+    entry = catalog.entry("merity2017")
+    monkeypatch.setattr(catalog, "builder", lambda found, size: PretendClassifier)
+    changes = {"width": 8, "classes": 3, "name": "mine"}
+    assert changes.items() <= catalog.arguments(entry, None, changes).items()
+    with pytest.raises(OptionError, match=r"no argument 'clases'\n.*did you mean 'classes'"):
+        catalog.arguments(entry, None, {"clases": 3})

@@ -1,0 +1,40 @@
+"""A paper's model, whose arguments are declared once."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+
+
+class PaperModel(keras.Model):
+    """A Keras model whose constructor takes the fields of its dataclass `Arguments`, by keyword.
+
+    A model file declares each argument there, with its default and what it is for. The model reads
+    `self.arguments.width`, hands `self.arguments` on to its layers as they are, and is saved with
+    all of them; the registry's check reads the same fields. A model that is built on another one
+    inherits from that one's `Arguments` and adds its own:
+
+        class Classifier(PaperModel):
+            @dataclass(frozen=True, kw_only=True)
+            class Arguments(LanguageModel.Arguments):
+                classes: int  # number of labels
+    """
+
+    Arguments: Any
+    arguments: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = inspect.signature(cls.Arguments)  # what `help` shows
+
+    def __init__(self, **arguments: Any) -> None:
+        """Keep the paper's arguments; Keras takes the others: dtype, name."""
+        names = inspect.signature(self.Arguments).parameters
+        super().__init__(**{name: arguments[name] for name in arguments if name not in names})
+        own = {name: arguments[name] for name in arguments if name in names}
+        self.arguments = self.Arguments(**own)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **vars(self.arguments)}

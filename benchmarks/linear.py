@@ -11,11 +11,12 @@ docs/results/EXPERIMENT-linear.csv.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from benchmarks import common
 from zoo import files
 from zoo.config.recipe import Recipe
-from zoo.data import prepare_texts
+from zoo.config.tasks import task_class
 from zoo.reports import experiments
 
 REGULARISATION = 10.0  # scikit-learn's C
@@ -37,18 +38,24 @@ def main() -> None:
         files.write_csv(out, rows)
 
 
+def splits(made: Recipe) -> dict[str, list[Any]]:
+    """Return the training and test examples of a recipe."""
+    task = task_class(made.task)
+    return {"train": task.load(made, "train"), "test": task.load_test(made)}
+
+
 def error(made: Recipe) -> float:
     """Return the share of a recipe's test texts, in %, that a linear model labels wrongly."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    splits = prepare_texts.splits(made)
-    test = splits["test"][: made.evaluate.limit]
+    rows = splits(made)
+    test = rows["test"][: made.evaluate.limit]
     model = make_pipeline(
         TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=REGULARISATION, max_iter=1000)
     )
-    model.fit(*zip(*splits["train"], strict=True))
+    model.fit(*zip(*rows["train"], strict=True))
     found = model.predict([text for text, _ in test])
     wrong = sum(each != label for each, (_, label) in zip(found, test, strict=True))
     return 100 * wrong / len(test)

@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ import numpy as np
 from benchmarks import common, results
 from benchmarks.common import END, PAD, START
 from zoo.config.recipe import Recipe
-from zoo.data.arrays import Arrays, Documents, Ragged
-from zoo.data.batches import Batches
+from zoo.data.batches import PairBatches
+from zoo.data.encoded import Encoded, Ragged
 from zoo.data.stream import Stream
 
 PEER = "PyTorch"
@@ -94,7 +95,7 @@ def _report(made: Recipe, measured: dict, asked: argparse.Namespace) -> tuple[li
     return rows, note
 
 
-def random_batches(made: Recipe) -> Batches | Stream:
+def random_batches(made: Recipe) -> PairBatches | Stream:
     """Return what all train on, ids drawn at random."""
     return _stream(made) if made.task == "generate" else _pairs(made)
 
@@ -107,7 +108,7 @@ def _stream(made: Recipe) -> Stream:
     return Stream(Ragged.of([ids]), rows=rows, bptt=bptt)
 
 
-def _pairs(made: Recipe) -> Batches:
+def _pairs(made: Recipe) -> PairBatches:
     """Return batches of sentences as long as everyday ones, mostly 6 to 15."""
     random = np.random.default_rng(0)
     longest = made.train.buckets[-1]
@@ -122,8 +123,8 @@ def _pairs(made: Recipe) -> Batches:
         )
 
     source, target = made.tokenizer.sizes
-    return Batches(
-        Arrays(side(lengths, source), side(others, target)),
+    return PairBatches(
+        Encoded.pairs(side(lengths, source), side(others, target)),
         batch_tokens=made.train.batch_tokens,
         buckets=made.train.buckets,
         seed=made.seed,
@@ -153,7 +154,7 @@ def prepare(name: str, made: Recipe, updates: int) -> Callable[[str], common.Mea
     return measure
 
 
-def _warm_up(data: Batches | Stream) -> int:
+def _warm_up(data: PairBatches | Stream) -> int:
     """Return how many updates run every shape at least once, no fewer than 4."""
     if isinstance(data, Stream):
         return 4
@@ -166,29 +167,32 @@ def _warm_up(data: Batches | Stream) -> int:
     return steps
 
 
-def _ours(made: Recipe, data: Batches | Stream) -> Callable[[int, int], Any]:
+def _ours(made: Recipe, data: PairBatches | Stream) -> Callable[[int, int], Any]:
     """Return `run(first, updates)` as `zoo train` makes updates, without validation."""
     import keras
 
-    from zoo.training import loop, streaming
+    from zoo.training.run import build
 
     keras.utils.set_random_seed(made.seed)
-    model = loop.build(made)
-    if isinstance(data, Batches):
-        loop.compile_for(model, made, PAD)
-        return lambda first, updates: model.fit(
-            loop.Window(data, first, updates), shuffle=False, verbose=0
-        )
-    texts = Documents(data.texts)
-    carried = loop._Streamed(model, made, texts, texts).model
-    # Looks at each loss, as ours does.
-    called = keras.callbacks.CallbackList([keras.callbacks.TerminateOnNaN()], model=carried)
-    return lambda first, updates: streaming.run_epoch(
-        carried, data, first, updates, called, validate=lambda: 0.0
-    )
+    trainer = trainer_of(build(made), made, data)
+
+    def run(first: int, updates: int) -> None:
+        for step in range(first, first + updates):
+            trainer.update(step)
+
+    return run
 
 
-def _theirs(made: Recipe, data: Batches | Stream) -> Callable[[int, int], Any]:
+def trainer_of(model: Any, made: Recipe, data: PairBatches | Stream) -> Any:
+    """Return what makes updates on the batches, as in `zoo train`."""
+    from zoo.training.trainers import trainer_class
+
+    examples = Encoded.texts(data.texts) if isinstance(data, Stream) else data.data
+    tokenizer = SimpleNamespace(start_id=START, pad_id=PAD)
+    return trainer_class(made.task)(model, made, examples, examples, tokenizer)
+
+
+def _theirs(made: Recipe, data: PairBatches | Stream) -> Callable[[int, int], Any]:
     """Return `run(first, updates)` of the peer."""
     import torch
 
@@ -197,7 +201,7 @@ def _theirs(made: Recipe, data: Batches | Stream) -> Callable[[int, int], Any]:
     return updates_of(peer(made).to(device), made, data)
 
 
-def updates_of(model: Any, made: Recipe, data: Batches | Stream) -> Callable[[int, int], float]:
+def updates_of(model: Any, made: Recipe, data: PairBatches | Stream) -> Callable[[int, int], float]:
     """Return `run(first, updates)`, which trains a peer and gives the last update's loss."""
     import torch
 
@@ -208,7 +212,7 @@ def updates_of(model: Any, made: Recipe, data: Batches | Stream) -> Callable[[in
     optimizer = torch.optim.Adam(
         model.parameters(), betas=(settings.beta_1, settings.beta_2), eps=settings.epsilon
     )
-    loss_of = (_loss_of_pairs if isinstance(data, Batches) else _loss_of_stream)(model, made)
+    loss_of = (_loss_of_pairs if isinstance(data, PairBatches) else _loss_of_stream)(model, made)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         found = torch.from_numpy(array).to(device)

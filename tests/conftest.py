@@ -62,7 +62,7 @@ ROWS = {
 
 def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
     """Write the sources of pairs, with labels in turn, in the form that their corpus has."""
-    from zoo.data.texts import CORPORA
+    from zoo.data.corpora import CORPORA
 
     corpus, texts = CORPORA[data.corpus], [source for source, _ in pairs]
     if data.corpus.startswith("wikitext"):

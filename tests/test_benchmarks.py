@@ -12,7 +12,6 @@ import pytest
 from benchmarks import common
 from zoo import bundle
 from zoo.config import catalog
-from zoo.data.arrays import Documents
 from zoo.decoding import search
 from zoo.layers.positions import sinusoid
 from zoo.models.merity2017 import LanguageModel
@@ -249,20 +248,19 @@ def test_a_language_models_peer_drops_as_the_paper_does(language_models):
 
 def test_a_language_models_peer_is_trained_by_the_same_updates():
     from benchmarks import training
-    from zoo.training import loop
+    from zoo.training.run import build
 
     parts = ("words", "input", "hidden", "output", "weights")
     nothing = {f"model.arguments.dropout_{part}": 0.0 for part in parts}
     made = training.recipe("merity2017", smoke=True).changed(nothing)
-    model = loop.build(made)
+    model = build(made)
     scatter(model, 0.5)
     data = training.random_batches(made)
     theirs = training.peer(made).load(bundle.arrays(model))
     for lstm in theirs.lstms:
         lstm.bias_hh_l0.requires_grad_(False)  # the bias would move twice as fast
     run = training.updates_of(theirs, made, data)
-    texts = Documents(data.texts)
-    ours = loop._Streamed(model, made, texts, texts).model
+    ours = training.trainer_of(model, made, data).model
     # The state is carried from batch to batch; at 50 the text begins anew.
     steps = [0, 1, 2, 3, 50]
     assert data.batch(50)[0]["carry"].sum() == 0
@@ -390,7 +388,7 @@ def test_a_linear_model_learns_from_an_experiments_texts(monkeypatch):
     texts = ["good film", "so good", "bad film", "so bad"]
     rows = [{"text": text, "label": "pos" if "good" in text else "neg"} for text in texts]
     monkeypatch.setattr(
-        "zoo.data.prepare_texts.splits",
+        "benchmarks.linear.splits",
         lambda made: {"train": [tuple(row.values()) for row in rows],
                       "test": [("a good one", "pos"), ("a bad one", "neg"), ("good", "neg")]},
     )  # fmt: skip

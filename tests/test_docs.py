@@ -168,9 +168,9 @@ def test_the_architecture_names_every_module():
 
 
 def test_every_recipe_and_corpus_is_on_its_page():
-    from zoo.data import corpora, texts
+    from zoo.data import corpora
 
-    known = [*corpora.CORPORA, *texts.CORPORA]
+    known = list(corpora.CORPORA)
     for names, page in ((recipe.names(), "training.md"), (known, "data.md")):
         text = (ROOT / "docs" / page).read_text("utf-8")
         for name in names:

@@ -18,8 +18,9 @@ from zoo import bundle, compiling
 from zoo.bundle import weights
 from zoo.config import catalog
 from zoo.config import recipe as recipes
-from zoo.data import prepare_texts
-from zoo.data.prepare import train_tokenizers
+from zoo.config.tasks import task_class
+from zoo.data.examples import Example
+from zoo.training.prepare import train_tokenizers
 
 # Most pieces that can be learned of a few lines, of both languages and of one; words, of one.
 SHARED, APART, WORDS = 96, 64, 40
@@ -150,10 +151,8 @@ def write_bundle(name: str, folder: Path, pairs: list[tuple[str, str]]) -> Path:
     model = catalog.builder(catalog.entry(made.paper), made.model.size)(**made.model.arguments)
     model.build()
     randomise(model)
-    if made.task == "translate":
-        tokenizers = train_tokenizers(made, pairs)
-    else:
-        tokenizers = (prepare_texts.learn(made, [source for source, _ in pairs]),) * 2
+    task = task_class(made.task)
+    tokenizers = train_tokenizers(made, task.learned_texts(Example(*pair) for pair in pairs))
     return bundle.write(
         folder,
         model=model,

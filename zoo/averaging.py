@@ -31,7 +31,7 @@ class Ensemble:
                 f"an ensemble of {len(self.models)}", "give two models or more, as in [one, other]"
             )
         for model in self.models:
-            if model.recipe.task != "classify":
+            if not model.labels:
                 raise NotSupported(
                     f"{model.recipe.name} is no classifier: its task is '{model.recipe.task}'",
                     "an ensemble averages the probabilities of labels",

@@ -22,6 +22,7 @@ import numpy as np
 
 from zoo.decoding import search
 from zoo.errors import BundleError, NotSupported, OptionError, check_path
+from zoo.tasks.translate import Translate
 from zoo.text import SentencePieceTokenizer
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _in_sentencepiece(
 ) -> tuple[SentencePieceTokenizer, SentencePieceTokenizer]:
     """Return both tokenizers, if they are of the kind that a graph of TensorFlow can hold."""
     name, task = pretrained.recipe.name, pretrained.recipe.task
-    if task != "translate":
+    if not isinstance(pretrained.task, Translate):
         raise NotSupported(
             f"{name} is there to {task}, and only a translator can be exported", "use `zoo predict`"
         )

@@ -16,11 +16,11 @@ from zoo import bundle, convert, golden, tasks
 from zoo.bundle import model_card
 from zoo.config import cards, catalog
 from zoo.config.recipe import Recipe
-from zoo.data import examples as user_examples
-from zoo.errors import InputError, NotSupported, UnknownName, check_count, check_path
+from zoo.data.examples import Example
+from zoo.errors import InputError, UnknownName, check_count, check_path
 from zoo.hub import resolve
-from zoo.tasks import inputs
 from zoo.text import Tokenizer, load_tokenizers
+from zoo.training import measuring
 
 if TYPE_CHECKING:
     import keras
@@ -168,7 +168,7 @@ class Pretrained:
                 task; says which.
             OptionError: an option without sense, or one that the task does not have.
         """
-        one, given_texts = inputs.listed(self.recipe.task, texts)
+        one, given_texts = self.task.listed(texts)
         given = {
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
@@ -186,10 +186,7 @@ class Pretrained:
         Raises:
             NotSupported: the model is no classifier.
         """
-        if not hasattr(self.task, "probabilities"):
-            raise NotSupported(f"{self.recipe.name} is no classifier", "predict is for all models")
-        given = inputs.listed(self.recipe.task, texts)[1]
-        return self.task.probabilities(given, batch_size=batch_size)
+        return self.task.probabilities(self.task.listed(texts)[1], batch_size=batch_size)
 
     def score(
         self, text: str | Iterable[str], target: str | Iterable[str] | None = None
@@ -202,11 +199,7 @@ class Pretrained:
         Raises:
             NotSupported: a classifier has none; `predict(..., scores=True)` gives probabilities.
         """
-        if not hasattr(self.task, "score"):
-            raise NotSupported(
-                f"{self.recipe.name} does not score texts", "predict(text, scores=True) does"
-            )
-        one, given = inputs.scored(self.recipe.task, text, target)
+        one, given = self.task.scored(text, target)
         found = self.task.score(*given)
         return float(found[0]) if one else found
 
@@ -223,10 +216,6 @@ class Pretrained:
         for each in (text,) if target is None else (text, target):
             if not isinstance(each, str):
                 raise InputError(f"{type(each).__name__} is no text", "align takes one text")
-        if not hasattr(self.task, "align"):
-            raise NotSupported(
-                f"{self.recipe.name} has no attention", "align needs a model that has it"
-            )
         return self.task.align(text, target)
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
@@ -237,12 +226,7 @@ class Pretrained:
         Raises:
             InputError: a text that the model cannot take.
         """
-        if self.recipe.task == "translate":
-            return self.task.encode_sources(texts)
-        return [
-            ids.tolist() if isinstance(ids, np.ndarray) else [each.tolist() for each in ids]
-            for ids in self.task.encode(texts)
-        ]
+        return self.task.encode_sources(texts)
 
     def evaluate(
         self,
@@ -288,13 +272,13 @@ class Pretrained:
 
     def examples(
         self, data: Any = None, targets: Iterable[Any] | None = None, *, split: str | None = None
-    ) -> tuple[dict[str, str], list[tuple[Any, Any]]]:
+    ) -> tuple[dict[str, str], list[Example]]:
         """Return what the examples are, and each source with its references or text with its label.
 
         The arguments are those of `evaluate`, which measures on what this returns; what each task
-        has in place of a text and a label stands at `zoo.data.examples.read`.
+        has in place of a text and a label is told where it is read: `zoo.tasks`.
         """
-        return user_examples.find(self.recipe, data, targets, split)
+        return measuring.find(self.recipe, data, targets, split)
 
     # Training it further
 

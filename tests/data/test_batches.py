@@ -1,4 +1,4 @@
-"""Batches: a pure function of (seed, step), each pair once a pass, few shapes, bounded size."""
+"""PairBatches: a pure function of (seed, step), each pair once a pass, few shapes, bounded size."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import collections
 import numpy as np
 import pytest
 
-from zoo.data.arrays import Arrays, Ragged
-from zoo.data.batches import Batches
+from zoo.data.batches import PairBatches
+from zoo.data.encoded import Encoded, Ragged
 from zoo.errors import DataError
 
 BUCKETS = [4, 8, 16]
 START, END, PAD = 2, 3, 0
 
 
-def example(count: int = 203) -> Arrays:
+def example(count: int = 203) -> Encoded:
     """Pairs of 1 to 16 ids; the first id of source i tells which pair it is."""
     random = np.random.default_rng(0)
 
@@ -24,15 +24,15 @@ def example(count: int = 203) -> Arrays:
         middle = [random.integers(4, 50, size=length - 2).tolist() for length in lengths]
         return Ragged.of([[first + i, *ids, END] for i, ids in enumerate(middle)])
 
-    return Arrays(side(1000), side(5000))
+    return Encoded.pairs(side(1000), side(5000))
 
 
 ARRAYS = example()
 
 
-def made(seed: int | None = 7, arrays: Arrays = ARRAYS, **size: int) -> Batches:
+def made(seed: int | None = 7, arrays: Encoded = ARRAYS, **size: int) -> PairBatches:
     size = size or {"batch_tokens": 32}
-    return Batches(arrays, buckets=BUCKETS, seed=seed, start_id=START, pad_id=PAD, **size)
+    return PairBatches(arrays, buckets=BUCKETS, seed=seed, start_id=START, pad_id=PAD, **size)
 
 
 def same(first, second) -> bool:
@@ -115,11 +115,11 @@ def test_the_target_is_the_labels_moved_by_one():
 
 def test_pairs_beyond_the_longest_bucket_are_left_out():
     longer = [list(range(4, 30)), [5, END]]
-    batches = made(arrays=Arrays(Ragged.of(longer), Ragged.of([[5, END], [6, END]])))
+    batches = made(arrays=Encoded.pairs(Ragged.of(longer), Ragged.of([[5, END], [6, END]])))
     assert batches.per_pass == 1
     assert batches.members_of(0)[1].tolist() == [1]
     with pytest.raises(DataError, match=r"no rows: no pair fits the longest bucket \(16 pieces\)"):
-        made(arrays=Arrays(Ragged.of(longer[:1]), Ragged.of([[5, END]])))
+        made(arrays=Encoded.pairs(Ragged.of(longer[:1]), Ragged.of([[5, END]])))
 
 
 def test_a_budget_below_a_bucket_is_one_row():

@@ -12,6 +12,8 @@ import pytest
 
 from zoo.config import recipe
 from zoo.data import corpora
+from zoo.data.corpora.tatoeba import split_tatoeba, tatoeba_split
+from zoo.data.examples import with_references
 from zoo.errors import DataError, UnknownName
 
 ROWS = [("Go.", "Va !"), ("Hi.", "Salut !"), ("I am cold.", "J'ai froid.")]
@@ -46,7 +48,7 @@ def write(path: Path, lines: list[str]) -> None:
 )  # fmt: skip
 def test_the_remainder_decides(number, remainder, split):
     """sha256 of "i have N cats", as `sha256sum` prints it, modulo 1000 is the remainder."""
-    assert corpora.tatoeba_split(f"I have {number} cats.") == split, remainder
+    assert tatoeba_split(f"I have {number} cats.") == split, remainder
 
 
 @pytest.mark.parametrize(
@@ -54,11 +56,11 @@ def test_the_remainder_decides(number, remainder, split):
     ["I have 307 cats.", "i HAVE 307 cats", "  I have... 307 - cats?!", "I\thave 307 cats"],
 )
 def test_case_and_punctuation_do_not_count(written):
-    assert corpora.tatoeba_split(written) == "valid"
+    assert tatoeba_split(written) == "valid"
 
 
 def test_letters_do_count():
-    splits = {corpora.tatoeba_split(f"I have 307 cat{end}") for end in ("s", "s x", "sé", "s_", "")}
+    splits = {tatoeba_split(f"I have 307 cat{end}") for end in ("s", "s x", "sé", "s_", "")}
     assert splits == {"valid", "train"}
 
 
@@ -71,7 +73,7 @@ def test_splitting_the_public_file():
         ("I have 657 cats.", "J'ai 657 chats."),
         ("I have 5074 cats.", "J'ai 5074 chats."),
     ]
-    found = {split: corpora.split_tatoeba(rows, split) for split in ("train", "valid", "test")}
+    found = {split: split_tatoeba(rows, split) for split in ("train", "valid", "test")}
     assert found == {
         "train": [rows[5]],
         "valid": [rows[0], ("I have 307 cats!", "J'ai 307 chats !")],
@@ -84,8 +86,8 @@ def test_splitting_the_public_file():
 def test_the_rule_gives_the_corpus_own_splits(split):
     pairs = corpora.load(data("tatoeba-en-fr", "en", "fr"), split)
     assert len(pairs) > 1000
-    assert {corpora.tatoeba_split(english) for english, _ in pairs} == {split}
-    assert corpora.split_tatoeba(pairs, split) == pairs  # no duplicates, no no-break spaces
+    assert {tatoeba_split(english) for english, _ in pairs} == {split}
+    assert split_tatoeba(pairs, split) == pairs  # no duplicates, no no-break spaces
 
 
 # Folders
@@ -126,7 +128,7 @@ def test_the_public_file_is_split_by_the_rule(root, end):
 
 def test_a_folder_may_be_named(tmp_path):
     write(tmp_path / "test.tsv", ["\t".join(row) for row in ROWS])
-    assert corpora.load(data("tatoeba-en-fr", "en", "fr"), "test", tmp_path) == ROWS
+    assert corpora.load(data("tatoeba-en-fr", "en", "fr"), "test", folder=tmp_path) == ROWS
 
 
 def test_limit_is_for_training(root):
@@ -146,7 +148,7 @@ def test_pairs_with_an_empty_side_are_left_out(root):
 
 def test_references_of_one_source_come_together():
     pairs = [("a", "b"), ("c", "d"), ("a", "e")]
-    assert corpora.references(pairs) == [("a", ["b", "e"]), ("c", ["d"])]
+    assert with_references(pairs) == [("a", ["b", "e"]), ("c", ["d"])]
 
 
 # What is wrong
@@ -215,7 +217,7 @@ def hub(monkeypatch):
     """`datasets`, replaced: what it was asked for, and what it answers."""
     asked, answer = [], {"rows": []}
 
-    def load_dataset(name, config, *, split, revision, streaming):
+    def load_dataset(name, config, *, split, revision, streaming=False):
         asked.append((name, config, split, revision, streaming))
         if isinstance(answer["rows"], Exception):
             raise answer["rows"]

@@ -9,7 +9,8 @@ import pytest
 
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Data
-from zoo.data import prepare_texts, texts
+from zoo.config.tasks import task_class
+from zoo.data import corpora
 from zoo.errors import DataError
 
 BASE = recipes.load("ulmfit2018-imdb")
@@ -60,6 +61,10 @@ SPLITS = {
 }
 
 
+def rows(made):
+    return task_class(made.task).load(made, "test")
+
+
 def data(corpus: str, **options) -> Data:
     return Data(corpus=corpus, language="en", labels=FILES[corpus][2], **options)
 
@@ -82,9 +87,9 @@ def test_rows(root, name):
     wanted = FILES[name][3]
     for split, files in SPLITS[name].items():
         if split != "train" or "valid" in SPLITS[name]:
-            assert texts.load(data(name), split, labelled=True) == wanted * len(files)
+            assert corpora.load(data(name), split, labelled=True) == wanted * len(files)
     if "valid" not in SPLITS[name] and len(wanted) > 1:
-        parts = [texts.load(data(name), each, labelled=True) for each in ("train", "valid")]
+        parts = [corpora.load(data(name), each, labelled=True) for each in ("train", "valid")]
         assert len(parts[1]) == 1
         assert sorted(parts[0] + parts[1]) == sorted(wanted * len(SPLITS[name]["train"]))
 
@@ -92,16 +97,16 @@ def test_rows(root, name):
 def test_files_without_a_header_lose_no_row(root):
     for path in root.rglob("rte/val.tsv"):
         path.write_text("7\tA dog\tA cat\tentailment\n", "utf-8")
-    found = texts.load(data("rte", validation=0.4), "train", labelled=True)
-    found += texts.load(data("rte", validation=0.4), "valid", labelled=True)
+    found = corpora.load(data("rte", validation=0.4), "train", labelled=True)
+    found += corpora.load(data("rte", validation=0.4), "valid", labelled=True)
     assert (("A dog", "A cat"), "entailment") in found
     assert len(found) == 2
 
 
 def test_a_language_model_reads_each_text(root):
-    found = texts.load(data("rte"), "test", labelled=False)
+    found = corpora.load(data("rte"), "test", labelled=False)
     assert found == [("A man", ""), ('A "cat', "")]
-    assert texts.load(data("sst2"), "test", labelled=False)[1] == ('"ugly', "")
+    assert corpora.load(data("sst2"), "test", labelled=False)[1] == ('"ugly', "")
 
 
 @pytest.mark.parametrize(
@@ -121,29 +126,29 @@ def test_a_broken_row_is_named(root, name, line, message):
         path.write_text(f"{text}{line}\n", "utf-8")
     number = len(text.splitlines()) + 1
     with pytest.raises(DataError, match=rf"^[\w-]+\.{ending}:{number}: {message}"):
-        texts.load(data(name), "test", labelled=True)
+        corpora.load(data(name), "test", labelled=True)
 
 
 def test_numbers_need_no_labels_and_labels_are_no_numbers(root):
     with pytest.raises(DataError, match=r"stsb test, row 1: the label '4\.75' is none of a, b"):
-        texts.load(data("stsb").model_copy(update={"labels": ["a", "b"]}), "test", labelled=True)
+        corpora.load(data("stsb").model_copy(update={"labels": ["a", "b"]}), "test", labelled=True)
     with pytest.raises(DataError, match="mrpc test, row 1: the label 'equivalent' is no number"):
-        texts.load(data("mrpc").model_copy(update={"labels": []}), "test", labelled=True)
-    assert len(texts.load(data("stsb", limit=1), "train", labelled=True)) == 1
+        corpora.load(data("mrpc").model_copy(update={"labels": []}), "test", labelled=True)
+    assert len(corpora.load(data("stsb", limit=1), "train", labelled=True)) == 1
 
 
 def test_a_task_on_pairs_needs_a_corpus_of_pairs(root):
     pairs = {"task": "similarity", "data.corpus": "mrpc", "data.labels": EQUIVALENT}
-    assert len(prepare_texts.rows(BASE.changed(pairs), "test")) == 1
+    assert len(rows(BASE.changed(pairs))) == 1
     numbers = {"data.corpus": "stsb", "data.labels": [], "evaluate.metric": "pearson"}
-    assert prepare_texts.rows(BASE.changed(pairs | numbers), "test")[0][1] == 4.75
+    assert rows(BASE.changed(pairs | numbers))[0][1] == 4.75
     # So many of these are measured on, whatever their numbers are.
     few = BASE.changed(pairs | numbers | {"evaluate.limit": 1})
-    assert len(prepare_texts.examples(few)) == 1
+    assert len(task_class(few.task).load_test(few)) == 1
     with pytest.raises(DataError, match=r"each row of sst2 is a text\n.*'entail'"):
-        prepare_texts.rows(BASE.changed({"task": "entail", "data.corpus": "sst2"}), "test")
+        rows(BASE.changed({"task": "entail", "data.corpus": "sst2"}))
     with pytest.raises(DataError, match=r"each row of rte is a pair\n.*'classify'"):
-        prepare_texts.rows(BASE.changed({"data.corpus": "rte"}), "test")
+        rows(BASE.changed({"data.corpus": "rte"}))
 
 
 def test_the_hub_has_the_same(monkeypatch):
@@ -164,15 +169,15 @@ def test_the_hub_has_the_same(monkeypatch):
     row = {"sentence1": "a", "sentence2": "b", "label": 1, "idx": 0}
     names = SimpleNamespace(names=ENTAILED)
     answer |= {"rows": [row] * 3, "features": dict.fromkeys(row) | {"label": names}}
-    found = texts.load(data("rte", hub="glue", hub_config="rte"), "train", labelled=True)
+    found = corpora.load(data("rte", hub="glue", hub_config="rte"), "train", labelled=True)
     assert found == [(("a", "b"), "not_entailment")] * 2
-    texts.load(data("rte", hub="glue", hub_config="rte"), "test", labelled=True)
+    corpora.load(data("rte", hub="glue", hub_config="rte"), "test", labelled=True)
     assert asked == [("glue", "rte", "train"), ("glue", "rte", "validation")]
     answer |= {"rows": [row | {"label": 2.5}], "features": dict.fromkeys(row)}
-    assert texts.load(data("stsb", hub="glue"), "valid", labelled=True) == [(("a", "b"), 2.5)]
+    assert corpora.load(data("stsb", hub="glue"), "valid", labelled=True) == [(("a", "b"), 2.5)]
     row = {"sentence": "a", "label": 0}
     answer |= {
         "rows": [row], "features": dict.fromkeys(row) | {"label": SimpleNamespace(names=SENTIMENT)},
     }  # fmt: skip
-    assert texts.load(data("sst2", hub="glue"), "dev", labelled=True) == [("a", "negative")]
+    assert corpora.load(data("sst2", hub="glue"), "dev", labelled=True) == [("a", "negative")]
     assert asked[-1] == ("glue", None, "validation")

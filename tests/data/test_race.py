@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from zoo.config import recipe
-from zoo.data import prepare_texts
+from zoo.config.tasks import task_class
 from zoo.errors import DataError
 
 ROW = {
@@ -34,10 +34,10 @@ def write(folder, *lines: str) -> None:
 def test_a_question_comes_with_its_passage_and_answers(made, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_DATA", str(tmp_path))
     write(tmp_path, json.dumps(ROW), "", json.dumps(ROW | {"answer": "A"}))
-    assert prepare_texts.rows(made, "valid") == [EXAMPLE, (EXAMPLE[0], 0)]
+    assert task_class(made.task).load(made, "valid") == [EXAMPLE, (EXAMPLE[0], 0)]
     # A language model reads all of its texts.
     texts = made.changed({"task": "generate", "evaluate.metric": "perplexity", "train.bptt": 8})
-    assert len(prepare_texts.rows(texts, "test")) == 2 * 5
+    assert len(task_class(texts.task).load(texts, "test")) == 2 * 5
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_broken_row_is_named(line, made, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_DATA", str(tmp_path))
     write(tmp_path, json.dumps(ROW), line)
     with pytest.raises(DataError, match=r"^test\.jsonl:2: no article with a question"):
-        prepare_texts.rows(made, "test")
+        task_class(made.task).load(made, "test")
 
 
 def test_the_hub_has_the_same(made, monkeypatch):
@@ -58,4 +58,4 @@ def test_the_hub_has_the_same(made, monkeypatch):
 
     fake = SimpleNamespace(load_dataset=lambda *given, **named: Rows([ROW]))
     monkeypatch.setitem(sys.modules, "datasets", fake)
-    assert prepare_texts.rows(made, "train") == [EXAMPLE]
+    assert task_class(made.task).load(made, "train") == [EXAMPLE]

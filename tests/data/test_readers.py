@@ -8,7 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from zoo.data.readers import read_lines, read_pairs, read_texts
+from zoo.data.columns import read_pairs, read_texts
+from zoo.data.readers import read_lines
 from zoo.errors import DataError
 
 PAIRS = [("Hello, you.", "Bonjour à toi."), ("Thanks.", "Merci.")]

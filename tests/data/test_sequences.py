@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from zoo.data.sequences import Sequences
-from zoo.data.transformations import Specials
+from zoo.config.tasks import task_class
+from zoo.data.sequences import Sequences, Specials
 from zoo.errors import OptionError, ZooWarning
 from zoo.text import SpaceTokenizer
 
@@ -16,7 +16,8 @@ START, DELIMITER, EXTRACT = SPECIALS = Specials(20, 21, 22)
 
 
 def made(task: str, longest: int = 30, reverse: bool = False) -> Sequences:
-    return Sequences(task, TOKENIZER, SPECIALS, longest, reverse)
+    owner = task_class(task)
+    return Sequences(owner.form, task, owner.names, TOKENIZER, SPECIALS, longest, reverse)
 
 
 def words(text: str) -> list[int]:

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from zoo.data.arrays import Ragged
+from zoo.data.encoded import Ragged
 from zoo.data.stream import Stream
 from zoo.errors import DataError
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from zoo.config.recipe import Data
-from zoo.data import texts
+from zoo.data import corpora
+from zoo.data.corpora.wikitext import articles
+from zoo.data.examples import drawn, held_out
 from zoo.errors import DataError, UnknownName
 
 REVIEWS = {
@@ -67,19 +69,19 @@ IMDB, TREC = ("neg", "pos"), ("DESC", "LOC", "NUM")
 
 def test_lines(root):
     for split in ("train", "valid", "test"):
-        found = texts.load(data("ptb"), split, labelled=False)
+        found = corpora.load(data("ptb"), split, labelled=False)
         assert found == [(f" the {split} ", ""), ("", ""), (" ends ", "")]
 
 
 def test_lines_of_json(root):
-    assert texts.load(data("imdb", IMDB), "test", labelled=True) == REVIEWS["test"]
-    assert texts.load(data("imdb"), "test", labelled=False) == [
+    assert corpora.load(data("imdb", IMDB), "test", labelled=True) == REVIEWS["test"]
+    assert corpora.load(data("imdb"), "test", labelled=False) == [
         (text, "") for text, _ in REVIEWS["test"]
     ]
 
 
 def test_questions_have_their_coarse_class(root):
-    assert texts.load(data("trec6", TREC), "test", labelled=True) == [
+    assert corpora.load(data("trec6", TREC), "test", labelled=True) == [
         ("How does it work ?", "DESC"),
         ("How many ? And why ?", "NUM"),
         ("Where ?", "LOC"),
@@ -88,7 +90,7 @@ def test_questions_have_their_coarse_class(root):
 
 def test_questions_are_in_latin_1(tmp_path):
     (tmp_path / "test.txt").write_bytes("LOC:other Where is Malmö ?\n".encode("latin-1"))
-    found = texts.load(data("trec6", TREC), "test", labelled=True, folder=tmp_path)
+    found = corpora.load(data("trec6", TREC), "test", labelled=True, folder=tmp_path)
     assert found == [("Where is Malmö ?", "LOC")]
 
 
@@ -96,7 +98,7 @@ def test_a_language_model_reads_unlabelled_reviews_too(root):
     found = [
         text
         for split in ("train", "valid")
-        for text, label in texts.load(data("imdb"), split, labelled=False)
+        for text, label in corpora.load(data("imdb"), split, labelled=False)
         if label == ""
     ]
     assert sorted(found) == sorted(text for each in ("train", "unsup") for text, _ in REVIEWS[each])
@@ -104,7 +106,7 @@ def test_a_language_model_reads_unlabelled_reviews_too(root):
 
 def test_a_folder_of_ones_own(root, tmp_path, monkeypatch):
     monkeypatch.delenv("ZOO_DATA")
-    found = texts.load(data("ptb"), "test", labelled=False, folder=root / "ptb")
+    found = corpora.load(data("ptb"), "test", labelled=False, folder=root / "ptb")
     assert found[0] == (" the test ", "")
 
 
@@ -115,7 +117,7 @@ def test_what_is_held_out_is_not_trained_on(root):
     splits = {}
     for seed in (1, 1, 2):
         parts = [
-            texts.load(data("imdb", IMDB, validation=0.2), split, labelled=True, seed=seed)
+            corpora.load(data("imdb", IMDB, validation=0.2), split, labelled=True, seed=seed)
             for split in ("train", "valid")
         ]
         assert list(map(len, parts)) == [32, 8]
@@ -128,26 +130,28 @@ def test_what_is_held_out_is_not_trained_on(root):
 
 
 def test_a_validation_split_of_its_own_is_used(root):
-    assert len(texts.load(data("ptb", validation=0.5), "train", labelled=False)) == 3
+    assert len(corpora.load(data("ptb", validation=0.5), "train", labelled=False)) == 3
 
 
 @pytest.mark.parametrize(("count", "share", "expected"), [(10, 0.1, 1), (3, 0.1, 1), (2, 0.9, 1)])
 def test_at_least_one_is_held_out_and_one_stays(count, share, expected):
-    assert texts.held_out(count, share, 5).sum() == expected
+    assert held_out(count, share, 5).sum() == expected
 
 
 def test_a_limit_keeps_so_many_rows_to_train_on_and_to_hold_out(root):
     """About equally many of each label; what is held out is held out of these."""
     limited = data("imdb", IMDB, limit=20)
-    train, valid = (texts.load(limited, each, labelled=True, seed=3) for each in ("train", "valid"))
+    train, valid = (
+        corpora.load(limited, each, labelled=True, seed=3) for each in ("train", "valid")
+    )
     assert (len(train), len(valid)) == (18, 2)
     assert not set(train) & set(valid)
     labels = collections.Counter(label for _, label in train + valid)
     assert labels == {"neg": 10, "pos": 10}
-    assert len(texts.load(limited, "test", labelled=True)) == 2
-    assert len(texts.load(data("imdb", IMDB, limit=900), "train", labelled=True)) == 36
+    assert len(corpora.load(limited, "test", labelled=True)) == 2
+    assert len(corpora.load(data("imdb", IMDB, limit=900), "train", labelled=True)) == 36
     # A corpus with a validation split keeps it whole.
-    assert len(texts.load(data("ptb", limit=2), "valid", labelled=False)) == 3
+    assert len(corpora.load(data("ptb", limit=2), "valid", labelled=False)) == 3
 
 
 def test_draws_are_balanced_and_small_ones_are_part_of_large_ones():
@@ -155,7 +159,7 @@ def test_draws_are_balanced_and_small_ones_are_part_of_large_ones():
     fewest = labels.count("c")
     before: set[int] = set()
     for count in (1, 2, 3, 10, 3 * fewest, 60, 150, 200):
-        found = texts.drawn(labels, count, seed=1)
+        found = drawn(labels, count, seed=1)
         assert found == sorted(set(found))
         assert len(found) == count
         assert before <= set(found)
@@ -163,8 +167,8 @@ def test_draws_are_balanced_and_small_ones_are_part_of_large_ones():
         counts = collections.Counter(labels[i] for i in found)
         if count <= 3 * fewest:
             assert max(counts.values()) - min(counts[each] for each in "abc") <= 1
-    assert texts.drawn(labels, 10, seed=1) == texts.drawn(labels, 10, seed=1)
-    assert texts.drawn(labels, 10, seed=1) != texts.drawn(labels, 10, seed=2)
+    assert drawn(labels, 10, seed=1) == drawn(labels, 10, seed=1)
+    assert drawn(labels, 10, seed=1) != drawn(labels, 10, seed=2)
 
 
 # What is wrong
@@ -172,20 +176,20 @@ def test_draws_are_balanced_and_small_ones_are_part_of_large_ones():
 
 def test_unknown_names_and_splits(root):
     with pytest.raises(UnknownName, match="no corpus 'imbd'") as caught:
-        texts.load(data("imbd"), "train", labelled=False)
+        corpora.load(data("imbd"), "train", labelled=False)
     assert "did you mean 'imdb'" in caught.value.hint
     with pytest.raises(DataError, match="ptb has no split 'unsup'") as caught:
-        texts.load(data("ptb"), "unsup", labelled=False)
+        corpora.load(data("ptb"), "unsup", labelled=False)
     assert caught.value.hint == "it has train, valid, test"
 
 
 def test_a_label_that_is_none_of_the_recipes(root):
     with pytest.raises(DataError, match=r"row 2: the label 'NUM' is none of DESC, LOC") as caught:
-        texts.load(data("trec6", TREC[:2]), "test", labelled=True)
+        corpora.load(data("trec6", TREC[:2]), "test", labelled=True)
     assert caught.value.hint == "change data.labels"
     write(root / "imdb" / "test.jsonl", ['{"text": "fine", "label": "pos"}', '{"text": "fine"}'])
     with pytest.raises(DataError, match="imdb test, row 2: the label '' is none of neg, pos"):
-        texts.load(data("imdb", IMDB), "test", labelled=True)
+        corpora.load(data("imdb", IMDB), "test", labelled=True)
 
 
 @pytest.mark.parametrize(
@@ -204,20 +208,20 @@ def test_a_broken_row_is_named(root, corpus, name, line):
     whole = {"imdb": rows("test")[0], "trec6": QUESTIONS[0]}[corpus]
     write(root / corpus / name, [whole, line])
     with pytest.raises(DataError, match=f"^{name}:2: no ") as caught:
-        texts.load(data(corpus, (*IMDB, *TREC)), "test", labelled=True)
+        corpora.load(data(corpus, (*IMDB, *TREC)), "test", labelled=True)
     assert caught.value.hint == "check the corpus"
 
 
 def test_files_that_are_missing_or_empty(root, monkeypatch):
     write(root / "ptb" / "test.txt", [])
     with pytest.raises(DataError, match="ptb test: no rows"):
-        texts.load(data("ptb"), "test", labelled=False)
+        corpora.load(data("ptb"), "test", labelled=False)
     for path in (root / "ptb").glob("valid.*"):
         path.unlink()
     with pytest.raises(DataError, match=r"ptb has no valid\.txt"):
-        texts.load(data("ptb"), "valid", labelled=False)
+        corpora.load(data("ptb"), "valid", labelled=False)
     with pytest.raises(DataError, match="the corpus wikitext-2 is not here") as caught:
-        texts.load(data("wikitext-2"), "test", labelled=False)
+        corpora.load(data("wikitext-2"), "test", labelled=False)
     assert "ZOO_DATA" in caught.value.hint
 
 
@@ -242,7 +246,7 @@ WIKITEXT = """
 @pytest.mark.parametrize("ends", [False, True], ids=["files", "hub"])
 def test_articles_are_put_together(ends):
     """A table's row is no heading; the hub's lines end with a line break."""
-    assert texts.articles(WIKITEXT.splitlines(keepends=ends)) == [
+    assert articles(WIKITEXT.splitlines(keepends=ends)) == [
         "= Valkyria =\nThe well-known 1,000 pieces-of-work cost 3.5 .\n"
         "= = Reception = =\n= Goals ; A =\nIt sold .",
         "= M =\nM is a letter .",
@@ -250,7 +254,7 @@ def test_articles_are_put_together(ends):
 
 
 def test_text_before_the_first_heading_is_an_article():
-    assert texts.articles(["It began .", "", " = M = ", "", "M ."]) == ["It began .", "= M =\nM ."]
+    assert articles(["It began .", "", " = M = ", "", "M ."]) == ["It began .", "= M =\nM ."]
 
 
 # The hub
@@ -278,7 +282,7 @@ def hub(monkeypatch):
 def test_texts_of_the_hub(hub):
     asked, answer = hub
     answer |= {"rows": [{"sentence": "the cat"}], "features": {"sentence": None}}
-    found = texts.load(data("ptb", hub="ptb", revision="abc"), "valid", labelled=False)
+    found = corpora.load(data("ptb", hub="ptb", revision="abc"), "valid", labelled=False)
     assert found == [("the cat", "")]
     assert asked == [("ptb", None, "validation", "abc")]
 
@@ -290,13 +294,13 @@ def test_labels_of_the_hub_are_names(hub):
         "rows": [{"text": "fine", "label": 1}, {"text": "awful", "label": 0}],
         "features": {"text": None, "label": names},
     }
-    found = texts.load(data("imdb", IMDB, hub="imdb"), "test", labelled=True)
+    found = corpora.load(data("imdb", IMDB, hub="imdb"), "test", labelled=True)
     assert found == [("fine", "pos"), ("awful", "neg")]
     answer["rows"] = [{"text": "so so", "label": -1}] * 4
-    assert len(texts.load(data("imdb", hub="imdb"), "train", labelled=False)) == 7
+    assert len(corpora.load(data("imdb", hub="imdb"), "train", labelled=False)) == 7
     assert [split for _, _, split, _ in asked] == ["test", "train", "unsupervised"]
 
 
 def test_a_hub_that_does_not_answer(hub):
     with pytest.raises(DataError, match=r"ptb could not be fetched from the hub \(ptb\)"):
-        texts.load(data("ptb", hub="ptb"), "valid", labelled=False)
+        corpora.load(data("ptb", hub="ptb"), "valid", labelled=False)

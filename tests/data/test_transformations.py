@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.data import transformations as forms
+from zoo.data import sequences as forms
 
 SPECIALS = forms.Specials(100, 101, 102)
 
 
 def test_figure_1():
-    assert forms.classification([1, 2], SPECIALS) == [[100, 1, 2, 102]]
-    assert forms.entailment([1, 2], [3], SPECIALS) == [[100, 1, 2, 101, 3, 102]]
-    assert forms.similarity([1, 2], [3], SPECIALS) == [
+    assert forms.ONE_TEXT.write([[1, 2]], SPECIALS) == [[100, 1, 2, 102]]
+    assert forms.TWO_TEXTS.write([[1, 2], [3]], SPECIALS) == [[100, 1, 2, 101, 3, 102]]
+    assert forms.BOTH_ORDERS.write([[1, 2], [3]], SPECIALS) == [
         [100, 1, 2, 101, 3, 102],
         [100, 3, 101, 1, 2, 102],
     ]
-    assert forms.choice([1, 2], [[3], [4, 5]], SPECIALS) == [
+    assert forms.ANSWERS.write([[1, 2], [3], [4, 5]], SPECIALS) == [
         [100, 1, 2, 101, 3, 102],
         [100, 1, 2, 101, 4, 5, 102],
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zoo.config.tasks import task_class
 from zoo.errors import InputError
-from zoo.tasks.inputs import listed, scored
+from zoo.tasks.base import listed
 
 PAIR, QUESTION = ("It rains.", "It is wet."), ("The sky is", ["blue", "green"])
 
@@ -35,6 +36,11 @@ def test_tuples(task, one):
     for wrong in ("a", b"a", 3, None, {"premise": "a"}):
         with pytest.raises(InputError, match=r"is no (pair|question) \(.*\n.*or a list of such"):
             listed(task, wrong)
+
+
+def scored(task, texts, targets):
+    owner = task_class(task)
+    return owner.scored(owner.__new__(owner), texts, targets)
 
 
 def test_what_is_scored():

@@ -12,6 +12,7 @@ from keras import ops
 
 from zoo import tasks
 from zoo.config.recipe import Data, Evaluate
+from zoo.data import encoded
 from zoo.decoding import search
 from zoo.errors import DataError, InputError, OptionError, UnknownName, ZooWarning
 from zoo.models.vaswani2017 import Transformer
@@ -222,5 +223,5 @@ def test_a_long_text_is_cut_with_a_warning(tiny_tokenizer, options, data):
 
 def test_buckets_hold_what_they_are_asked_for():
     assert [batching.bucket(value, (8, 16)) for value in (1, 8, 9, 17, 40)] == [8, 8, 16, 32, 48]
-    padded = batching.padded([[1, 2], [3]], 3, 0)
+    padded = encoded.padded([[1, 2], [3]], 3, 0)
     np.testing.assert_array_equal(padded, [[1, 2, 0], [3, 0, 0]])

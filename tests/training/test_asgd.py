@@ -225,7 +225,7 @@ def test_a_run_measures_and_keeps_the_means(tmp_path, monkeypatch):
     assert again.result.val_loss == run.result.val_loss
 
     # What was measured are the means: without their file, other weights are restored.
-    ids, losses = tiny_stream.documents(4, 1).texts.ids, []
+    ids, losses = tiny_stream.documents(4, 1).tokens.ids, []
     for file in (checkpoints.MEANS, checkpoints.WEIGHTS):
         surrounding = Carried(run.model, recipe.train.batch_sentences)
         checkpoints.restore_weights(folder / "step-00000008", surrounding)

@@ -14,7 +14,7 @@ from tiny_run import TOKENIZER, copies, made
 from zoo.bundle.weights import arrays
 from zoo.config import catalog
 from zoo.config import recipe as recipes
-from zoo.data.arrays import Documents, Ragged
+from zoo.data.encoded import Encoded, Ragged
 from zoo.errors import CheckpointError, DataError
 from zoo.training import checkpoints, finetune
 
@@ -54,9 +54,9 @@ def test_batches_of_tokens_are_an_eighth_of_few_rows():
     assert found.train.batch_sentences is None
 
 
-def documents(count: int, length: int) -> Documents:
+def documents(count: int, length: int) -> Encoded:
     texts = [np.full(length, 5, dtype=np.int32) for _ in range(count)]
-    return Documents(Ragged.of(texts), np.arange(count, dtype=np.int32) % 2)
+    return Encoded.texts(Ragged.of(texts), np.arange(count, dtype=np.int32) % 2)
 
 
 @pytest.mark.parametrize(

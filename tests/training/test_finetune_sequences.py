@@ -11,10 +11,10 @@ import zoo
 from zoo import bundle
 from zoo.bundle.weights import arrays
 from zoo.config import catalog, tasks
-from zoo.data import prepare
 from zoo.errors import DataError, OptionError, ZooWarning
 from zoo.tasks import metrics
-from zoo.training import finetune, run
+from zoo.training import finetune, prepare, run
+from zoo.training.trainers import trainer_class
 
 TEXTS = [f"{line} {word}" for word in ("red", "blue", "dry") for line in LINES]
 PAIRS = [(text, TEXTS[-i - 1]) for i, text in enumerate(TEXTS)]
@@ -122,9 +122,8 @@ def test_the_loss_is_that_of_the_task(task):
     none = dict.fromkeys(("dropout", "attention_dropout", "dropout_head", "auxiliary"), 0)
     changes = {f"model.arguments.{name}": value for name, value in none.items()}
     quiet = bundle.model_with(arrays(tuned.model), tuned.recipe.changed(changes))
-    course = finetune.fit.__globals__["_course"]
     plan = finetune.plan(tuned.recipe, (TOKENIZER,) * 2, rows, labels, validation=valid)
-    course(quiet, plan.recipe, plan.train, plan.valid, TOKENIZER)
+    trainer_class(plan.recipe.task)(quiet, plan.recipe, plan.train, plan.valid, TOKENIZER)
     loss = quiet.train_on_batch(tokens, given, return_dict=True)["loss"]
     logits = np.array([tiny.logits(tuned.model, *np.atleast_2d(each)) for each in tokens])
     if task == "regression":

@@ -16,8 +16,9 @@ from tiny_run import TOKENIZER, Run, copies, fitted, made
 
 from zoo.errors import CheckpointError, TrainingError
 from zoo.optim import schedules
-from zoo.training import checkpoints, loop, run
-from zoo.training.callbacks import Keeper
+from zoo.training import checkpoints, run
+from zoo.training.callbacks import CheckpointCallback
+from zoo.training.trainers import SequenceToSequenceTrainer
 
 
 def numbers(model: keras.Model) -> list[np.ndarray]:
@@ -81,21 +82,6 @@ def test_it_tells_loss_speed_and_time_left(longer):
     assert lines[-1].endswith("0:00:00 left")
 
 
-def test_an_epoch_reads_its_own_steps_and_begins_with_two_shapes():
-    data = loop.batches(copies(60, 0), made(), TOKENIZER)
-    swapped = 0
-    for first in range(0, 60, 6):
-        window = loop.Window(data, first, 6)
-        assert sorted(window.steps) == list(range(first, first + 6))
-        assert window.steps[0] == first
-        buckets = [data.members_of(step)[0] for step in window.steps]
-        assert buckets[0] != buckets[1] or len(set(buckets)) == 1
-        swapped += window.steps != sorted(window.steps)
-        for i, step in enumerate(window.steps):
-            np.testing.assert_array_equal(window[i][1], data.batch(step)[1])
-    assert swapped
-
-
 def test_loss_and_batches_are_the_recipes():
     """Twelve sentences in one batch: the two losses differ by the tokens of a sentence."""
     data, losses = copies(12, 1), {}
@@ -104,10 +90,9 @@ def test_loss_and_batches_are_the_recipes():
         recipe = made(train__loss=per, **size)
         keras.utils.set_random_seed(1)
         model = run.build(recipe)
-        loop.compile_for(model, recipe, TOKENIZER.pad_id)
-        held = loop.batches(data, recipe, TOKENIZER, training=False)
-        assert held.per_pass == 1
-        losses[per] = model.evaluate(loop.Window(held, 0, 1), verbose=0)
+        trainer = SequenceToSequenceTrainer(model, recipe, data, data, TOKENIZER)
+        assert trainer.batches.per_pass == 1
+        losses[per] = trainer.validate()
     tokens = data.target.lengths.mean()
     assert losses["sentence"] == pytest.approx(losses["token"] * tokens, rel=1e-4)
 
@@ -129,14 +114,14 @@ def test_a_run_that_was_broken_off_ends_as_if_it_never_was(whole, tmp_path, monk
     """Broken off in the middle of its second epoch, resumed with another random state."""
     first, folder = whole
     assert any("seed" in variable.path for variable in first.model.variables)  # dropout is on
-    ended = Keeper.on_train_batch_end
+    ended = CheckpointCallback.on_train_batch_end
 
     def interrupted(self, batch, logs=None):
         ended(self, batch, logs)
         if len(self.state["history"]) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Keeper, "on_train_batch_end", interrupted)
+    monkeypatch.setattr(CheckpointCallback, "on_train_batch_end", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fitted(tmp_path, made())
     monkeypatch.undo()

@@ -17,7 +17,8 @@ from zoo.models.merity2017 import LanguageModel
 from zoo.tasks.likelihood import stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.training import checkpoints, loop
-from zoo.training.streaming import Carried, run_epoch
+from zoo.training.streaming import Carried
+from zoo.training.trainers import NextTokenTrainer
 
 TOKENS = np.array([[5, 6, 7, 5, 8, 1, 4], [9, 10, 5, 3, 2, 6, 7]], dtype="int32")
 FIRST, SECOND = slice(0, 3), slice(3, 6)
@@ -157,7 +158,7 @@ def test_they_are_part_of_the_loss():
 # An epoch
 
 
-def test_an_epoch_goes_in_order_and_tells_the_mean_so_far():
+def test_an_epoch_goes_in_order_and_tells_the_mean_so_far(tmp_path, monkeypatch):
     seen, told = [], []
 
     class Told(keras.callbacks.Callback):
@@ -170,14 +171,18 @@ def test_an_epoch_goes_in_order_and_tells_the_mean_so_far():
         def on_epoch_end(self, epoch, logs=None):
             told.append(("end", epoch, logs["loss"], logs["val_loss"]))
 
-    def train_on_batch(inputs, labels, return_dict):
-        seen.append((inputs, labels))
-        return {"loss": float(inputs)}
+    def update(step):
+        seen.append(step)
+        return float(step)
 
-    model = SimpleNamespace(train_on_batch=train_on_batch)
-    data = SimpleNamespace(batch=lambda step: (step, -step))
-    run_epoch(model, data, 4, 3, keras.callbacks.CallbackList([Told()]), lambda: 1.5)
-    assert seen == [(4, -4), (5, -5), (6, -6)]
+    trainer = SimpleNamespace(
+        model=tiny(), batches=SimpleNamespace(tokens=lambda step: 1), update=update,
+        validate=lambda: 1.5,
+    )  # fmt: skip
+    recipe = tiny_stream.made(train__updates=7, train__updates_per_epoch=3)
+    monkeypatch.setattr(loop, "_begin", lambda *_: 4)
+    loop.fit(trainer, recipe, tmp_path, callbacks=[Told()])
+    assert seen == [4, 5, 6]
     assert told == [("begin", 4), (0, 4.0), (1, 4.5), (2, 5.0), ("end", 4, 5.0, 1.5)]
 
 
@@ -202,14 +207,19 @@ def test_a_run_learns(whole):
     assert rows[0]["loss"] > rows[1]["loss"] > rows[2]["loss"]
     assert rows[-1]["val_loss"] < rows[0]["val_loss"] - 0.1
     # The validation loss is the model's own, without AR, TAR and dropout.
-    ids = tiny_stream.documents(4, 1).texts.ids
+    ids = tiny_stream.documents(4, 1).tokens.ids
     loss = stream_loss(run.model, ids, tiny_stream.made().evaluate.batch_size)
     assert run.result.val_loss == pytest.approx(loss, rel=1e-5)
 
 
+def stream():
+    data = tiny_stream.documents(20, 0)
+    return NextTokenTrainer.make_batches(tiny_stream.made(), data, tiny_stream.TOKENIZER)
+
+
 def test_its_batches_are_of_several_lengths():
     """On TensorFlow the second length makes the time unknown to what is compiled."""
-    data = loop.stream(tiny_stream.documents(20, 0), tiny_stream.made())
+    data = stream()
     assert len(set(data.lengths(6))) > 1
 
 
@@ -218,7 +228,7 @@ def test_a_run_that_was_broken_off_ends_as_if_it_never_was(whole, tmp_path):
     first, folder = whole
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "step-00000006")
-    carries = loop.stream(tiny_stream.documents(20, 0), tiny_stream.made()).batch(4)[0]["carry"]
+    carries = stream().batch(4)[0]["carry"]
     assert carries.all()
     resumed = tiny_stream.fitted(tmp_path / "run", tiny_stream.made(), seed=99, resume=True)
     assert same(first.model, resumed.model)

@@ -16,8 +16,9 @@ import numpy as np
 
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
-from zoo.data.arrays import Arrays, Ragged
+from zoo.data.encoded import Encoded, Ragged
 from zoo.training import loop, run
+from zoo.training.trainers import trainer_class
 
 TOKENIZER = SimpleNamespace(start_id=2, end_id=3, pad_id=0)
 TINY = {
@@ -34,12 +35,12 @@ def made(**changes: Any) -> Recipe:
     return recipes.load("vaswani2017-tatoeba-en-fr").smoke().changed(TINY | dotted)
 
 
-def copies(count: int, seed: int) -> Arrays:
+def copies(count: int, seed: int) -> Encoded:
     """Sequences of ids whose translation is themselves."""
     random = np.random.default_rng(seed)
     lengths = random.integers(3, 17, size=count)
     rows = [[*random.integers(4, 40, size=length - 1).tolist(), 3] for length in lengths]
-    return Arrays(Ragged.of(rows), Ragged.of(rows))
+    return Encoded.pairs(Ragged.of(rows), Ragged.of(rows))
 
 
 @dataclass
@@ -55,7 +56,8 @@ def fitted(folder: Path, recipe: Recipe, *, seed: int = 1, resume: bool = False)
     keras.utils.set_random_seed(seed)
     model = run.build(recipe)
     train, valid = copies(60, 0), copies(12, 1)
-    return Run(model, loop.fit(model, recipe, train, valid, folder, TOKENIZER, resume=resume))
+    trainer = trainer_class(recipe.task)(model, recipe, train, valid, TOKENIZER)
+    return Run(model, loop.fit(trainer, recipe, folder, resume))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from tiny_run import Run
 
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
-from zoo.data.arrays import Documents, Ragged
+from zoo.data.encoded import Encoded, Ragged
 from zoo.training import loop, run
+from zoo.training.trainers import NextTokenTrainer
 
 TOKENIZER = SimpleNamespace(start_id=0, end_id=0, pad_id=0)
 TINY = {
@@ -30,14 +31,14 @@ def made(**changes: Any) -> Recipe:
     return recipes.load("merity2017-ptb-starter").smoke().changed(TINY | dotted)
 
 
-def documents(count: int, seed: int) -> Documents:
+def documents(count: int, seed: int) -> Encoded:
     """Texts that count upwards from 4 to at most 15, again and again; they end with 0."""
     random = np.random.default_rng(seed)
     texts = [
         [*(4 + (random.integers(12) + np.arange(length)) % 12), 0]
         for length in random.integers(10, 40, size=count)
     ]
-    return Documents(Ragged.of(texts))
+    return Encoded.texts(Ragged.of(texts))
 
 
 def fitted(folder: Path, recipe: Recipe, *, seed: int = 1, resume: bool = False) -> Run:
@@ -45,4 +46,5 @@ def fitted(folder: Path, recipe: Recipe, *, seed: int = 1, resume: bool = False)
     keras.utils.set_random_seed(seed)
     model = run.build(recipe)
     train, valid = documents(20, 0), documents(4, 1)
-    return Run(model, loop.fit(model, recipe, train, valid, folder, TOKENIZER, resume=resume))
+    trainer = NextTokenTrainer(model, recipe, train, valid, TOKENIZER)
+    return Run(model, loop.fit(trainer, recipe, folder, resume))

@@ -211,7 +211,7 @@ def _trained(recipe: Recipe) -> str:
             "such a model could be made with paperzoo, which is not how this one was."
         )
     data, train = recipe.data, recipe.train
-    if recipe.task == "translate":
+    if data.source:
         what = (
             f"{data.source} to {data.target}, pairs of at most {data.max_length} {_piece(recipe)}s"
         )
@@ -229,7 +229,7 @@ def _trained(recipe: Recipe) -> str:
             what += f", labels {', '.join(data.labels)}"
         batch = f"{train.batch_sentences:,} texts"
         loss = "loss per text"
-        if recipe.task == "generate":
+        if train.bptt is not None:
             vary = "about " if train.vary_bptt else ""
             batch = f"{train.batch_sentences:,} rows of {vary}{train.bptt} {_piece(recipe)}s"
             loss = f"loss per {_piece(recipe)}"

@@ -193,7 +193,9 @@ def prepare(
     """Write a recipe's tokenizer and tokenized data, ready for `zoo train --prepared`."""
     chosen = _recipe(recipe, changes, smoke)
 
-    from zoo.data.prepare import prepare as prepare_data
+    import_keras()
+
+    from zoo.training.prepare import prepare as prepare_data
 
     prepare_data(chosen, out)
     print(out)

@@ -46,8 +46,14 @@ class TaskSpec:
     seen: str = "texts_in_training"
     #: what the validation loss is a mean over; "" is what `train.loss` says
     loss_per: str = "text"
+    #: whether experiments measure trained models again, side by side, for metrics that a run lacks
+    measured_again: bool = False
     #: whether training may read further corpora (`data.also`)
     also: bool = False
+    #: what the rows of a corpus may hold for the task to read them
+    rows: tuple[str, ...] = ("text",)
+    #: what a message calls that which is given; "" is `input`
+    given: str = ""
 
 
 _BATCHES = ("train.buckets", "train.batch_sentences")
@@ -63,6 +69,9 @@ TASKS: dict[str, TaskSpec] = {
         columns=(("source", "target"), ("text", "label")),
         unit="pairs",
         seen="targets_in_training",
+        rows=("translation",),
+        given="source",
+        measured_again=True,
         loss_per="",
     ),
     "generate": TaskSpec(
@@ -73,6 +82,7 @@ TASKS: dict[str, TaskSpec] = {
         columns=(("text",),),
         loss_per="token",
         also=True,
+        rows=("text", "pair", "question"),
     ),
     "classify": TaskSpec(
         path="zoo.tasks.classify:Classify",
@@ -93,6 +103,8 @@ TASKS: dict[str, TaskSpec] = {
             ("text", "hypothesis", "label"),
         ),
         input="pair",
+        rows=("pair",),
+        given="text",
         parts=("premise", "hypothesis"),
         example=_TWO_TEXTS,
         card_example='("...", "...")',
@@ -110,6 +122,8 @@ TASKS: dict[str, TaskSpec] = {
             for last in ("label", "score", "similarity")
         ),
         input="pair",
+        rows=("pair",),
+        given="text",
         parts=("first text", "second text"),
         example=_TWO_TEXTS,
         card_example='("...", "...")',
@@ -128,6 +142,7 @@ TASKS: dict[str, TaskSpec] = {
             ("context", "answer_0", "answer_1", "label"),
         ),
         input="question",
+        rows=("question",),
         parts=("context", "answers"),
         example='a context and its answers, as in ("The sky is", ["blue", "green"])',
         card_example='("...", ["...", "..."])',

@@ -1,38 +1,63 @@
-"""Batches of about equally many tokens or sentences, in an order made from (seed, step) alone."""
+"""Batches, each a pure function of (seed, step), so that a resumed run goes on as it would have.
+
+What a trainer asks of them is `Batches`; here are those of sentence pairs and of labelled texts,
+in `zoo.data.stream` those of one long text.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.data.arrays import Arrays
+from zoo.data.encoded import Encoded, padded_sequences
 from zoo.errors import DataError
 
-Batch = tuple[dict[str, np.ndarray], np.ndarray]
+# The inputs of a model, an array or several by name, and the labels.
+Batch = tuple[Any, np.ndarray]
+
+# Texts are sorted by length among so many batches' worth of a shuffled pass.
+SORTED_BATCHES = 50
 
 
-class Batches:
-    """Batches in length buckets.
+class Batches(Protocol):
+    """What every kind of batches offers: step 0 is the first update of a run."""
+
+    @property
+    def per_pass(self) -> int:
+        """Batches in one pass over the data."""
+
+    def batch(self, step: int) -> Batch:
+        """Return inputs and labels of a step."""
+
+    def tokens(self, step: int) -> int:
+        """Return how many tokens are learned from in the batch of a step, padding left out."""
+
+
+class PairBatches:
+    """Batches of sentence pairs in length buckets, of about equally many tokens or sentences.
 
     A pair falls into the smallest bucket that both of its sides fit; a batch holds pairs of one
-    bucket, padded to it: `batch_tokens // bucket` of them, or `batch_sentences`, of which one is
-    given. So there are only as many shapes as
-    buckets. A last batch that is not full is filled with rows of padding, which add nothing to
-    the loss.
+    bucket, padded to it: `batch_tokens // bucket` of them, or `batch_sentences`. So there are only
+    as many shapes as buckets. A last batch that is not full is filled with rows of padding, which
+    add nothing to the loss.
 
     Args:
-        arrays: sources and targets.
+        data: sources and targets.
         batch_tokens: padded target positions of one batch.
-        batch_sentences: rows of one batch, whatever its bucket.
+        batch_sentences: rows of one batch, whatever its bucket, in place of `batch_tokens`.
         buckets: rising padded lengths, in pieces.
         seed: decides the order; None keeps one fixed order, for validation.
         start_id, pad_id: of the target's tokenizer.
+
+    Raises:
+        DataError: no pair fits the longest bucket.
     """
 
     def __init__(
         self,
-        arrays: Arrays,
+        data: Encoded,
         *,
         buckets: list[int],
         batch_tokens: int | None = None,
@@ -41,7 +66,7 @@ class Batches:
         start_id: int,
         pad_id: int,
     ) -> None:
-        self.arrays = arrays
+        self.data = data
         self.seed = seed
         self.start_id = start_id
         self.pad_id = pad_id
@@ -51,8 +76,7 @@ class Batches:
         else:
             assert batch_tokens is not None, "a recipe has one of the two"
             self.rows = [max(1, batch_tokens // bucket) for bucket in buckets]
-        longest = np.maximum(arrays.source.lengths, arrays.target.lengths)
-        bucket = np.searchsorted(buckets, longest)
+        bucket = np.searchsorted(buckets, data.lengths)
         self.members = [np.flatnonzero(bucket == i) for i in range(len(buckets))]
         #: batches in one pass over the data
         self.per_pass = sum(
@@ -93,13 +117,89 @@ class Batches:
         source, target, labels = (np.full(shape, self.pad_id, dtype=np.int32) for _ in range(3))
         target[:, 0] = self.start_id
         for row, member in enumerate(members):
-            ids = self.arrays.source[member]
+            ids = self.data.source[member]
             source[row, : len(ids)] = ids
-            ids = self.arrays.target[member]
+            ids = self.data.target[member]
             labels[row, : len(ids)] = ids
             target[row, 1 : len(ids)] = ids[:-1]
         return {"source": source, "target": target}, labels
 
     def tokens(self, step: int) -> int:
         """Return how many target tokens the batch of a step has, padding left out."""
-        return int(self.arrays.target.lengths[self.members_of(step)[1]].sum())
+        return int(self.data.target.lengths[self.members_of(step)[1]].sum())
+
+
+class LabelledBatches:
+    """Batches of labelled texts of similar length, padded on the left to the smallest bucket.
+
+    An example has one sequence or several, which are padded to one length. Each pass puts the
+    examples in another order, sorts them by length among 50 batches' worth at a time, and cuts
+    them into batches, which come in random order. The last few that do not fill a batch wait for
+    another pass: batch normalisation takes no padding for texts.
+
+    Args:
+        data: labelled; a text longer than the longest bucket is cut to its last words.
+        rows: examples of a batch.
+        buckets: rising padded lengths, in ids.
+        seed: decides the order.
+        pad_id: fills up.
+
+    Raises:
+        DataError: there are fewer examples than a batch holds.
+    """
+
+    def __init__(
+        self, data: Encoded, *, rows: int, buckets: list[int], seed: int, pad_id: int
+    ) -> None:
+        if len(data) < rows:
+            raise DataError(
+                f"there are {len(data)} texts, fewer than a batch of {rows}",
+                "give more texts, or lower train.batch_sentences",
+            )
+        self.data = data
+        self.rows = rows
+        self.buckets = buckets
+        self.seed = seed
+        self.pad_id = pad_id
+        #: batches in one pass over the data
+        self.per_pass = len(data) // rows
+        self._order = lru_cache(maxsize=2)(self._draw)
+
+    def _draw(self, number: int) -> list[np.ndarray]:
+        """Return the members of every batch of the pass of that number."""
+        generator = np.random.default_rng((self.seed, number))
+        lengths = self.data.lengths
+        order = generator.permutation(len(self.data))[: self.per_pass * self.rows]
+        size = SORTED_BATCHES * self.rows
+        batches = []
+        for first in range(0, len(order), size):
+            part = order[first : first + size]
+            part = part[np.argsort(lengths[part], kind="stable")]
+            batches += [part[at : at + self.rows] for at in range(0, len(part), self.rows)]
+        return [batches[i] for i in generator.permutation(len(batches))]
+
+    def members_of(self, step: int) -> tuple[int, np.ndarray]:
+        """Return the bucket of the batch of a step, and the indices of its examples."""
+        members = self._order(step // self.per_pass)[step % self.per_pass]
+        longest = int(self.data.lengths[members].max())
+        bucket = int(np.searchsorted(self.buckets, longest))
+        return min(bucket, len(self.buckets) - 1), members
+
+    def batch(self, step: int) -> Batch:
+        """Return (tokens, labels) of a step.
+
+        Tokens are int32 [rows, bucket], of several sequences [rows, sequences, bucket]; labels are
+        [rows], int32 or float32.
+        """
+        bucket, members = self.members_of(step)
+        tokens = padded_sequences(
+            [self.data[i] for i in members], self.buckets[bucket], self.pad_id
+        )
+        assert self.data.labels is not None, "a classifier's examples have labels"
+        return tokens, np.asarray(self.data.labels[members])
+
+    def tokens(self, step: int) -> int:
+        """Return how many ids the examples of a step have, padding left out."""
+        bucket, members = self.members_of(step)
+        lengths = [len(ids) for i in members for ids in self.data[i]]
+        return int(np.minimum(lengths, self.buckets[bucket]).sum())

@@ -1,111 +1,99 @@
-"""A user's examples, or those of a recipe's corpus, as a task measures and trains on them."""
+"""What a task trains and measures on: what a model is given, and what it should give."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from zoo.config.recipe import Recipe
-from zoo.data import corpora, inputs, prepare, prepare_texts, texts
-from zoo.data.prepare import Example
-from zoo.data.readers import COLUMNS, read_pairs, read_texts
-from zoo.errors import DataError, InputError
+import numpy as np
 
-LABELLED = (("text", "label"), ("sentence", "label"), ("source", "target"))
+from zoo.errors import DataError, OptionError
 
 
-def read(
-    recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
-) -> list[Example]:
-    """Return a user's examples, each as what the model is given and what it should give.
+class Example(NamedTuple):
+    """One example of a task.
 
-        translate    (source, target)
-        generate     (text, "")
-        classify     (text, label)
-        entail       ((premise, hypothesis), label)
-        similarity   ((text, text), label), or a number in place of the label
-        choose       ((context, (answer, ...)), place of the right answer)
+    Attributes:
+        given: a text, two texts, or a context with its answers.
+        wanted: a target text, a label or a number, the place of the right answer; "" where a text
+            itself is what is learned.
+    """
 
-    Columns are found by name, for a translator by those of its two languages too.
+    given: Any
+    wanted: Any = ""
+
+
+def each_text(given: Any) -> Iterator[str]:
+    """Yield the texts of what a model is given: one, two, or a context and its answers."""
+    if isinstance(given, str):
+        yield given
+    else:
+        for part in given:
+            yield from each_text(part)
+
+
+def with_references(pairs: Iterable[tuple[str, str]]) -> list[Example]:
+    """Return each distinct source with all of its targets, in the order of first occurrence."""
+    targets: dict[str, list[str]] = {}
+    for source, target in pairs:
+        targets.setdefault(source, []).append(target)
+    return [Example(*item) for item in targets.items()]
+
+
+def held_out(count: int, share: float, seed: int) -> np.ndarray:
+    """Return which of `count` rows are for validation, bool [count]: at least one, not all."""
+    chosen = np.zeros(count, dtype=bool)
+    number = min(max(1, round(share * count)), count - 1)
+    chosen[np.random.default_rng((seed, 0)).permutation(count)[:number]] = True
+    return chosen
+
+
+def drawn(labels: list[str], count: int, seed: int) -> list[int]:
+    """Return the indices of `count` rows, in order, about equally many of each label.
+
+    Smaller draws of one seed are part of larger ones.
+    """
+    order = np.random.default_rng((seed, 1)).permutation(len(labels))
+    turns: dict[str, int] = {}
+    ranked = []
+    for place, index in enumerate(order):
+        turn = turns[labels[index]] = turns.get(labels[index], 0) + 1
+        ranked.append((turn, place, int(index)))
+    return sorted(index for _, _, index in sorted(ranked)[:count])
+
+
+def some(rows: list[Example], limit: int | None, seed: int) -> list[Example]:
+    """Return a fixed draw of at most so many rows, about equally many of each label."""
+    if limit is None or limit >= len(rows):
+        return rows
+    labels = [wanted if isinstance(wanted, str) else "" for _, wanted in rows]
+    return [rows[i] for i in drawn(labels, limit, seed)]
+
+
+def split(
+    examples: Sequence[Example], share: float, seed: int, name: str = "text"
+) -> tuple[list[Example], list[Example]]:
+    """Return training and validation examples; those that are given the same fall together.
 
     Args:
-        fresh: for a model that is yet to be made: whether similarity is a number is told by the
-            examples alone, see `zoo.data.inputs`.
+        name: what a message calls that which is given.
 
     Raises:
-        DataError: see `zoo.data.readers` and `zoo.data.inputs`.
+        OptionError: the share is not between 0 and 1.
+        DataError: all examples are given the same.
     """
-    if recipe.task == "translate":
-        languages = (recipe.data.source, recipe.data.target)
-        return read_pairs(data, targets, columns=[*COLUMNS, languages])
-    if recipe.task == "classify":
-        return read_pairs(data, targets, columns=LABELLED)
-    if recipe.task == "entail":
-        return inputs.read_entailments(data, targets)
-    if recipe.task == "similarity":
-        return inputs.read_similarities(data, targets, numbers=recipe.regression and not fresh)
-    if recipe.task == "choose":
-        return inputs.read_choices(data, targets)
-    if targets is not None:
-        raise DataError(
-            "a language model is trained on texts alone, and there are labels",
-            'leave them out, or train a classifier on them with task="classify"',
+    if not 0 < share < 1:
+        raise OptionError(
+            f"validation={share} is no share of the examples",
+            "give a number between 0 and 1, or the examples to validate on",
         )
-    return [(text, "") for text in read_texts(data)]
-
-
-def find(
-    recipe: Recipe, data: Any = None, targets: Iterable[Any] | None = None, split: str | None = None
-) -> tuple[dict[str, str], list[Example]]:
-    """Return what the examples are, "data" and perhaps "split", and the examples.
-
-    Args:
-        data: what `read` takes; the folder of the recipe's corpus, or one that holds it; a folder
-            that `zoo prepare` wrote; None finds the recipe's corpus by itself.
-        split: of a corpus, the recipe's `evaluate.split` if None.
-
-    Returns:
-        For a translator each source comes with all its targets, else what `read` returns.
-
-    Raises:
-        InputError: the recipe's corpus has no name.
-        DataError: the data cannot be read, or was prepared for another task.
-    """
-    wanted, split = recipe.data, split or recipe.evaluate.split
-    named = {"data": wanted.corpus, "split": split}
-    path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
-    if data is None:
-        known = corpora.CORPORA if recipe.task == "translate" else texts.CORPORA
-        if wanted.corpus not in known:
-            raise InputError(
-                f"{recipe.name} was trained on '{wanted.corpus}', which is no corpus",
-                "give the examples to measure it on",
-            )
-        return named, _corpus(recipe, split, None)
-    if path is not None and path.is_dir():
-        if (path / "prepared.json").exists():
-            held = prepare.Prepared.read(path)
-            _check_same(held.recipe, recipe, path)
-            return named, held.test
-        return named, _corpus(recipe, split, texts.inside(path, wanted.corpus) or path)
-    name = path.name if path is not None else "examples"
-    pairs = read(recipe, data, targets)
-    return {"data": name}, corpora.references(pairs) if recipe.task == "translate" else pairs
-
-
-def _corpus(recipe: Recipe, split: str, folder: Path | None) -> list[Example]:
-    if recipe.task == "translate":
-        return corpora.references(corpora.load(recipe.data, split, folder))
-    return prepare_texts.examples(recipe, split, folder)
-
-
-def _check_same(found: Recipe, wanted: Recipe, path: Path) -> None:
-    """Raise unless prepared data are of the same task and languages."""
-    told = [f"{each.task} {' to '.join(each.data.languages)}" for each in (found, wanted)]
-    if told[0] != told[1]:
+    inputs = list(dict.fromkeys(given for given, _ in examples))
+    if len(inputs) < 2:
         raise DataError(
-            f"{path} was prepared to {told[0]}, {wanted.name} is there to {told[1]}",
-            "give a folder or a file for the model's task, in its languages",
+            f"one {name} alone cannot be split into training and validation",
+            "give more examples, or others to validate on: validation=[...]",
         )
+    count = min(max(1, round(share * len(inputs))), len(inputs) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(inputs))[:count]
+    held = {inputs[i] for i in chosen}
+    return [e for e in examples if e[0] not in held], [e for e in examples if e[0] in held]

@@ -1,29 +1,128 @@
-"""From a task's texts to sequences of ids, cut to what the model reads."""
+"""How a task's texts become the sequences that one Transformer reads (gpt1, 3.3 and figure 1).
+
+    ONE_TEXT     [start; text; extract]
+    TWO_TEXTS    [start; first; delimiter; second; extract]
+    BOTH_ORDERS  the same, and [start; second; delimiter; first; extract]: neither comes first
+    ANSWERS      [start; context; delimiter; answer; extract] for each answer
+
+Texts and sequences are lists of ids. What is too long for a sequence is cut at its end, and only
+there: special ids always stay. Of two texts the longer one gives way until both are of one length,
+so that a short one is never cut beside a long one; the authors' code, which was released for one
+task, cuts each to half of the room. Of a context and its answers the context gives way, to one
+length for all answers, so that these are compared in the same one.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from zoo.config.recipe import Data, Recipe
-from zoo.data import transformations as forms
+from zoo.data.examples import each_text
 from zoo.errors import OptionError, ZooWarning
 from zoo.text import Tokenizer
 
-# What is read of each example: a text; two texts; a context and several answers.
-Input = Any
+Ids = Sequence[int]
+
+
+class Specials(NamedTuple):
+    """The ids that a sequence begins with, has between two texts, and ends with."""
+
+    start: int
+    delimiter: int
+    extract: int
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the texts of an example become sequences.
+
+    Attributes:
+        specials: how many special ids a sequence has.
+        least: the fewest ids of a sequence in which each text has one.
+        keep: of the texts' lengths and the room for them, how many ids each keeps.
+        write: of the texts as ids, the sequences.
+    """
+
+    specials: int
+    least: int
+    keep: Callable[[Sequence[int], int], list[int]]
+    write: Callable[[list[list[int]], Specials], list[list[int]]]
+
+
+def shared_room(first: int, second: int, room: int) -> tuple[int, int]:
+    """Return how many ids two texts of these lengths keep in a room for so many.
+
+    The longer one gives way first; of two that are both longer than half of the room the first
+    keeps the odd id.
+    """
+    half = room // 2
+    if first + second <= room:
+        return first, second
+    if second <= half:
+        return room - second, second
+    if first <= room - half:
+        return first, room - first
+    return room - half, half
+
+
+def context_room(context: int, answers: Sequence[int], room: int) -> tuple[int, list[int]]:
+    """Return how many ids a context and its answers, of these lengths, keep in a room for so many.
+
+    The context gives way first, to what the longest answer leaves; an answer that alone is longer
+    than the room is cut to it.
+    """
+    kept = [min(answer, room) for answer in answers]
+    return min(context, room - max(kept)), kept
+
+
+def _context_first(lengths: Sequence[int], room: int) -> list[int]:
+    context, answers = context_room(lengths[0], lengths[1:], room)
+    return [context, *answers]
+
+
+def one_text(text: Ids, specials: Specials) -> list[int]:
+    """Return the sequence of a text."""
+    return [specials.start, *text, specials.extract]
+
+
+def two_texts(first: Ids, second: Ids, specials: Specials) -> list[int]:
+    """Return the sequence of two texts."""
+    return [specials.start, *first, specials.delimiter, *second, specials.extract]
+
+
+ONE_TEXT = Form(
+    2, 3, lambda lengths, room: [min(lengths[0], room)],
+    lambda texts, specials: [one_text(texts[0], specials)],
+)  # fmt: skip
+TWO_TEXTS = Form(
+    3, 5, lambda lengths, room: [*shared_room(lengths[0], lengths[1], room)],
+    lambda texts, specials: [two_texts(texts[0], texts[1], specials)],
+)  # fmt: skip
+BOTH_ORDERS = Form(
+    3, 5, TWO_TEXTS.keep,
+    lambda texts, specials: [
+        two_texts(texts[0], texts[1], specials), two_texts(texts[1], texts[0], specials)
+    ],
+)  # fmt: skip
+ANSWERS = Form(
+    3, 5, _context_first,
+    lambda texts, specials: [two_texts(texts[0], answer, specials) for answer in texts[1:]],
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """The input transformations of gpt1 (3.3) for one task and one tokenizer.
+    """From the texts of one task to sequences of ids, cut to what the model reads.
 
     Args:
-        task: "classify", "entail", "similarity" or "choose".
+        form: of the task's sequences.
+        task: its name, for messages.
+        names: what a message calls the texts; the last one is that of all further texts, numbered.
         tokenizer: gives the ids of texts; its own start and end id are not used.
         specials: ids of start, delimiter and extract.
         longest: most ids of a sequence.
@@ -33,123 +132,92 @@ class Sequences:
         OptionError: no text has room between the special ids.
     """
 
+    form: Form
     task: str
+    names: Sequence[str]
     tokenizer: Tokenizer
-    specials: forms.Specials
+    specials: Specials
     longest: int
     reverse: bool = False
 
     def __post_init__(self) -> None:
-        least = forms.AROUND_ONE + 1 if self.task == "classify" else forms.AROUND_TWO + 2
-        if self.longest < least:
+        if self.longest < self.form.least:
             raise OptionError(
                 f"sequences of {self.longest} tokens have no room for text",
-                f"'{self.task}' needs {least} or more: raise data.max_length, or the context",
+                f"'{self.task}' needs {self.form.least} or more: raise data.max_length, or the "
+                "context",
             )
 
-    def encode(self, inputs: Sequence[Input], what: str = "") -> list[list[np.ndarray]]:
-        """Return the sequences of each example, int32 [ids] each; warns once of what it cuts.
+    def encode(self, inputs: Sequence[Any], what: str = "") -> list[list[np.ndarray]]:
+        """Return the sequences of each input, int32 [ids] each; warns once of what it cuts.
 
         Args:
             inputs: a text, two texts, or (context, answers) each.
-            what: the warning calls an example, with its number from 1; "" tells how it begins,
+            what: the warning calls an input, with its number from 1; "" tells how it begins,
                 where the numbers are not those that a user knows.
         """
         cuts: dict[int, str] = {}
-        found = []
-        for number, each in enumerate(inputs, start=1):
-            texts = self._texts(each)
-            cut, told = self._cut(texts)
-            if told:
-                cuts[number] = told
-            found.append([np.array(ids, dtype=np.int32) for ids in self._transformed(cut)])
+        encoded = []
+        for number, given in enumerate(inputs, start=1):
+            texts, cut = self._cut([self.tokenizer.encode(text) for text in each_text(given)])
+            if cut:
+                cuts[number] = cut
+            if self.reverse:
+                texts = [ids[::-1] for ids in texts]
+            sequences = self.form.write(texts, self.specials)
+            encoded.append([np.array(ids, dtype=np.int32) for ids in sequences])
         if cuts:
-            number, told = next(iter(cuts.items()))
-            name = f"{what} {number}" if what else f"what begins '{_start(inputs[number - 1])}'"
+            number, cut = next(iter(cuts.items()))
+            start = _start(next(each_text(inputs[number - 1])))
+            name = f"{what} {number}" if what else f"what begins '{start}'"
             more = f"; {len(cuts) - 1} more of {len(inputs)} are cut" if len(cuts) > 1 else ""
             warnings.warn(
-                f"{name} is longer than the {self.longest} tokens that are read: {told}{more}",
+                f"{name} is longer than the {self.longest} tokens that are read: {cut}{more}",
                 ZooWarning,
                 stacklevel=4,
             )
-        return found
-
-    def _texts(self, example: Input) -> list[list[int]]:
-        """Return the ids of each text of an example, in their order."""
-        if self.task == "classify":
-            texts = [example]
-        elif self.task == "choose":
-            texts = [example[0], *example[1]]
-        else:
-            texts = [*example]
-        return [self.tokenizer.encode(text) for text in texts]
+        return encoded
 
     def _cut(self, texts: list[list[int]]) -> tuple[list[list[int]], str]:
         """Return the texts as long as they may be, and what was cut where, "" if nothing was."""
-        lengths = [len(ids) for ids in texts]
-        around = forms.AROUND_ONE if self.task == "classify" else forms.AROUND_TWO
-        room = self.longest - around
-        if self.task == "classify":
-            kept = [min(lengths[0], room)]
-        elif self.task == "choose":
-            context, answers = forms.context_room(lengths[0], lengths[1:], room)
-            kept = [context, *answers]
-        else:
-            kept = [*forms.shared_room(lengths[0], lengths[1], room)]
-        told = [
-            f"the {name} was cut after '...{self.tokenizer.decode(ids[:count])[-30:]}'"
+        kept = self.form.keep([len(ids) for ids in texts], self.longest - self.form.specials)
+        cuts = [
+            f"the {self._name(i)} was cut after '...{self.tokenizer.decode(ids[:count])[-30:]}'"
             if count
-            else f"the {name} was left out"
-            for name, ids, count in zip(self._names(len(texts)), texts, kept, strict=True)
+            else f"the {self._name(i)} was left out"
+            for i, (ids, count) in enumerate(zip(texts, kept, strict=True))
             if count < len(ids)
         ]
-        return [ids[:count] for ids, count in zip(texts, kept, strict=True)], ", ".join(told)
+        return [ids[:count] for ids, count in zip(texts, kept, strict=True)], ", ".join(cuts)
 
-    def _names(self, count: int) -> list[str]:
-        if self.task == "classify":
-            return ["text"]
-        if self.task == "choose":
-            return ["context", *(f"answer {i}" for i in range(count - 1))]
-        return ["premise", "hypothesis"] if self.task == "entail" else ["first", "second"]
-
-    def _transformed(self, texts: list[list[int]]) -> list[list[int]]:
-        if self.reverse:
-            texts = [ids[::-1] for ids in texts]
-        if self.task == "classify":
-            return forms.classification(texts[0], self.specials)
-        if self.task == "choose":
-            return forms.choice(texts[0], texts[1:], self.specials)
-        made = forms.entailment if self.task == "entail" else forms.similarity
-        return made(texts[0], texts[1], self.specials)
+    def _name(self, index: int) -> str:
+        if index < len(self.names):
+            return self.names[index]
+        return f"answer {index - len(self.names)}"
 
 
-def _start(example: Input, most: int = 30) -> str:
-    text: str = example if isinstance(example, str) else example[0]
+def _start(text: str, most: int = 30) -> str:
     return text if len(text) <= most else text[:most] + "..."
 
 
-def of_recipe(recipe: Recipe, tokenizer: Tokenizer) -> Sequences | None:
+def longest_of_model(context: int, data: Data) -> int:
+    """Return the most ids of a sequence that a model with this context reads."""
+    return context if data.max_length is None else min(context, data.max_length)
+
+
+def of_recipe(
+    form: Form, names: Sequence[str], recipe: Recipe, tokenizer: Tokenizer
+) -> Sequences | None:
     """Return how a recipe's texts become training sequences; None if its model reads plain texts.
 
     A model that reads sequences has the argument `context`, the most ids of one, and its special
     ids come right after the vocabulary.
     """
     arguments = recipe.resolved().model.arguments
-    if recipe.task in ("translate", "generate") or "context" not in arguments:
+    if "context" not in arguments:
         return None
     first, data = arguments["vocabulary"], recipe.data
     # A batch is no longer than the longest bucket, and would lose the start of what is.
-    longest = min(arguments["context"], recipe.train.buckets[-1])
-    specials = forms.Specials(first, first + 1, first + 2)
-    return Sequences(recipe.task, tokenizer, specials, _shorter(longest, data), data.reverse)
-
-
-def of_model(task: str, model: Any, tokenizer: Tokenizer, data: Data) -> Sequences:
-    """Return how texts become sequences for a model with `context` and `specials`."""
-    longest = _shorter(model.context, data)
-    specials = forms.Specials(*model.specials)
-    return Sequences(task, tokenizer, specials, longest, data.reverse)
-
-
-def _shorter(longest: int, data: Data) -> int:
-    return longest if data.max_length is None else min(longest, data.max_length)
+    longest = longest_of_model(min(arguments["context"], recipe.train.buckets[-1]), data)
+    specials = Specials(first, first + 1, first + 2)
+    return Sequences(form, recipe.task, names, tokenizer, specials, longest, data.reverse)

@@ -7,13 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from zoo.data.arrays import Ragged
+from zoo.data.batches import Batch
+from zoo.data.encoded import Ragged
 from zoo.errors import DataError
 
 # Drawn lengths are rounded to multiples of this, so that there are few shapes to compile.
 LENGTH_STEP = 10
-
-StreamBatch = tuple[dict[str, np.ndarray], np.ndarray]
 
 
 class Stream:
@@ -83,7 +82,7 @@ class Stream:
         """Return how many tokens are predicted in the batch of a step."""
         return self.rows * self.length(step)
 
-    def batch(self, step: int) -> StreamBatch:
+    def batch(self, step: int) -> Batch:
         """Return ({"tokens", "carry"}, labels) of a step.
 
         Tokens and labels, which are the tokens one further, are int32 [rows, length]; carry is

@@ -2,48 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
-import keras
 import numpy as np
 
-from zoo.config import tasks
-from zoo.config.recipe import Data, Evaluate
-from zoo.data import sequences
-from zoo.data.prepare_texts import text_ids
-from zoo.errors import DataError, check_count
+from zoo.config.recipe import Recipe
+from zoo.data import columns, sequences
+from zoo.data.encoded import Encoded, Ragged, text_ids
+from zoo.data.examples import Example
+from zoo.data.sequences import Form, Sequences, Specials
+from zoo.errors import DataError, InputError, check_count
 from zoo.models.contracts import SequenceClassifier
-from zoo.tasks import inputs, metrics
+from zoo.tasks import metrics
+from zoo.tasks.base import Task, Tokenizers, check_examples
 from zoo.tasks.reading import logits
-from zoo.text import Tokenizer
 
 
-class Classify:
+class Classify(Task):
     """A model, its tokenizer and its labels as a classifier of texts.
 
-    Args:
-        model: a built classifier, see `zoo.tasks.reading.logits`; one of sequences reads a text
-            as a sequence, see `zoo.data.transformations`.
-        tokenizer: its tokenizer; `target_tokenizer` is the same one.
-        options: how to measure where a call does not say.
-        data: its labels, and how texts were given to the model in training.
+    The model is a built classifier, see `zoo.tasks.reading.logits`; one of sequences reads a
+    text as a sequence, see `zoo.data.sequences`.
+
+    Attributes:
+        form: how an example's texts become sequences.
+        names: what a message calls these texts.
     """
 
     name = "classify"
+    trainer = "zoo.training.trainers:ClassifierTrainer"
+    form: ClassVar[Form] = sequences.ONE_TEXT
+    names: ClassVar[Sequence[str]] = ("text",)
 
-    def __init__(
-        self,
-        model: keras.Model,
-        tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer,
-        options: Evaluate,
-        data: Data,
-    ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.options = options
-        self.data = data
+    # Examples --------------------------------------------------------------------------------
+
+    @classmethod
+    def read(
+        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+    ) -> list[Example]:
+        return columns.read_pairs(data, targets, columns=cls.spec().columns)
+
+    @classmethod
+    def encode_examples(
+        cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
+    ) -> Encoded:
+        """Return texts as ids, or as the sequences that the model reads, and their labels.
+
+        Labels are places in `data.labels`, or of answers, or numbers.
+        """
+        inputs, data = [given for given, _ in examples], recipe.data
+        if not inputs:
+            raise DataError("there are no texts", "give at least one")
+        made = sequences.of_recipe(cls.form, cls.names, recipe, tokenizers[0])
+        if made is None:
+            ids = [text_ids(tokenizers[0], text, data.max_length, data.reverse) for text in inputs]
+        else:
+            ids = [each for parts in made.encode(inputs) for each in parts]
+        return Encoded.texts(Ragged.of(ids), cls.encode_labels([e[1] for e in examples], recipe))
+
+    @classmethod
+    def encode_labels(cls, labels: Sequence[Any], recipe: Recipe) -> np.ndarray:
+        """Return what the model should give: the places of labels, int32 [examples]."""
+        return np.array([recipe.data.labels.index(label) for label in labels], dtype=np.int32)
+
+    # The verbs -------------------------------------------------------------------------------
 
     @property
     def labels(self) -> list[str]:
@@ -58,12 +81,47 @@ class Classify:
         """
         return [each[0] if len(each) == 1 else each for each in self._sequences(texts)]
 
+    def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
+        return [
+            ids.tolist() if isinstance(ids, np.ndarray) else [part.tolist() for part in ids]
+            for ids in self.encode(texts)
+        ]
+
+    def check(self, given: Any, name: str) -> Any:
+        """Return one input as the task reads it.
+
+        Args:
+            name: what a message calls it.
+
+        Raises:
+            InputError: it is of another form, or a text in it is empty.
+        """
+        return self.check_text(given, name)
+
+    def check_text(self, value: Any, name: str) -> str:
+        """Return a text of an input; raises what `check` does."""
+        hint = f"give {self.spec().example}"
+        if not isinstance(value, str):
+            raise InputError(f"{name} is {type(value).__name__}, not text", hint)
+        if not value.strip():
+            raise InputError(f"{name} is empty", hint)
+        return value
+
     def _sequences(self, texts: Sequence[Any]) -> list[list[np.ndarray]]:
-        texts = inputs.checked(self.name, texts)
+        called, tokenizer, data = self.spec().input, self.tokenizer, self.data
+        names = (
+            [f"the {called}"]
+            if len(texts) == 1
+            else [f"{called} {number}" for number in range(1, len(texts) + 1)]
+        )
+        checked = [self.check(given, name) for given, name in zip(texts, names, strict=True)]
         if not isinstance(self.model, SequenceClassifier):
-            return [[text_ids(self.tokenizer, text, None, self.data.reverse)] for text in texts]
-        made = sequences.of_model(self.name, self.model, self.tokenizer, self.data)
-        return made.encode(texts, tasks.spec(self.name).input)
+            return [[text_ids(tokenizer, text, None, data.reverse)] for text in checked]
+        longest = sequences.longest_of_model(self.model.context, data)
+        specials = Specials(*self.model.specials)
+        return Sequences(
+            self.form, self.name, self.names, tokenizer, specials, longest, data.reverse
+        ).encode(checked, called)
 
     def predict(
         self,
@@ -155,9 +213,3 @@ class Classify:
     def golden_logits(self, text: Any, output: Any) -> np.ndarray:
         """Return the logits [1, classes] of a text."""
         return self._logits([text])
-
-
-def check_examples(examples: Sequence[Any]) -> None:
-    """Raise DataError if there is nothing to measure on."""
-    if not examples:
-        raise DataError("there are no rows to evaluate", "give at least one text")

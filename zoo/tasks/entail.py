@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from zoo.config.recipe import Recipe
+from zoo.data import columns, sequences
+from zoo.data.examples import Example
+from zoo.errors import InputError
 from zoo.tasks.classify import Classify
 
 
@@ -12,3 +19,27 @@ class Entail(Classify):
     """
 
     name = "entail"
+    form = sequences.TWO_TEXTS
+    names: ClassVar[Sequence[str]] = ("premise", "hypothesis")
+
+    @classmethod
+    def read(
+        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+    ) -> list[Example]:
+        return [
+            Example(columns.two_texts(*row), columns.label_of(*row))
+            for row in columns.read_rows(data, targets, cls.spec().columns)
+        ]
+
+    def check(self, given: Any, name: str) -> Any:
+        first, second = self.check_parts(given, name)
+        return first, self.check_text(second, f"the {self.spec().parts[1]} of {name}")
+
+    def check_parts(self, given: Any, name: str) -> tuple[str, Any]:
+        """Return the first text of an input of two parts, and the second part as it is."""
+        parts, hint = self.spec().parts, f"give {self.spec().example}"
+        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
+            raise InputError(f"{name} is {type(given).__name__}, not ({', '.join(parts)})", hint)
+        if len(given) != 2:
+            raise InputError(f"{name} has {len(given)} parts, not two: {' and '.join(parts)}", hint)
+        return self.check_text(given[0], f"the {parts[0]} of {name}"), given[1]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from zoo import compiling
-from zoo.config.recipe import Data, Evaluate
-from zoo.data.document_batches import left_padded
-from zoo.data.prepare_texts import text_ids
+from zoo.config.recipe import Recipe
+from zoo.data import columns, corpora
+from zoo.data.encoded import Encoded, Ragged, left_padded, text_ids
+from zoo.data.examples import Example
 from zoo.decoding import sampling, search
 from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count
-from zoo.models.contracts import LanguageModel
 from zoo.tasks import likelihood, unknown
+from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
-from zoo.text import Tokenizer
 
 # A prompt is padded to the next of these lengths; of a longer one, the words before the last piece
 # are read first, piece by piece.
@@ -32,33 +33,70 @@ NO_END = -1
 GOLDEN_WORDS = 8
 
 
-class Generate:
+class Generate(Task):
     """A model and its tokenizer as a writer of texts.
 
-    Args:
-        model: a built language model; with a `context` it reads no more than so many tokens.
-        tokenizer: its tokenizer; `target_tokenizer` is the same one.
-        options: how to measure and decode where a call does not say.
-        data: how texts were given to the model in training.
+    The model is a built language model; with a `context` it reads no more than so many tokens.
     """
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer,
-        options: Evaluate,
-        data: Data,
-    ) -> None:
-        self.model = model
-        self.context = model.context
-        self.tokenizer = tokenizer
-        self.options = options
-        self.data = data
+    name = "generate"
+    trainer = "zoo.training.trainers:NextTokenTrainer"
+    adapts = True
+
+    # Examples --------------------------------------------------------------------------------
+
+    @classmethod
+    def read(
+        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+    ) -> list[Example]:
+        """Return the texts of a user's examples, which have no labels."""
+        if targets is not None:
+            raise DataError(
+                "a language model is trained on texts alone, and there are labels",
+                'leave them out, or train a classifier on them with task="classify"',
+            )
+        return [Example(text) for text in columns.read_texts(data)]
+
+    @classmethod
+    def load(cls, recipe: Recipe, split: str, folder: Path | None = None) -> list[Example]:
+        """Return the texts of one split of the recipe's corpus; to train on, of all its corpora.
+
+        Tokenizers of words between white space read line by line, as word-level perplexities are
+        compared; to others an article is one text.
+        """
+        further = recipe.data.also if split == "train" else []
+        data = [recipe.data, *(recipe.data.model_copy(update=dict(also)) for also in further)]
+        whole = recipe.tokenizer.kind != "spaces"
+        texts: list[Example] = []
+        for i, corpus in enumerate(data):
+            texts += corpora.load(
+                corpus, split, labelled=False, whole=whole, seed=recipe.seed,
+                folder=None if i else folder,
+            )  # fmt: skip
+        return texts
+
+    @classmethod
+    def encode_examples(
+        cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
+    ) -> Encoded:
+        """Return texts as ids, each from the start id to the end id."""
+        if not examples:
+            raise DataError("there are no texts", "give at least one")
+        data = recipe.data
+        ids = [text_ids(tokenizers[0], text, data.max_length, data.reverse) for text, _ in examples]
+        return Encoded.texts(Ragged.of(ids))
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return each text as the model is trained to read it, from the start id to the end id."""
         return [text_ids(self.tokenizer, text, None, self.data.reverse) for text in texts]
+
+    def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
+        return [ids.tolist() for ids in self.encode(texts)]
+
+    @property
+    def context(self) -> int | None:
+        """Most tokens that the model reads; None is no limit."""
+        return self.model.context
 
     # The verbs -------------------------------------------------------------------------------
 
@@ -134,6 +172,13 @@ class Generate:
             results.append([self.tokenizer.decode([*words, *ids]) for ids in following])
         return results if num_return > 1 else [each[0] for each in results]
 
+    def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
+        """Return whether it is one text that is scored, and the texts."""
+        if targets is not None:
+            raise InputError("a language model scores one text", "leave the target out")
+        one, listed = listed_texts(texts)
+        return one, [listed]
+
     def score(self, texts: Sequence[str]) -> np.ndarray:
         """Return the natural log-probability of each text, end included: float64 [texts].
 
@@ -167,8 +212,7 @@ class Generate:
         Raises:
             DataError: there is no example.
         """
-        if not examples:
-            raise DataError("there are no rows to evaluate", "give at least one text")
+        check_examples(examples)
         texts = [text for text, _ in examples]
         ids = np.concatenate(self.encode(texts))
         rows = self.options.batch_size if batch_size is None else batch_size

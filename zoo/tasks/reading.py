@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from zoo import compiling
-from zoo.data.document_batches import left_padded, padded_sequences
+from zoo.data.encoded import left_padded, padded_sequences
 from zoo.errors import NotSupported
 from zoo.models.contracts import SequenceClassifier, StatefulClassifier
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from zoo.config.recipe import Recipe
+from zoo.data import columns, sequences
+from zoo.data.columns import is_whole, number_of, plain_value
+from zoo.data.examples import Example
 from zoo.errors import DataError, NotSupported, OptionError
 from zoo.tasks import metrics
-from zoo.tasks.classify import Classify, check_examples
+from zoo.tasks.base import check_examples
+from zoo.tasks.entail import Entail
+
+# Columns of these names hold numbers.
+SCORES = ("score", "similarity")
 
 
-class Similarity(Classify):
+class Similarity(Entail):
     """A model that compares two texts, whichever comes first.
 
     Inputs are (text, text). With labels the verbs are those of a classifier of texts; without
@@ -20,6 +28,50 @@ class Similarity(Classify):
     """
 
     name = "similarity"
+    form = sequences.BOTH_ORDERS
+    names = ("first", "second")
+
+    @classmethod
+    def read(
+        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+    ) -> list[Example]:
+        """Return ((text, text), label) of each row, or ((text, text), number).
+
+        Labels are numbers if one of them is no whole number, as 3.8, or if their column is called
+        "score" or "similarity"; whole numbers alone, as 0 and 1, are names of classes, but for a
+        model that gives numbers.
+
+        Raises:
+            DataError: see `zoo.data.columns`; or some labels are numbers and one is not.
+        """
+        rows = list(columns.read_rows(data, targets, cls.spec().columns))
+        pairs = [columns.two_texts(*row) for row in rows]
+        cells = [
+            plain_value(cells[-1], f"{where}: the {names[-1]}") for where, names, cells in rows
+        ]
+        numbers = [number_of(cell) for cell in cells]
+        scores = rows[0][1][-1].casefold() in SCORES or any(
+            number is not None and ((recipe.regression and not fresh) or not is_whole(cell))
+            for number, cell in zip(numbers, cells, strict=True)
+        )
+        if not scores:
+            labels = [columns.label_of(*row) for row in rows]
+            return [Example(*pair) for pair in zip(pairs, labels, strict=True)]
+        examples = []
+        for (where, names, _), pair, number, cell in zip(rows, pairs, numbers, cells, strict=True):
+            if number is None:
+                raise DataError(
+                    f"{where}: the {names[-1]} is {cell!r}, not a number",
+                    "give a number in each row, or labels that are none",
+                )
+            examples.append(Example(pair, number))
+        return examples
+
+    @classmethod
+    def encode_labels(cls, labels: Sequence[Any], recipe: Recipe) -> np.ndarray:
+        if recipe.regression:
+            return np.array(labels, dtype=np.float32)
+        return super().encode_labels(labels, recipe)
 
     def predict(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,16 @@ import numpy as np
 from keras import ops
 
 from zoo import compiling
-from zoo.config.recipe import Data, Evaluate
+from zoo.config.recipe import Recipe
+from zoo.data import columns
+from zoo.data.encoded import Encoded, Ragged, padded
+from zoo.data.examples import Example, with_references
 from zoo.decoding import search
-from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count
-from zoo.models.contracts import Aligner, Translator
+from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count, counted
+from zoo.models.contracts import Aligner
 from zoo.tasks import metrics, unknown
-from zoo.tasks.batching import LENGTHS, ROWS, bucket, padded, with_progress
+from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
+from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 from zoo.text import Tokenizer
 from zoo.text.tokenizer import PAD_ID
 
@@ -41,29 +45,68 @@ class Alignment:
     target: list[str]
 
 
-class Translate:
+class Translate(Task):
     """A model and its tokenizers as a translator of texts.
 
-    Args:
-        model: a built translator.
-        source_tokenizer, target_tokenizer: the same one if the languages share it.
-        options: how to decode where a call does not say.
-        data: how sources were given to the model in training.
+    The model is a built translator; the tokenizers are the same one if the languages share it.
     """
 
-    def __init__(
-        self,
-        model: Translator,
-        source_tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer,
-        options: Evaluate,
-        data: Data,
-    ) -> None:
-        self.model = model
-        self.source_tokenizer = source_tokenizer
-        self.target_tokenizer = target_tokenizer
-        self.options = options
-        self.data = data
+    name = "translate"
+    trainer = "zoo.training.trainers:SequenceToSequenceTrainer"
+    # A low constant rate, so that it forgets little of what it knew: a tenth of the peak that the
+    # small recipes of the zoo train with.
+    finetuning = {"schedule.name": "constant", "schedule.warmup": 0, "schedule.peak": 1e-4}
+
+    # Examples --------------------------------------------------------------------------------
+
+    @classmethod
+    def read(
+        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+    ) -> list[Example]:
+        """Return (source, target) of each row; columns may be called by the two languages too."""
+        languages = (recipe.data.source, recipe.data.target)
+        return columns.read_pairs(data, targets, columns=[*cls.spec().columns, languages])
+
+    @classmethod
+    def as_measured(cls, examples: list[Example]) -> list[Example]:
+        """Return each distinct source with all of its targets, its references."""
+        return with_references(examples)
+
+    @classmethod
+    def count_seen(cls, training: Sequence[Example], test: Sequence[Example]) -> int:
+        """Return how many test sources have a reference that is a target in training."""
+        targets = {target for _, target in training}
+        return sum(any(target in targets for target in references) for _, references in test)
+
+    @classmethod
+    def learned_texts(cls, examples: Iterable[Example]) -> list[tuple[str, ...]]:
+        return [(source, target) for source, target in examples]
+
+    @classmethod
+    def encode_examples(
+        cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
+    ) -> Encoded:
+        """Return pairs as ids, each side closed by the end id; longer pairs are left out.
+
+        With `data.reverse_source` a source is turned round, all but its end id.
+        """
+        data = recipe.data
+        assert data.max_length is not None  # the recipe's own check has seen to it
+        longest = min(data.max_length, recipe.train.buckets[-1])
+        sources, targets = [], []
+        for source, target in examples:
+            left = source_ids(tokenizers[0], tokenizers[0].encode(source), data.reverse_source)
+            right = [*tokenizers[1].encode(target), tokenizers[1].end_id]
+            if len(left) <= longest and len(right) <= longest:
+                # As arrays: a corpus of millions of pairs would not fit into memory as lists.
+                sources.append(np.array(left, dtype=np.int32))
+                targets.append(np.array(right, dtype=np.int32))
+        if not sources:
+            raise DataError(
+                f"no rows: no pair has at most {longest} pieces on both sides",
+                "raise data.max_length and train.buckets",
+            )
+        return Encoded.pairs(Ragged.of(sources), Ragged.of(targets))
 
     # Text to arrays --------------------------------------------------------------------------
 
@@ -149,6 +192,23 @@ class Translate:
             return [decode(ids[0]) for ids in found]
         return [[decode(each) for each in ids] for ids in found]
 
+    def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
+        """Return whether it is one pair that is scored, and sources and targets.
+
+        Raises:
+            InputError: targets are missing, or not as many as the sources.
+        """
+        one, sources = listed_texts(texts)
+        if targets is None:
+            raise InputError("there is no target", "a translator scores a target given its source")
+        one_target, listed = listed_texts(targets)
+        if one != one_target or len(sources) != len(listed):
+            raise InputError(
+                f"{counted(len(sources), 'source')}, but {counted(len(listed), 'target')}",
+                "give two texts, or two lists of equal length",
+            )
+        return one, [sources, listed]
+
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
         """Return the natural log-probability of each target given its source, end included.
 
@@ -217,8 +277,7 @@ class Translate:
         Raises:
             DataError: no example, or one without a reference.
         """
-        if not examples:
-            raise DataError("there are no rows to evaluate", "give at least one example")
+        check_examples(examples)
         sources = [source for source, _ in examples]
         references = [list(each) for _, each in examples]
         for number, each in enumerate(references, start=1):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from zoo.config.settings import Tokenizer as Settings
 from zoo.errors import BundleError
 from zoo.text.bpe import BpeTokenizer
 from zoo.text.marian import MarianTokenizer
@@ -17,7 +19,7 @@ from zoo.text.words import WordTokenizer
 __all__ = [
     "BpeTokenizer", "MarianTokenizer", "MarkedTokenizer", "SentencePieceTokenizer",
     "SpaceTokenizer", "SubwordTokenizer", "Tokenizer", "WordTokenizer", "load_tokenizers",
-    "save_tokenizers",
+    "save_tokenizers", "train_tokenizer",
 ]  # fmt: skip
 
 KINDS = (
@@ -64,3 +66,20 @@ def _load(folder: Path, name: str) -> Tokenizer | None:
         if path.exists():
             return kind.load(path)
     return None
+
+
+def train_tokenizer(
+    settings: Settings, lines: Iterable[str], vocabulary: int, language: str, seed: int
+) -> Tokenizer:
+    """Learn a recipe's tokenizer of so many pieces from lines of one language, or of both."""
+    if settings.kind == "words":
+        return WordTokenizer.train(lines, vocabulary=vocabulary, language=language)
+    kinds = {"marked": MarkedTokenizer, "bpe": BpeTokenizer, "spaces": SpaceTokenizer}
+    if settings.kind in kinds:
+        return kinds[settings.kind].train(lines, vocabulary=vocabulary)
+    assert settings.algorithm is not None  # the recipe's own check has seen to these two
+    assert settings.normalization is not None
+    return SentencePieceTokenizer.train(
+        lines, vocabulary=vocabulary, algorithm=settings.algorithm,
+        normalization=settings.normalization, seed=seed,
+    )  # fmt: skip

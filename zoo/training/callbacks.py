@@ -12,14 +12,12 @@ import keras
 
 from zoo.config.recipe import Recipe
 from zoo.data.batches import Batches
-from zoo.data.document_batches import DocumentBatches
-from zoo.data.stream import Stream
 from zoo.errors import TrainingError
 from zoo.optim.asgd import stalled
 from zoo.training import checkpoints
 
 
-class Keeper(keras.callbacks.Callback):
+class CheckpointCallback(keras.callbacks.Callback):
     """Writes a checkpoint and a row of history at the end of each fit-epoch.
 
     Keras' number of an epoch is the step that it begins at.
@@ -86,7 +84,7 @@ class Keeper(keras.callbacks.Callback):
         checkpoints.prune(self.folder, self.recipe.train.average, self.state["best"])
 
 
-class Progress(keras.callbacks.Callback):
+class ProgressCallback(keras.callbacks.Callback):
     """Prints loss, target tokens a second and the time left.
 
     On a terminal one line is redrawn; elsewhere a line is printed for each fit-epoch.
@@ -94,7 +92,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(
         self,
-        batches: Batches | DocumentBatches | Stream,
+        batches: Batches,
         recipe: Recipe,
         stream: TextIO | None = None,
     ) -> None:

@@ -17,15 +17,13 @@ import keras
 import numpy as np
 
 from zoo import bundle
-from zoo.config import catalog, tasks
+from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
-from zoo.data import examples, prepare_texts
-from zoo.data.arrays import Arrays, Documents
+from zoo.config.tasks import main_metric, spec, task_class
 from zoo.data.batches import Batches
-from zoo.data.document_batches import DocumentBatches
-from zoo.data.prepare import Example, encode_pairs
-from zoo.data.stream import Stream
+from zoo.data.encoded import Encoded
+from zoo.data.examples import Example, split
 from zoo.errors import (
     CheckpointError,
     DataError,
@@ -34,15 +32,12 @@ from zoo.errors import (
     ZooWarning,
     did_you_mean,
 )
+from zoo.tasks.base import Tokenizers
 from zoo.text import Tokenizer
-from zoo.training.loop import batches, document_batches, fit, stream
+from zoo.training.loop import fit
 from zoo.training.run import build, environment, take_over
+from zoo.training.trainers import trainer_class
 
-Tokenizers = tuple[Tokenizer, Tokenizer]
-
-# For a translator a low constant rate, so that it forgets little of what it knew: a tenth of the
-# peak that the small recipes of the zoo train with. Others keep the schedule of their recipe.
-PEAK = 1e-4
 PASSES, FEWEST, MOST = 5, 100, 5000
 # All groups of layers are in training after this share of the updates.
 THAWED = 0.4
@@ -52,35 +47,29 @@ HEAD = "head."
 
 @dataclass(frozen=True)
 class Plan:
-    """One fine-tuning run: its recipe, and the examples as arrays.
+    """One fine-tuning run: its recipe, and the examples as ids.
 
     `anew` is whether the head begins anew, for another task or other labels: of the model that is
     trained further, only what comes before the head is taken over.
     """
 
     recipe: Recipe
-    train: Arrays | Documents
-    valid: Arrays | Documents
+    train: Encoded
+    valid: Encoded
     anew: bool = False
 
     @property
     def digest(self) -> str:
         """A sum over all ids and labels, which tells other examples."""
         found = hashlib.sha256(recipes.dumps(self.recipe).encode())
-        for held in (self.train, self.valid):
-            parts = (
-                [held.source.ids, held.target.ids]
-                if isinstance(held, Arrays)
-                else [held.texts.ids, held.texts.offsets, held.labels]
-            )
-            for part in parts:
-                if part is not None:
-                    found.update(np.ascontiguousarray(part).tobytes())
+        for encoded in (self.train, self.valid):
+            for _, array in encoded.arrays():
+                found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
-    def batches(self, tokenizer: Tokenizer) -> Batches | DocumentBatches | Stream:
+    def batches(self, tokenizer: Tokenizer) -> Batches:
         """Return the training batches."""
-        return _batches(self.recipe, self.train, tokenizer)
+        return trainer_class(self.recipe.task).make_batches(self.recipe, self.train, tokenizer)
 
 
 def plan(
@@ -103,38 +92,52 @@ def plan(
         )
     name = Path(data).name if isinstance(data, (str, os.PathLike)) else "examples"
     task = task or base.task
-    entry = catalog.entry(base.paper)
-    starts = catalog.finetune(entry, base.model.size)
+    starts = catalog.finetune(catalog.entry(base.paper), base.model.size)
     if task not in starts:
         raise OptionError(
             f"{base.paper} cannot be fine-tuned for '{task}'", did_you_mean(task, starts)
         )
+    owner = task_class(task)
     fresh = task != base.task
     for_reading = recipes.load(starts[task]) if fresh else base
-    pairs = examples.read(for_reading, data, targets, fresh=fresh)
-    labels = (
-        sorted({label for _, label in pairs}, key=str) if tasks.spec(task).labels != "none" else []
-    )
-    # Numbers in place of labels are no classes.
-    labels = [] if all(isinstance(label, float) for label in labels) else labels
-    made = recipe(base, name, task, changes, labels)
+    examples = owner.read(for_reading, data, targets, fresh=fresh)
+    made = recipe(base, name, task, changes, _labels(task, examples))
     if isinstance(validation, (int, float)):
-        one = {"translate": "source", "choose": "question"}.get(task, "text")
-        train, valid = split(pairs, validation, made.seed, one)
+        row = spec(task)
+        train, valid = split(examples, validation, made.seed, row.given or row.input)
     else:
-        train, valid = pairs, examples.read(made, validation)
-    if task == "translate":
-        train_pairs, valid_pairs = (encoded(each, tokenizers, made) for each in (train, valid))
-        return Plan(sized(made, train_pairs, tokenizers[1], changes), train_pairs, valid_pairs)
+        train, valid = examples, owner.read(made, validation)
+    _check_labels(made, valid)
+    seen, held = (owner.encode_examples(each, tokenizers, made) for each in (train, valid))
+    for rows, kept in ((train, seen), (valid, held)):
+        if len(kept) < len(rows):
+            longest = min(made.data.max_length or math.inf, made.train.buckets[-1])
+            warnings.warn(
+                f"{len(rows) - len(kept)} of {len(rows)} {spec(task).unit} are longer than "
+                f"{longest} pieces and left out; raise data.max_length and train.buckets to keep "
+                "them",
+                ZooWarning,
+                stacklevel=4,
+            )
+    anew = (made.task, made.data.labels) != (base.task, base.data.labels)
+    return Plan(sized(made, seen, tokenizers[1], changes), seen, held, anew)
+
+
+def _labels(task: str, examples: Sequence[Example]) -> list[str]:
+    """Return the classes of examples; numbers in place of labels are none."""
+    if spec(task).labels == "none":
+        return []
+    labels = sorted({label for _, label in examples}, key=str)
+    return [] if all(isinstance(label, float) for label in labels) else labels
+
+
+def _check_labels(made: Recipe, valid: Sequence[Example]) -> None:
     for number, (_, label) in enumerate(valid, start=1):
         if made.data.labels and label not in made.data.labels:
             raise DataError(
                 f"validation, row {number}: no other example has the label '{label}'",
                 "give training examples of it, or leave the row out",
             )
-    seen, held = (prepare_texts.encode(each, tokenizers[0], made) for each in (train, valid))
-    anew = (made.task, made.data.labels) != (base.task, base.data.labels)
-    return Plan(sized(made, seen, tokenizers[0], changes), seen, held, anew)
 
 
 def recipe(
@@ -179,7 +182,7 @@ def recipe(
     if "classes" in model["arguments"]:
         model["arguments"] = {**model["arguments"], "classes": len(labels) or 1}
     measured = (base if task == base.task else start).tables()["evaluate"]
-    measured |= {"metric": tasks.main_metric(task, bool(labels)), "minimum": None, "maximum": None}
+    measured |= {"metric": main_metric(task, bool(labels)), "minimum": None, "maximum": None}
     tables = start.tables() | {
         "name": name,
         "model": {**model, "weights": ""},
@@ -206,16 +209,12 @@ def recipe(
         "train.average": 1,
         "train.precision": "float32",
     }
-    if task == "translate":
-        defaults |= {"schedule.name": "constant", "schedule.warmup": 0, "schedule.peak": PEAK}
+    defaults |= task_class(task).finetuning
     return recipes.loads(tables, where=f"recipe {name}").changed(defaults | dict(changes or {}))
 
 
 def sized(
-    made: Recipe,
-    train: Arrays | Documents,
-    tokenizer: Tokenizer,
-    changes: Mapping[str, Any] | None = None,
+    made: Recipe, train: Encoded, tokenizer: Tokenizer, changes: Mapping[str, Any] | None = None
 ) -> Recipe:
     """Return the recipe with batches and updates that suit the size of the data.
 
@@ -224,23 +223,19 @@ def sized(
     of layers thaw within the first two of them. What `changes` set stays.
     """
     changes = changes or {}
-    settings = made.train
+    settings, trainer = made.train, trainer_class(made.task)
     if settings.batch_tokens is not None and "train.batch_tokens" not in changes:
-        assert isinstance(train, Arrays)
         tokens = int(train.target.lengths.sum()) // 8
         least = 4 * settings.buckets[-1]
         size = min(settings.batch_tokens, max(least, tokens))
         made = made.changed({"train.batch_tokens": size})
     if settings.batch_sentences is not None and "train.batch_sentences" not in changes:
-        rows = len(train)
-        if settings.bptt is not None:  # a stream's rows are as long as there is text for
-            assert isinstance(train, Documents)
-            rows = (len(train.texts.ids) - 1) // settings.bptt
-        least = min(4, rows) if made.task == "translate" else min(2, rows)
+        rows = trainer.rows(made, train)
+        least = min(trainer.rows_at_least, rows)
         size = min(settings.batch_sentences, max(4, least, rows // 8), max(1, rows))
         made = made.changed({"train.batch_sentences": size})
     if "train.updates" not in changes:
-        updates = PASSES * _batches(made, train, tokenizer).per_pass
+        updates = PASSES * trainer.make_batches(made, train, tokenizer).per_pass
         made = made.changed({"train.updates": min(max(updates, FEWEST), MOST)})
     if "train.updates_per_epoch" not in changes:
         made = made.changed({"train.updates_per_epoch": math.ceil(made.train.updates / 5)})
@@ -249,60 +244,6 @@ def sized(
         every = max(1, round(THAWED * made.train.updates / groups))
         made = made.changed({"schedule.unfreeze_every": every})
     return made
-
-
-def _batches(
-    made: Recipe, train: Arrays | Documents, tokenizer: Tokenizer
-) -> Batches | DocumentBatches | Stream:
-    if isinstance(train, Arrays):
-        return batches(train, made, tokenizer)
-    if made.task == "generate":
-        return stream(train, made)
-    return document_batches(train, made, tokenizer)
-
-
-def split(
-    pairs: Sequence[Example], share: float, seed: int, one: str = "source"
-) -> tuple[list[Example], list[Example]]:
-    """Return training and validation examples; those with one source fall together.
-
-    Args:
-        one: what a source is called.
-
-    Raises:
-        OptionError: the share is not between 0 and 1.
-        DataError: there is only one source.
-    """
-    if not 0 < share < 1:
-        raise OptionError(
-            f"validation={share} is no share of the examples",
-            "give a number between 0 and 1, or the examples to validate on",
-        )
-    sources = list(dict.fromkeys(source for source, _ in pairs))
-    if len(sources) < 2:
-        raise DataError(
-            f"one {one} alone cannot be split into training and validation",
-            "give more examples, or others to validate on: validation=[...]",
-        )
-    count = min(max(1, round(share * len(sources))), len(sources) - 1)
-    chosen = np.random.default_rng(seed).permutation(len(sources))[:count]
-    held = {sources[i] for i in chosen}
-    return [p for p in pairs if p[0] not in held], [p for p in pairs if p[0] in held]
-
-
-def encoded(pairs: Sequence[Example], tokenizers: Tokenizers, made: Recipe) -> Arrays:
-    """Return pairs as ids; warns of those that are too long and left out."""
-    assert made.data.max_length is not None  # the recipe's own check has seen to it
-    longest = min(made.data.max_length, made.train.buckets[-1])
-    arrays = encode_pairs(pairs, *tokenizers, longest, made.data.reverse_source)
-    if len(arrays) < len(pairs):
-        warnings.warn(
-            f"{len(pairs) - len(arrays)} of {len(pairs)} pairs are longer than {longest} pieces "
-            "and left out; raise data.max_length and train.buckets to keep them",
-            ZooWarning,
-            stacklevel=4,
-        )
-    return arrays
 
 
 def run(
@@ -336,7 +277,8 @@ def run(
     place = folder or Path(tempfile.mkdtemp(prefix=f"{made.name}.run-"))
     _check_run(place, planned.digest, resume)
     try:
-        result = fit(model, made, planned.train, planned.valid, place, tokenizer, resume=resume)
+        trainer = trainer_class(made.task)(model, made, planned.train, planned.valid, tokenizer)
+        result = fit(trainer, made, place, resume)
     except BaseException as error:
         # What was trained stays: there to go on with, or after an error of numbers to look at.
         kept = folder is not None or isinstance(error, TrainingError)
@@ -347,7 +289,7 @@ def run(
         shutil.rmtree(place, ignore_errors=True)
     # A model without optimizer state and compiled functions, in the original's precision.
     tuned = bundle.model_with(bundle.arrays(model), made, original.dtype_policy.name)
-    unit = "pairs" if made.task == "translate" else "texts"
+    unit = made.spec.unit
     metrics = {
         "data": made.data.corpus,
         "split": "validation",

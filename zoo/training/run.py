@@ -18,11 +18,12 @@ import numpy as np
 from zoo import bundle, golden, tasks
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
-from zoo.data.prepare import Prepared, prepare
 from zoo.errors import BundleError, CheckpointError, ZooError
 from zoo.hub import resolve
 from zoo.text import Tokenizer
 from zoo.training.loop import FitResult, fit
+from zoo.training.prepare import Prepared, prepare
+from zoo.training.trainers import trainer_class
 
 # Weights of language models whose rows belong to words.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")
@@ -66,10 +67,10 @@ def train(
     model = build(recipe)
     if recipe.model.weights:
         begin_with(model, data.source_tokenizer, recipe.model.weights)
-    tokenizers = data.source_tokenizer, data.target_tokenizer
-    result = fit(
-        model, recipe, data.train, data.valid, run / "checkpoints", tokenizers[1], resume=resume
+    trainer = trainer_class(recipe.task)(
+        model, recipe, data.train, data.valid, data.target_tokenizer
     )
+    result = fit(trainer, recipe, run / "checkpoints", resume)
     seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
     return finish(recipe, model, data, result, seconds, out)
 
@@ -138,7 +139,7 @@ def finish(
     out: Path,
 ) -> Path:
     """Write the bundle of a trained model, then measure it as it was written."""
-    tokenizers = data.source_tokenizer, data.target_tokenizer
+    tokenizers = data.tokenizers
     bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
     # The measurement is of the weights as stored, rounded to 16 bits, in float32 arithmetic.
     stored = bundle.build_model(bundle.read(out))

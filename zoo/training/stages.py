@@ -11,11 +11,11 @@ import keras
 
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
-from zoo.data import examples
-from zoo.data.texts import each_text
+from zoo.config.tasks import task_class
+from zoo.data.examples import each_text
 from zoo.errors import CheckpointError
+from zoo.tasks.base import Tokenizers
 from zoo.training import finetune
-from zoo.training.finetune import Tokenizers
 
 # The folders of the stages within that of the run.
 ADAPTING, LAST = "language-model", "model"
@@ -72,12 +72,13 @@ def run(
     stages = {LAST: last}
     if adapt is None:
         adapt = catalog.entry(base.paper).adapt
-    if base.task == "generate" and last.recipe.task != base.task and adapt is not False:
-        given = adapt
+    anew = last.recipe.task != base.task
+    if anew and task_class(base.task).adapts and adapt is not False:
+        texts = adapt
         if adapt is True:
-            read = examples.read(last.recipe, data, targets)
-            given = [text for example, _ in read for text in each_text(example)]
-        stages = {ADAPTING: finetune.plan(base, tokenizers, given), **stages}
+            examples = task_class(last.recipe.task).read(last.recipe, data, targets)
+            texts = [text for given, _ in examples for text in each_text(given)]
+        stages = {ADAPTING: finetune.plan(base, tokenizers, texts), **stages}
     metrics: dict[str, Any] = {}
     history: list[dict[str, float]] = []
     for name, planned in stages.items():

@@ -1,15 +1,9 @@
-"""Training a language model on a stream: its state is carried from one batch to the next."""
+"""The variables that carry a language model's state from one batch of a stream to the next."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import keras
 from keras import ops
-
-from zoo.data.document_batches import DocumentBatches
-from zoo.data.stream import Stream
 
 
 @keras.saving.register_keras_serializable("paperzoo")
@@ -54,29 +48,3 @@ class Carried(keras.Model):
         for name, variable in zip(self.names, self.carried, strict=True):
             variable.assign(ops.stop_gradient(state[name]))
         return logits
-
-
-def run_epoch(
-    model: keras.Model,
-    data: Stream | DocumentBatches,
-    first: int,
-    length: int,
-    callbacks: keras.callbacks.CallbackList,
-    validate: Callable[[], float],
-) -> None:
-    """Make `length` updates from step `first` on, in the data's order, then validate.
-
-    Keras fit takes the first two batches of an epoch to tell which dimensions vary, which a stream,
-    whose order may not change, cannot promise; so batches go in one at a time.
-    """
-    callbacks.on_epoch_begin(first)
-    logs: dict[str, Any] = {}
-    total = 0.0
-    for step in range(first, first + length):
-        inputs, labels = data.batch(step)
-        # It returns the loss of this batch alone; told is the mean of the epoch so far, as in fit.
-        logs = model.train_on_batch(inputs, labels, return_dict=True)
-        total += float(logs["loss"])
-        logs["loss"] = total / (step - first + 1)
-        callbacks.on_train_batch_end(step - first, logs)
-    callbacks.on_epoch_end(first, {**logs, "val_loss": validate()})

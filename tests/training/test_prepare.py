@@ -7,11 +7,14 @@ import json
 import numpy as np
 import pytest
 
+from zoo import text
 from zoo.config import recipe as recipes
-from zoo.data import corpora, prepare
-from zoo.data.prepare import Prepared, encode_pairs
+from zoo.data import corpora
 from zoo.errors import DataError
+from zoo.tasks.translate import Translate
 from zoo.text import WordTokenizer
+from zoo.training import prepare
+from zoo.training.prepare import Prepared
 
 SMOKE = {"tokenizer.vocabulary": 80}
 
@@ -69,7 +72,7 @@ def test_the_tokenizer_may_learn_from_a_sample(smoke, tmp_path, monkeypatch):
             seen.append(list(lines))
             raise DataError("enough")
 
-    monkeypatch.setattr(prepare, "SentencePieceTokenizer", Recorder)
+    monkeypatch.setattr(text, "SentencePieceTokenizer", Recorder)
     for _ in range(2):
         with pytest.raises(DataError, match="enough"):
             prepare.prepare(smoke.changed({"tokenizer.sample": 5}), tmp_path / "out")
@@ -86,7 +89,7 @@ def test_a_failure_leaves_nothing(smoke, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prepare.Arrays, "save", full)
+    monkeypatch.setattr(prepare.Encoded, "save", full)
     with pytest.raises(OSError, match="No space left"):
         prepare.prepare(smoke, tmp_path / "out")
     assert sorted(tmp_path.iterdir()) == before
@@ -133,18 +136,24 @@ def test_a_folder_that_prepare_did_not_write(tmp_path):
 
 def test_pairs_are_cut_into_ids(tiny_tokenizer):
     end = tiny_tokenizer.end_id
+
+    def encoded(pairs, longest, reverse=False):
+        changes = {"data.max_length": longest, "data.reverse_source": reverse}
+        made = recipes.load("vaswani2017-tatoeba-en-fr").smoke().changed(changes)
+        return Translate.encode_examples(pairs, (tiny_tokenizer, tiny_tokenizer), made)
+
     given = [("I am cold.", "Va !"), ("cat " * 30, "Va !"), ("Go.", "chat " * 30)]
-    arrays = encode_pairs(given, tiny_tokenizer, tiny_tokenizer, 20)
+    arrays = encoded(given, 20)
     assert len(arrays) == 1
     ids = tiny_tokenizer.encode("I am cold.")
     assert arrays.source[0].tolist() == [*ids, end]
-    turned = encode_pairs(given, tiny_tokenizer, tiny_tokenizer, 20, reverse_source=True)
+    turned = encoded(given, 20, reverse=True)
     assert turned.source[0].tolist() == [*ids[::-1], end]
     assert turned.target[0].tolist() == arrays.target[0].tolist()
-    exact = encode_pairs(given[:1], tiny_tokenizer, tiny_tokenizer, len(ids) + 1)
+    exact = encoded(given[:1], len(ids) + 1)
     assert len(exact) == 1
     with pytest.raises(DataError, match="no rows"):
-        encode_pairs(given[:1], tiny_tokenizer, tiny_tokenizer, len(ids))
+        encoded(given[:1], len(ids))
 
 
 def test_the_facts_are_plain_json(smoke, tmp_path):

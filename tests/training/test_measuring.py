@@ -5,13 +5,18 @@ from __future__ import annotations
 import pytest
 
 from zoo.config import recipe as recipes
-from zoo.data import examples, prepare
+from zoo.config.tasks import task_class
 from zoo.errors import DataError, InputError
+from zoo.training import measuring, prepare
 
 TRANSLATE, GENERATE, CLASSIFY = (
     recipes.load(name)
     for name in ("vaswani2017-tatoeba-en-fr", "ulmfit2018-imdb-lm", "ulmfit2018-imdb")
 )
+
+
+def read(recipe, data, targets=None):
+    return task_class(recipe.task).read(recipe, data, targets)
 
 
 @pytest.fixture(autouse=True)
@@ -24,35 +29,35 @@ def corpora(monkeypatch, corpora_folder):
 
 def test_columns_are_found_by_the_names_of_the_task(tmp_path):
     table = {"fr": ["Va !"], "en": ["Go."], "text": ["Stay."], "label": [1], "sentence": ["No."]}
-    assert examples.read(TRANSLATE, {n: table[n] for n in ("fr", "en")}) == [("Go.", "Va !")]
-    assert examples.read(CLASSIFY, table) == [("Stay.", "1")]
-    assert examples.read(GENERATE, table) == [("Stay.", "")]
+    assert read(TRANSLATE, {n: table[n] for n in ("fr", "en")}) == [("Go.", "Va !")]
+    assert read(CLASSIFY, table) == [("Stay.", "1")]
+    assert read(GENERATE, table) == [("Stay.", "")]
     del table["text"]
-    assert examples.read(CLASSIFY, table) == [("No.", "1")]
+    assert read(CLASSIFY, table) == [("No.", "1")]
     path = tmp_path / "mine.csv"
     path.write_text("label,text\npos,Go.\n", "utf-8")
-    assert examples.read(CLASSIFY, path) == [("Go.", "pos")]
-    assert examples.read(GENERATE, path) == [("Go.", "")]
+    assert read(CLASSIFY, path) == [("Go.", "pos")]
+    assert read(GENERATE, path) == [("Go.", "")]
 
 
 def test_lists():
-    assert examples.read(CLASSIFY, ["Go."], [3]) == [("Go.", "3")]
-    assert examples.read(GENERATE, ["Go.", "No."]) == [("Go.", ""), ("No.", "")]
+    assert read(CLASSIFY, ["Go."], [3]) == [("Go.", "3")]
+    assert read(GENERATE, ["Go.", "No."]) == [("Go.", ""), ("No.", "")]
     with pytest.raises(DataError, match="on texts alone, and there are labels"):
-        examples.read(GENERATE, ["Go."], ["pos"])
+        read(GENERATE, ["Go."], ["pos"])
     with pytest.raises(DataError, match="row 1: the label is missing"):
-        examples.read(CLASSIFY, ["Go."], [None])
+        read(CLASSIFY, ["Go."], [None])
 
 
 def test_a_users_examples_are_named_by_their_file(tmp_path):
     pairs = [("Go.", "Va !"), ("No.", "Non."), ("Go.", "Pars !")]
     found = [("Go.", ["Va !", "Pars !"]), ("No.", ["Non."])]
-    assert examples.find(TRANSLATE, pairs) == ({"data": "examples"}, found)
+    assert measuring.find(TRANSLATE, pairs) == ({"data": "examples"}, found)
     rows = [("Go.", "pos"), ("Go.", "neg")]
-    assert examples.find(CLASSIFY, rows) == ({"data": "examples"}, rows)
+    assert measuring.find(CLASSIFY, rows) == ({"data": "examples"}, rows)
     path = tmp_path / "mine.txt"
     path.write_text("Go.\nNo.\n", "utf-8")
-    assert examples.find(GENERATE, path) == ({"data": "mine.txt"}, [("Go.", ""), ("No.", "")])
+    assert measuring.find(GENERATE, path) == ({"data": "mine.txt"}, [("Go.", ""), ("No.", "")])
 
 
 # A corpus'
@@ -61,7 +66,7 @@ def test_a_users_examples_are_named_by_their_file(tmp_path):
 @pytest.mark.parametrize("recipe", [TRANSLATE, GENERATE, CLASSIFY], ids=lambda each: each.task)
 def test_a_corpus_is_found_by_itself_or_in_a_folder(recipe, corpora_folder, monkeypatch):
     corpus = recipe.data.corpus
-    about, found = examples.find(recipe)
+    about, found = measuring.find(recipe)
     assert about == {"data": corpus, "split": "test"}
     assert len(found) == 20
     for text, other in found:
@@ -70,36 +75,36 @@ def test_a_corpus_is_found_by_itself_or_in_a_folder(recipe, corpora_folder, monk
         assert isinstance(other, list) == (recipe.task == "translate")
     monkeypatch.delenv("ZOO_DATA")
     for folder in (corpora_folder, corpora_folder / corpus, str(corpora_folder)):
-        assert examples.find(recipe, folder) == (about, found)
-    about, training = examples.find(recipe, corpora_folder, split="train")
+        assert measuring.find(recipe, folder) == (about, found)
+    about, training = measuring.find(recipe, corpora_folder, split="train")
     assert about["split"] == "train"
     assert training
 
 
 def test_an_evaluation_is_of_so_many_rows(corpora_folder):
     recipe = CLASSIFY.changed({"evaluate.limit": 6})
-    _, found = examples.find(recipe)
+    _, found = measuring.find(recipe)
     assert len(found) == 6
     assert [label for _, label in found].count("pos") == 3  # drawn about equally
-    assert examples.find(recipe) == ({"data": "imdb", "split": "test"}, found)
+    assert measuring.find(recipe) == ({"data": "imdb", "split": "test"}, found)
 
 
 def test_what_was_prepared_is_measured_on_if_it_is_of_the_task(tmp_path):
     smoke = CLASSIFY.smoke()
     made = prepare.prepare(smoke, tmp_path / "data")
-    about, found = examples.find(smoke, tmp_path / "data")
+    about, found = measuring.find(smoke, tmp_path / "data")
     assert about == {"data": "imdb", "split": "test"}
     assert found == made.test
     assert {label for _, label in found} == {"neg", "pos"}
     with pytest.raises(
         DataError, match=r"was prepared to classify en, .* is there to translate en to fr"
     ):
-        examples.find(TRANSLATE, tmp_path / "data")
+        measuring.find(TRANSLATE, tmp_path / "data")
     with pytest.raises(DataError, match=r"prepared to classify en, .* is there to generate en"):
-        examples.find(GENERATE, tmp_path / "data")
+        measuring.find(GENERATE, tmp_path / "data")
 
 
 def test_a_model_of_a_users_examples_has_no_corpus():
     for recipe in (TRANSLATE, CLASSIFY):
         with pytest.raises(InputError, match=r"trained on 'mine\.csv', which is no corpus"):
-            examples.find(recipe.changed({"data.corpus": "mine.csv"}))
+            measuring.find(recipe.changed({"data.corpus": "mine.csv"}))

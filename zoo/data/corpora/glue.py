@@ -14,45 +14,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from zoo.data.examples import Example
 from zoo.data.readers import read_lines
 from zoo.errors import DataError, counted
-
-Two = tuple[str, str]
 
 SENTIMENT = ("negative", "positive")
 ACCEPTED = ("unacceptable", "acceptable")
 EQUIVALENT = ("not_equivalent", "equivalent")
 
 
-def sst2(path: Path) -> Iterator[tuple[str, str]]:
+def sst2(path: Path) -> Iterator[Example]:
     """Yield phrases of film reviews, "negative" or "positive"."""
     for where, (text, label) in _rows(path, 2, header="sentence"):
-        yield text.strip(), _named(where, label, SENTIMENT)
+        yield Example(text.strip(), _named(where, label, SENTIMENT))
 
 
-def cola(path: Path) -> Iterator[tuple[str, str]]:
+def cola(path: Path) -> Iterator[Example]:
     """Yield sentences, "unacceptable" or "acceptable" to a linguist."""
     for where, (_, label, _, text) in _rows(path, 4):
-        yield text.strip(), _named(where, label, ACCEPTED)
+        yield Example(text.strip(), _named(where, label, ACCEPTED))
 
 
-def rte(path: Path) -> Iterator[tuple[Two, str]]:
+def rte(path: Path) -> Iterator[Example]:
     """Yield pairs of texts, "entailment" or "not_entailment"."""
     for _, (_, premise, hypothesis, label) in _rows(path, 4, header="index"):
-        yield (premise.strip(), hypothesis.strip()), label
+        yield Example((premise.strip(), hypothesis.strip()), label)
 
 
-def mrpc(path: Path) -> Iterator[tuple[Two, str]]:
+def mrpc(path: Path) -> Iterator[Example]:
     """Yield pairs of sentences, "not_equivalent" or "equivalent" in meaning."""
     for where, (label, _, _, one, other) in _rows(path, 5, header="Quality"):
-        yield (one.strip(), other.strip()), _named(where, label, EQUIVALENT)
+        yield Example((one.strip(), other.strip()), _named(where, label, EQUIVALENT))
 
 
-def stsb(path: Path) -> Iterator[tuple[Two, float]]:
+def stsb(path: Path) -> Iterator[Example]:
     """Yield pairs of sentences and how similar they are, from 0 to 5."""
     for where, (_, _, _, _, score, one, other, *_) in _rows(path, 7, more=2):
         try:
-            yield (one.strip(), other.strip()), float(score)
+            yield Example((one.strip(), other.strip()), float(score))
         except ValueError:
             raise DataError(f"{where}: the score is '{score}'", "check the corpus") from None
 

@@ -7,10 +7,14 @@ import json
 import pytest
 
 from zoo.config import recipe
-from zoo.data import prepare_texts
+from zoo.config.tasks import task_class
 from zoo.errors import RecipeError
 
 ARTICLES = 5
+
+
+def load(made, split):
+    return task_class(made.task).load(made, split)
 
 
 @pytest.fixture
@@ -31,16 +35,16 @@ def wikitext(tmp_path, monkeypatch):
 @pytest.mark.parametrize("limit", [1, 3, 9])
 def test_a_limit_keeps_whole_articles(wikitext, limit):
     made = recipe.load("ulmfit2018-wikitext-2").changed({"data.limit": limit})
-    found = [text for text, _ in prepare_texts.rows(made, "train")]
+    found = [text for text, _ in load(made, "train")]
     assert len(found) == min(limit, ARTICLES)
     assert all("\nIts first line" in text and text.startswith("= Title") for text in found)
     assert len(set(found)) == len(found)
-    assert len(prepare_texts.rows(made, "valid")) == ARTICLES
+    assert len(load(made, "valid")) == ARTICLES
 
 
 def test_a_limit_keeps_lines_where_a_line_is_a_text(wikitext):
     made = recipe.load("merity2017-wikitext-2").changed({"data.limit": 3})
-    assert len(prepare_texts.rows(made, "train")) == 3
+    assert len(load(made, "train")) == 3
 
 
 def test_further_corpora_are_for_training_alone(wikitext, tmp_path):
@@ -53,7 +57,8 @@ def test_further_corpora_are_for_training_alone(wikitext, tmp_path):
     plain = recipe.load("ulmfit2018-wikitext-2")
     made = plain.changed({"data.also": also, "data.validation": 0.2})
     assert recipe.loads(recipe.dumps(made)) == made
-    before, after = prepare_texts.splits(plain), prepare_texts.splits(made)
+    before = {split: load(plain, split) for split in ("train", "valid", "test")}
+    after = {split: load(made, split) for split in ("train", "valid", "test")}
     more = after["train"][len(before["train"]) :]
     assert after["train"][: len(before["train"])] == before["train"]
     # Ten reviews are drawn, two of which are held out and not read.

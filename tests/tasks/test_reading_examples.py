@@ -7,8 +7,24 @@ import json
 import numpy as np
 import pytest
 
-from zoo.data import inputs
+from zoo.config.recipe import load
+from zoo.config.tasks import task_class
 from zoo.errors import DataError
+
+LABELLED, NUMBERED = load("gpt1-sst2"), load("gpt1-stsb")
+
+
+def read_entailments(data, targets=None):
+    return task_class("entail").read(LABELLED, data, targets)
+
+
+def read_similarities(data, targets=None, numbers=False):
+    return task_class("similarity").read(NUMBERED if numbers else LABELLED, data, targets)
+
+
+def read_choices(data, targets=None):
+    return task_class("choose").read(LABELLED, data, targets)
+
 
 PAIRS = [("It rains.", "It is wet."), ("It rains.", "It is dry.")]
 LABELS = ["yes", "no"]
@@ -37,12 +53,12 @@ def table(rows, *names) -> str:
 def test_files_of_entailments(tmp_path, names):
     path = tmp_path / "mine.tsv"
     path.write_text(table([(*pair, label) for pair, label in ENTAILED], *names), "utf-8")
-    assert inputs.read_entailments(path) == ENTAILED
+    assert read_entailments(path) == ENTAILED
     path = tmp_path / "mine.jsonl"
     names = names or ("one", "two", "three")
     rows = [dict(zip(names, (*pair, label), strict=True)) for pair, label in ENTAILED]
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    assert inputs.read_entailments(path) == ENTAILED
+    assert read_entailments(path) == ENTAILED
 
 
 def test_entailments_in_memory():
@@ -58,8 +74,8 @@ def test_entailments_in_memory():
         (columns, LABELS),
         ([{"sentence1": a, "sentence2": b, "label": c} for a, b, c in triples], None),
     ):
-        assert inputs.read_entailments(data, targets) == ENTAILED
-    assert inputs.read_entailments(PAIRS, [1, np.int64(0)]) == [(PAIRS[0], "1"), (PAIRS[1], "0")]
+        assert read_entailments(data, targets) == ENTAILED
+    assert read_entailments(PAIRS, [1, np.int64(0)]) == [(PAIRS[0], "1"), (PAIRS[1], "0")]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -67,9 +83,9 @@ def test_entailments_of_frames_and_data_sets():
     pandas, datasets = pytest.importorskip("pandas"), pytest.importorskip("datasets")
     rows = [{"premise": a, "hypothesis": b, "label": c} for (a, b), c in ENTAILED]
     frame = pandas.DataFrame(rows)
-    assert inputs.read_entailments(frame) == ENTAILED
-    assert inputs.read_entailments(frame[["premise", "hypothesis"]], frame["label"]) == ENTAILED
-    assert inputs.read_entailments(datasets.Dataset.from_list(rows)) == ENTAILED
+    assert read_entailments(frame) == ENTAILED
+    assert read_entailments(frame[["premise", "hypothesis"]], frame["label"]) == ENTAILED
+    assert read_entailments(datasets.Dataset.from_list(rows)) == ENTAILED
 
 
 @pytest.mark.parametrize(
@@ -96,7 +112,7 @@ def test_entailments_of_frames_and_data_sets():
 )
 def test_bad_entailments(data, targets, message):
     with pytest.raises(DataError, match=message):
-        inputs.read_entailments(data, targets)
+        read_entailments(data, targets)
 
 
 def test_a_bad_file_says_where(tmp_path):
@@ -109,7 +125,7 @@ def test_a_bad_file_says_where(tmp_path):
     ):
         path.write_text(text, "utf-8")
         with pytest.raises(DataError, match=message):
-            inputs.read_entailments(path)
+            read_entailments(path)
 
 
 # Similarity
@@ -122,7 +138,7 @@ def test_similarity_is_a_label_or_a_number(tmp_path, names):
     def read(*values, last="label", **options):
         rows = [(*pair, value) for pair, value in zip(PAIRS, values, strict=True)]
         path.write_text(table(rows, *((*names, last) if names else ())), "utf-8")
-        return [label for _, label in inputs.read_similarities(path, **options)]
+        return [label for _, label in read_similarities(path, **options)]
 
     assert read("same", "other") == ["same", "other"]
     assert read("1", "0") == ["1", "0"]
@@ -134,18 +150,18 @@ def test_similarity_is_a_label_or_a_number(tmp_path, names):
 
 
 def test_similarities_in_memory():
-    assert inputs.read_similarities(PAIRS, [4.5, 1]) == SCORED
-    assert inputs.read_similarities(PAIRS, np.array([4.5, 1.0], dtype="float32")) == SCORED
-    assert inputs.read_similarities(PAIRS, [1, 0]) == [(PAIRS[0], "1"), (PAIRS[1], "0")]
-    assert inputs.read_similarities(PAIRS, ["4.5", "inf"][:1] * 2)[1] == (PAIRS[1], 4.5)
-    assert inputs.read_similarities(PAIRS, ["a", "b"], numbers=True)[1] == (PAIRS[1], "b")
+    assert read_similarities(PAIRS, [4.5, 1]) == SCORED
+    assert read_similarities(PAIRS, np.array([4.5, 1.0], dtype="float32")) == SCORED
+    assert read_similarities(PAIRS, [1, 0]) == [(PAIRS[0], "1"), (PAIRS[1], "0")]
+    assert read_similarities(PAIRS, ["4.5", "inf"][:1] * 2)[1] == (PAIRS[1], 4.5)
+    assert read_similarities(PAIRS, ["a", "b"], numbers=True)[1] == (PAIRS[1], "b")
     with pytest.raises(DataError, match="row 1: the label is 'a', not a number"):
-        inputs.read_similarities(PAIRS, ["a", 3], numbers=True)
+        read_similarities(PAIRS, ["a", 3], numbers=True)
     for wrong in ("far", "nan", "inf", None, float("nan"), np.float32("nan")):
         with pytest.raises(DataError, match=r"row 2: the label is (missing|'\w+', not a number)"):
-            inputs.read_similarities(PAIRS, [4.5, wrong])
+            read_similarities(PAIRS, [4.5, wrong])
     with pytest.raises(DataError, match="row 1: the score is 'far', not a number"):
-        inputs.read_similarities({"sentence1": ["a"], "sentence2": ["b"], "score": ["far"]})
+        read_similarities({"sentence1": ["a"], "sentence2": ["b"], "score": ["far"]})
 
 
 # Answers to choose from
@@ -156,9 +172,9 @@ def test_answers_in_a_list(tmp_path, name):
     path = tmp_path / "mine.jsonl"
     rows = [{"id": 7, "context": c, name: a, "label": n} for (c, a), n in CHOSEN]
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    assert inputs.read_choices(path) == inputs.read_choices(rows) == CHOSEN
+    assert read_choices(path) == read_choices(rows) == CHOSEN
     columns = {key: [row[key] for row in rows] for key in rows[0]}
-    assert inputs.read_choices(columns) == CHOSEN
+    assert read_choices(columns) == CHOSEN
 
 
 @pytest.mark.parametrize("name", ["answer", "choice", "Answer"])
@@ -167,23 +183,23 @@ def test_answers_in_numbered_columns(tmp_path, name):
     names = (f"{name}_2", "context", f"{name}_0", "label", f"{name}_1")
     rows = [(a[2], c, a[0], n, a[1]) for (c, a), n in CHOSEN]
     path.write_text(table(rows, *names), "utf-8")
-    assert inputs.read_choices(path) == CHOSEN
+    assert read_choices(path) == CHOSEN
     columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     labels = columns.pop("label")
-    assert inputs.read_choices(columns, labels) == CHOSEN
+    assert read_choices(columns, labels) == CHOSEN
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_answers_in_memory():
     triples = [(*question, place) for question, place in CHOSEN]
-    assert inputs.read_choices(triples) == CHOSEN
-    assert inputs.read_choices(QUESTIONS, [0, 1]) == CHOSEN
-    assert inputs.read_choices(QUESTIONS, ["blue", "1"]) == CHOSEN
-    assert inputs.read_choices([(c, np.array(a)) for c, a in QUESTIONS], np.array([0, 1])) == CHOSEN
+    assert read_choices(triples) == CHOSEN
+    assert read_choices(QUESTIONS, [0, 1]) == CHOSEN
+    assert read_choices(QUESTIONS, ["blue", "1"]) == CHOSEN
+    assert read_choices([(c, np.array(a)) for c, a in QUESTIONS], np.array([0, 1])) == CHOSEN
     pandas, datasets = pytest.importorskip("pandas"), pytest.importorskip("datasets")
     rows = [{"context": c, "choices": list(a), "label": n} for (c, a), n in CHOSEN]
-    assert inputs.read_choices(pandas.DataFrame(rows)) == CHOSEN
-    assert inputs.read_choices(datasets.Dataset.from_list(rows)) == CHOSEN
+    assert read_choices(pandas.DataFrame(rows)) == CHOSEN
+    assert read_choices(datasets.Dataset.from_list(rows)) == CHOSEN
 
 
 @pytest.mark.parametrize(
@@ -210,11 +226,11 @@ def test_answers_in_memory():
 )
 def test_bad_choices(data, message):
     with pytest.raises(DataError, match=message):
-        inputs.read_choices(data)
+        read_choices(data)
 
 
 def test_places_and_texts_that_are_numbers_are_told_apart():
     question = ("Two and one?", ("1", "3", "2"))
-    assert inputs.read_choices([question], [1]) == [(question, 1)]  # a place
-    assert inputs.read_choices([question], ["3"]) == [(question, 1)]  # no place
-    assert inputs.read_choices([question], ["2"]) == [(question, 2)]  # both, and the same
+    assert read_choices([question], [1]) == [(question, 1)]  # a place
+    assert read_choices([question], ["3"]) == [(question, 1)]  # no place
+    assert read_choices([question], ["2"]) == [(question, 2)]  # both, and the same

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.data.arrays import Arrays, Ragged
+from zoo.data.encoded import Encoded, Ragged
 from zoo.errors import DataError
 
 SEQUENCES = [[5, 6, 3], [], [7], [8, 9, 10, 3]]
@@ -21,9 +21,9 @@ def test_sequences_come_back():
 
 
 def test_what_is_saved_is_read_as_a_map_of_the_disk(tmp_path):
-    arrays = Arrays(Ragged.of(SEQUENCES), Ragged.of(SEQUENCES[::-1]))
+    arrays = Encoded.pairs(Ragged.of(SEQUENCES), Ragged.of(SEQUENCES[::-1]))
     arrays.save(tmp_path, "train")
-    read = Arrays.load(tmp_path, "train")
+    read = Encoded.load(tmp_path, "train")
     assert len(read) == len(arrays) == 4
     for ours, theirs in ((arrays.source, read.source), (arrays.target, read.target)):
         assert isinstance(theirs.ids, np.memmap)
@@ -33,7 +33,7 @@ def test_what_is_saved_is_read_as_a_map_of_the_disk(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    Arrays(Ragged.of(SEQUENCES), Ragged.of(SEQUENCES)).save(tmp_path, "valid")
+    Encoded.pairs(Ragged.of(SEQUENCES), Ragged.of(SEQUENCES)).save(tmp_path, "valid")
     (tmp_path / "valid.target.offsets.npy").unlink()
     with pytest.raises(DataError, match=r"has no valid\.target\.offsets\.npy"):
-        Arrays.load(tmp_path, "valid")
+        Encoded.load(tmp_path, "valid")

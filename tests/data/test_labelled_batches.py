@@ -7,24 +7,24 @@ import collections
 import numpy as np
 import pytest
 
-from zoo.data.arrays import Documents, Ragged
-from zoo.data.document_batches import DocumentBatches, padded_sequences
+from zoo.data.batches import LabelledBatches
+from zoo.data.encoded import Encoded, Ragged, padded_sequences
 from zoo.errors import DataError
 
 BUCKETS = [4, 8, 16]
 
 
-def documents(count: int, sequences: int, numbers: bool = False) -> Documents:
+def documents(count: int, sequences: int, numbers: bool = False) -> Encoded:
     """Each sequence is of one number, its own; the longest has 16 ids."""
     random = np.random.default_rng(0)
     lengths = random.integers(2, 17, size=count * sequences)
     rows = [np.full(length, i + 1) for i, length in enumerate(lengths)]
     labels = np.arange(count, dtype=np.float32 if numbers else np.int32)
-    return Documents(Ragged.of(rows), labels / 2 if numbers else labels)
+    return Encoded.texts(Ragged.of(rows), labels / 2 if numbers else labels)
 
 
-def made(held: Documents, rows: int = 4) -> DocumentBatches:
-    return DocumentBatches(held, rows=rows, buckets=BUCKETS, seed=3, pad_id=-1)
+def made(held: Encoded, rows: int = 4) -> LabelledBatches:
+    return LabelledBatches(held, rows=rows, buckets=BUCKETS, seed=3, pad_id=-1)
 
 
 @pytest.mark.parametrize("sequences", [1, 2, 3])
@@ -40,7 +40,7 @@ def test_every_document_comes_once_with_its_label(sequences):
         assert (tokens.dtype, labels.dtype) == ("int32", "int32")
         for row, label in zip(tokens.reshape(4, sequences, bucket), labels, strict=True):
             for place, ids in enumerate(row):
-                (wanted,) = {*held.texts[int(label) * sequences + place].tolist()}
+                (wanted,) = {*held.tokens[int(label) * sequences + place].tolist()}
                 assert {*ids[ids != -1].tolist()} == {wanted}
                 assert ids[-1] == wanted  # padding is on the left
         # The bucket is the smallest for the longest sequence of all.
@@ -76,7 +76,7 @@ def test_a_batch_needs_as_many_documents():
 def test_documents_come_back_from_a_file(tmp_path, sequences, numbers):
     held = documents(5, sequences, numbers)
     held.save(tmp_path, "train")
-    found = Documents.load(tmp_path, "train")
+    found = Encoded.load(tmp_path, "train")
     assert (len(found), found.sequences) == (5, sequences)
     assert found.labels.dtype == held.labels.dtype
     np.testing.assert_array_equal(found.labels, held.labels)
@@ -88,7 +88,7 @@ def test_documents_come_back_from_a_file(tmp_path, sequences, numbers):
 
 
 def test_texts_without_labels_are_one_sequence_each():
-    held = Documents(Ragged.of([[1, 2], [3]]))
+    held = Encoded.texts(Ragged.of([[1, 2], [3]]))
     assert (len(held), held.sequences) == (2, 1)
 
 

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.data.inputs import Question
+from zoo.data.examples import Example
 from zoo.data.readers import read_lines
 from zoo.errors import DataError
 
 LETTERS = "ABCDEFGH"
 
 
-def read(path: Path) -> Iterator[tuple[Question, int]]:
+def read(path: Path) -> Iterator[Example]:
     """Yield passage and question with the answers, and the right one's place from 0."""
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
@@ -32,8 +32,8 @@ def read(path: Path) -> Iterator[tuple[Question, int]]:
                 ) from error
 
 
-def example(row: Mapping[str, Any]) -> tuple[Question, int]:
+def example(row: Mapping[str, Any]) -> Example:
     """Return ((passage and question, answers), place) of a row; raises KeyError or ValueError."""
     answers = tuple(row["options"])
     place = LETTERS[: len(answers)].index(row["answer"])
-    return (f"{row['article']}\n{row['question']}", answers), place
+    return Example((f"{row['article']}\n{row['question']}", answers), place)

@@ -1,0 +1,228 @@
+"""What every task is: how its examples are read, encoded, trained on and measured.
+
+Corpus file or a user's rows -> `Example` -> `encode_examples` -> `Encoded` -> batches -> trainer.
+The class methods need no model; an instance is a model with its tokenizers behind the verbs. What a
+task cannot do is an error, never another task's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from zoo.config import tasks
+from zoo.config.recipe import Data, Evaluate, Recipe
+from zoo.data import corpora
+from zoo.data.encoded import Encoded
+from zoo.data.examples import Example, each_text, some
+from zoo.errors import DataError, InputError, NotSupported
+from zoo.text import Tokenizer
+
+Tokenizers = tuple[Tokenizer, Tokenizer]
+
+
+class Task:
+    """A model and its tokenizers, as what the task makes of them.
+
+    Args:
+        model: a built model of the task's kind.
+        source_tokenizer, target_tokenizer: the same one unless the task has two languages.
+        options: how to measure and decode where a call does not say.
+        data: how texts were given to the model in training, and its labels.
+
+    Attributes:
+        name: of the task's row in `zoo.config.tasks`.
+        trainer: the class that trains its models: "module:Class".
+        adapts: whether a model goes on with the texts of another task before it learns that task.
+        finetuning: recipe keys that a fine-tuning run sets unless it is told otherwise.
+    """
+
+    name: ClassVar[str]
+    trainer: ClassVar[str]
+    adapts: ClassVar[bool] = False
+    finetuning: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(
+        self,
+        model: keras.Model,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        options: Evaluate,
+        data: Data,
+    ) -> None:
+        self.model = model
+        self.source_tokenizer = self.tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.options = options
+        self.data = data
+
+    # Examples --------------------------------------------------------------------------------
+
+    @classmethod
+    def spec(cls) -> tasks.TaskSpec:
+        """Return the task's row."""
+        return tasks.spec(cls.name)
+
+    @classmethod
+    def read(
+        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+    ) -> list[Example]:
+        """Return a user's examples; columns are found by name.
+
+        Args:
+            fresh: for a model that is yet to be made, of whose recipe only the task is known.
+
+        Raises:
+            DataError: see `zoo.data.columns`.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, recipe: Recipe, split: str, folder: Path | None = None) -> list[Example]:
+        """Return the examples of one split of the recipe's corpus.
+
+        Args:
+            folder: of the corpus; None looks in ZOO_DATA, then on the hub.
+
+        Raises:
+            UnknownName, DataError: see `zoo.data.corpora.load`; or a row is none of the task's.
+        """
+        corpus, wanted = recipe.data.corpus, cls.spec().rows
+        rows = corpora.corpus(corpus).rows
+        if rows not in wanted:
+            raise DataError(
+                f"each row of {corpus} is a {rows}",
+                f"the task '{cls.name}' needs one with a {wanted[0]}: change data.corpus",
+            )
+        return corpora.load(recipe.data, split, seed=recipe.seed, folder=folder)
+
+    @classmethod
+    def load_test(
+        cls, recipe: Recipe, split: str | None = None, folder: Path | None = None
+    ) -> list[Example]:
+        """Return what the recipe is measured on: `evaluate.limit` rows of a split, a fixed draw."""
+        rows = cls.load(recipe, split or recipe.evaluate.split, folder)
+        return some(cls.as_measured(rows), recipe.evaluate.limit, seed=0)
+
+    @classmethod
+    def as_measured(cls, examples: list[Example]) -> list[Example]:
+        """Return examples as `evaluate` takes them."""
+        return examples
+
+    @classmethod
+    def count_seen(cls, training: Sequence[Example], test: Sequence[Example]) -> int:
+        """Return how many test examples training saw too."""
+        return len({given for given, _ in training} & {given for given, _ in test})
+
+    @classmethod
+    def learned_texts(cls, examples: Iterable[Example]) -> list[tuple[str, ...]]:
+        """Return the texts that a tokenizer is learned from, one or one of each language a row."""
+        return [(text,) for given, _ in examples for text in each_text(given)]
+
+    @classmethod
+    def encode_examples(
+        cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
+    ) -> Encoded:
+        """Return examples as the ids that the recipe's model is trained on.
+
+        Raises:
+            DataError: there is no example, or none that fits.
+        """
+        raise NotImplementedError
+
+    # The verbs -------------------------------------------------------------------------------
+
+    def listed(self, inputs: Any) -> tuple[bool, list[Any]]:
+        """Return whether it is one input, and a list of inputs.
+
+        A text is one, and so is a tuple that begins with a text, where inputs are tuples.
+
+        Raises:
+            InputError: it is neither one nor a list. What a list of tuples holds is looked at by
+                `encode`.
+        """
+        return listed(self.name, inputs)
+
+    def predict(self, texts: Sequence[Any]) -> list[Any]:
+        """Return the task's answer to each input."""
+        raise NotImplementedError
+
+    def evaluate(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Return the task's metrics, measured on examples."""
+        raise NotImplementedError
+
+    def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
+        """Return the ids that the model reads for each input, or several lists of them."""
+        raise NotImplementedError
+
+    def probabilities(self, texts: Sequence[Any], *, batch_size: int | None = None) -> np.ndarray:
+        """Return the probability of each label: float64 [texts, labels]."""
+        raise NotSupported("this model is no classifier", "predict is for all models")
+
+    def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
+        """Return whether it is one text that is scored, and the arguments of `score`."""
+        raise NotSupported("this model does not score texts", "predict(text, scores=True) does")
+
+    def score(self, *texts: Any, **options: Any) -> np.ndarray:
+        """Return the natural log-probability of each text, end included: float64 [texts]."""
+        raise NotSupported("this model does not score texts", "predict(text, scores=True) does")
+
+    def align(self, text: str, target: str | None = None) -> Any:
+        """Return which source pieces the model looked at for each target piece."""
+        raise NotSupported("this model has no attention", "align needs a model that has it")
+
+    # Golden outputs --------------------------------------------------------------------------
+
+    def golden_inputs(self, examples: Sequence[Example]) -> list[Any]:
+        """Return a few inputs by whose outputs a model is remembered."""
+        raise NotImplementedError
+
+    def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
+        """Return the log-probability of each output, or the numbers: float64 [texts]."""
+        raise NotImplementedError
+
+    def golden_logits(self, text: Any, output: Any) -> np.ndarray:
+        """Return the logits [positions, classes or words] of one output."""
+        raise NotImplementedError
+
+
+def check_examples(examples: Sequence[Any]) -> None:
+    """Raise DataError if there is nothing to measure on."""
+    if not examples:
+        raise DataError("there are no rows to evaluate", "give at least one text")
+
+
+def listed(task: str, inputs: Any) -> tuple[bool, list[Any]]:
+    """Return whether it is one input of a task, and a list of inputs; see `Task.listed`."""
+    spec = tasks.spec(task)
+    if not spec.parts:
+        return listed_texts(inputs)
+    if isinstance(inputs, tuple) and inputs and isinstance(inputs[0], str):
+        return True, [inputs]
+    if isinstance(inputs, (str, bytes, Mapping)) or not isinstance(inputs, Iterable):
+        raise InputError(
+            f"{type(inputs).__name__} is no {spec.input} ({', '.join(spec.parts)})",
+            f"give {spec.example}, or a list of such {spec.input}s",
+        )
+    return False, list(inputs)
+
+
+def listed_texts(texts: Any) -> tuple[bool, list[str]]:
+    """Return whether it is one text, and a list of texts.
+
+    Raises:
+        InputError: it is neither a text nor a list of texts.
+    """
+    if isinstance(texts, str):
+        return True, [texts]
+    if isinstance(texts, (bytes, Mapping)) or not isinstance(texts, Iterable):
+        raise InputError(f"{type(texts).__name__} is no text", "give a text or a list of texts")
+    values = list(texts)
+    for number, text in enumerate(values, start=1):
+        if not isinstance(text, str):
+            raise InputError(f"text {number} is {type(text).__name__}, not text", "convert it")
+    return False, values

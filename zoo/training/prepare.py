@@ -1,0 +1,134 @@
+"""From a corpus to what a run reads: learn the tokenizer, cut the examples into ids, write both."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.config import recipe as recipes
+from zoo.config.recipe import Recipe
+from zoo.config.tasks import task_class
+from zoo.data.encoded import Encoded
+from zoo.data.examples import Example
+from zoo.errors import DataError
+from zoo.hub import resolve
+from zoo.text import Tokenizer, load_tokenizers, save_tokenizers, train_tokenizer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a training run reads: ids for training and validation, text for the measurement."""
+
+    folder: Path
+    recipe: Recipe
+    train: Encoded
+    valid: Encoded
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    test: list[Example]
+    seen: int  # test examples that training saw too
+
+    @property
+    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        return self.source_tokenizer, self.target_tokenizer
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Prepared:
+        """Read what `prepare` wrote; the arrays are memory-mapped.
+
+        Raises:
+            DataError: if the folder is not one that `prepare` wrote.
+        """
+        folder = Path(folder)
+        facts = folder / "prepared.json"
+        if not facts.exists():
+            raise DataError(
+                f"{folder} holds no prepared data (prepared.json is missing)",
+                "write it with: zoo prepare RECIPE --out DIR",
+            )
+        content = json.loads(facts.read_text(encoding="utf-8"))
+        return cls(
+            folder,
+            recipes.load(folder / "recipe.toml"),
+            Encoded.load(folder, "train"),
+            Encoded.load(folder, "valid"),
+            *load_tokenizers(folder),
+            [Example(_restored(given), wanted) for given, wanted in content["test"]],
+            content["seen"],
+        )
+
+
+def _restored(given: Any) -> Any:
+    """Return what stood in a JSON file with tuples for its lists."""
+    return tuple(map(_restored, given)) if isinstance(given, list) else given
+
+
+def prepare(recipe: Recipe, out: Path | str) -> Prepared:
+    """Write the recipe's data to a folder: tokenizers, token ids, test examples.
+
+    The folder is written aside and renamed, so it is whole or not there.
+
+    Raises:
+        DataError: if the folder holds something else, or the corpus cannot be read.
+    """
+    out = Path(out)
+    if out.is_file() or (
+        out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
+    ):
+        raise DataError(f"{out} exists and holds no prepared data", "choose another --out")
+    aside = out.with_name(out.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        facts = _write(recipe, aside)
+        (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
+        text = json.dumps(facts, ensure_ascii=False)
+        (aside / "prepared.json").write_text(text, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    shutil.rmtree(out, ignore_errors=True)
+    aside.rename(out)
+    return Prepared.read(out)
+
+
+def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Write tokenizers and arrays; return the content of prepared.json."""
+    task = task_class(recipe.task)
+    train, valid = (task.load(recipe, split) for split in ("train", "valid"))
+    test = task.load_test(recipe)
+    if recipe.tokenizer.weights:
+        tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
+    else:
+        tokenizers = train_tokenizers(recipe, task.learned_texts(train))
+    save_tokenizers(folder, *tokenizers)
+    for split, examples in (("train", train), ("valid", valid)):
+        task.encode_examples(examples, tokenizers, recipe).save(folder, split)
+    return {"seen": task.count_seen(train, test), "test": test}
+
+
+def train_tokenizers(
+    recipe: Recipe, rows: Sequence[tuple[str, ...]]
+) -> tuple[Tokenizer, Tokenizer]:
+    """Learn the recipe's tokenizers from `tokenizer.sample` training rows, or all.
+
+    Args:
+        rows: of one text, or of one in each language: then there are two tokenizers unless they
+            are shared.
+    """
+    settings, data = recipe.tokenizer, recipe.data
+    if settings.sample and settings.sample < len(rows):
+        rows = random.Random(recipe.seed).sample(rows, settings.sample)
+    languages = [data.source, data.target] if data.source else [data.language]
+    if settings.shared or len(languages) == 1:
+        texts = (text for row in rows for text in row)
+        both = train_tokenizer(settings, texts, settings.vocabulary, languages[0], recipe.seed)
+        return both, both
+    sides = zip(zip(*rows, strict=True), settings.sizes, languages, strict=True)
+    source, target = (train_tokenizer(settings, *side, recipe.seed) for side in sides)
+    return source, target

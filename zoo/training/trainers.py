@@ -1,0 +1,217 @@
+"""How a model is trained, one class for each objective: what an update is, what is validated.
+
+To add an objective, subclass `Trainer` and name the class in a task, see `zoo.tasks.base.Task`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from zoo.config.recipe import Recipe
+from zoo.config.tasks import task_class
+from zoo.data.batches import Batches, LabelledBatches, PairBatches
+from zoo.data.encoded import Encoded
+from zoo.data.stream import Stream
+from zoo.optim.asgd import ASGD
+from zoo.optim.optimizers import optimizer
+from zoo.tasks.likelihood import IGNORED, stream_loss
+from zoo.tasks.losses import LabelSmoothedCrossEntropy
+from zoo.tasks.metrics import softmax
+from zoo.tasks.reading import logits
+from zoo.text import Tokenizer
+from zoo.training.streaming import Carried
+
+
+class Trainer:
+    """One objective: a compiled model, its batches, an update and the validation loss.
+
+    Args:
+        model: a built model, which is trained in place.
+        recipe: its optimizer, schedule, loss and batches.
+        train, valid: the examples to train and to validate on.
+        tokenizer: the target's, for its start and padding ids.
+
+    Attributes:
+        model: what is compiled and checkpointed.
+        batches: the training batches.
+        rows_at_least: the fewest examples of a batch, where a run on few examples sizes it.
+    """
+
+    rows_at_least: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        train: Encoded,
+        valid: Encoded,
+        tokenizer: Tokenizer,
+    ) -> None:
+        self.recipe = recipe
+        self.valid = valid
+        self.tokenizer = tokenizer
+        self.batches = self.make_batches(recipe, train, tokenizer)
+        self.model = self.wrap(model)
+        self.model.compile(
+            optimizer=self.make_optimizer(model), loss=self.loss(),
+            jit_compile=_jit(recipe.train.jit),
+        )  # fmt: skip
+        self.model.optimizer.build(self.model.trainable_variables)
+
+    @classmethod
+    def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> Batches:
+        """Return the recipe's training batches of some examples."""
+        raise NotImplementedError
+
+    @classmethod
+    def rows(cls, recipe: Recipe, data: Encoded) -> int:
+        """Return how many rows the examples could fill."""
+        return len(data)
+
+    def wrap(self, model: keras.Model) -> keras.Model:
+        """Return what is trained in the model's place."""
+        return model
+
+    def make_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
+        """Return the recipe's optimizer for the model."""
+        return optimizer(self.recipe, model)
+
+    def loss(self) -> keras.losses.Loss:
+        """Return the loss of a batch."""
+        raise NotImplementedError
+
+    def update(self, step: int) -> float:
+        """Make one update, on the batch of a step; return the loss of that batch."""
+        inputs, labels = self.batches.batch(step)
+        return float(self.model.train_on_batch(inputs, labels, return_dict=True)["loss"])
+
+    def validate(self) -> float:
+        """Return the loss on the validation examples."""
+        raise NotImplementedError
+
+
+class SequenceToSequenceTrainer(Trainer):
+    """The next piece of a target given its source and the pieces before (teacher forcing)."""
+
+    rows_at_least = 4
+
+    @classmethod
+    def make_batches(
+        cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer, training: bool = True
+    ) -> PairBatches:
+        """Return the recipe's batches: shuffled by its seed, or for validation in a fixed order."""
+        return PairBatches(
+            data, batch_tokens=recipe.train.batch_tokens,
+            batch_sentences=recipe.train.batch_sentences, buckets=recipe.train.buckets,
+            seed=recipe.seed if training else None, start_id=tokenizer.start_id,
+            pad_id=tokenizer.pad_id,
+        )  # fmt: skip
+
+    def loss(self) -> keras.losses.Loss:
+        settings = self.recipe.train
+        return LabelSmoothedCrossEntropy(
+            settings.label_smoothing, self.tokenizer.pad_id, settings.loss
+        )
+
+    def validate(self) -> float:
+        """Return the loss of training, in nats: the mean over batches, weighted by their rows."""
+        held_out = self.make_batches(self.recipe, self.valid, self.tokenizer, training=False)
+        total, rows = 0.0, 0
+        for step in range(held_out.per_pass):
+            inputs, labels = held_out.batch(step)
+            loss = self.model.test_on_batch(inputs, labels, return_dict=True)["loss"]
+            total, rows = total + float(loss) * len(labels), rows + len(labels)
+        return total / rows
+
+
+class NextTokenTrainer(Trainer):
+    """The next token of a stream that a language model reads on from batch to batch."""
+
+    @classmethod
+    def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> Stream:
+        settings = recipe.train
+        assert settings.bptt is not None  # the recipe's own check has seen to these two
+        assert settings.batch_sentences is not None
+        return Stream(
+            data.tokens, rows=settings.batch_sentences, bptt=settings.bptt,
+            vary=settings.vary_bptt, shuffle=settings.shuffle, seed=recipe.seed,
+        )  # fmt: skip
+
+    @classmethod
+    def rows(cls, recipe: Recipe, data: Encoded) -> int:
+        """Return how many rows of `train.bptt` tokens there is text for."""
+        assert recipe.train.bptt is not None
+        return (len(data.tokens.ids) - 1) // recipe.train.bptt
+
+    def wrap(self, model: keras.Model) -> keras.Model:
+        self.language_model = model
+        settings = self.recipe.train
+        assert settings.batch_sentences is not None
+        return Carried(model, settings.batch_sentences)
+
+    def make_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
+        settings, stream = self.recipe.train, self.batches
+        assert isinstance(stream, Stream)
+        lengths = stream.lengths(settings.updates) if settings.vary_bptt else None
+        return optimizer(self.recipe, model, lengths)
+
+    def loss(self) -> keras.losses.Loss:
+        return LabelSmoothedCrossEntropy(self.recipe.train.label_smoothing, padding_id=IGNORED)
+
+    def validate(self) -> float:
+        """Return the model's own loss in nats a token, of mean weights where there are such."""
+        rule = self.model.optimizer
+        swapped = rule.swapped if isinstance(rule, ASGD) else contextlib.nullcontext
+        with swapped(self.model.trainable_variables):
+            return stream_loss(
+                self.language_model, self.valid.tokens.ids, self.recipe.evaluate.batch_size
+            )
+
+
+class ClassifierTrainer(Trainer):
+    """The label of a text, of two or of a question's answers, or a number in its place."""
+
+    @classmethod
+    def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> LabelledBatches:
+        """Return batches of labelled texts, none longer than the model's context."""
+        assert recipe.train.batch_sentences is not None  # the recipe's own check has seen to it
+        buckets = recipe.train.buckets
+        context = recipe.resolved().model.arguments.get("context", buckets[-1])
+        return LabelledBatches(
+            data, rows=recipe.train.batch_sentences,
+            buckets=sorted({min(bucket, context) for bucket in buckets}), seed=recipe.seed,
+            pad_id=tokenizer.pad_id,
+        )  # fmt: skip
+
+    def loss(self) -> keras.losses.Loss:
+        if self.recipe.regression:
+            return keras.losses.MeanSquaredError()
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def validate(self) -> float:
+        """Return -log P of the labels in nats an example, or the mean squared error of numbers."""
+        texts = [self.valid[i] for i in range(len(self.valid))]
+        found = logits(self.model, texts, self.tokenizer.pad_id, self.recipe.evaluate.batch_size)
+        labels = self.valid.labels
+        if self.recipe.regression:
+            return float(np.mean((found[:, 0] - labels) ** 2))
+        chosen = softmax(found)[np.arange(len(found)), labels]
+        return -float(np.log(np.maximum(chosen, 1e-300)).mean())
+
+
+def trainer_class(task: str) -> Any:
+    """Return the class that trains a task's models."""
+    module, _, attribute = task_class(task).trainer.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _jit(wanted: bool | None) -> bool | str:
+    """XLA or not; off on TensorFlow: compiling is slow and bfloat16 has no fast path on CPUs."""
+    if wanted is not None:
+        return wanted
+    return False if keras.backend.backend() == "tensorflow" else "auto"

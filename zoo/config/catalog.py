@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import json
 import os
@@ -14,11 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from zoo.config import metrics as measures
+from zoo.config.choices import imported
 from zoo.config.tables import Table, parse, read_toml
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
 
-# How metrics are written, and what comes after their value.
-SHOWN = {"bleu": ("BLEU", ""), "accuracy": ("accuracy", " %"), "pearson": ("Pearson", "")}
+Builder = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+Count = Annotated[int, Field(gt=0)]
 
 
 class Result(Table):
@@ -45,11 +46,11 @@ class Paper(Table):
 class Size(Table):
     """The builder's arguments and the exact count of trainable parameters that they give.
 
-    `task` is what a model of this size is for, where that is not the entry's own task; `finetune`
+    `task` is what a model of this size is for, where a head of the entry makes it; `finetune`
     names recipes that fine-tuning a model of this size starts from, where they are not the entry's.
     """
 
-    params: Annotated[int, Field(gt=0)]
+    params: Count
     task: str | None = None
     finetune: dict[str, str] = {}
     arguments: dict[str, Any]
@@ -57,11 +58,43 @@ class Size(Table):
     @model_validator(mode="before")
     @classmethod
     def _gather_arguments(cls, data: Any) -> Any:
-        # TOML holds the arguments flat beside params.
-        if isinstance(data, dict) and "arguments" not in data:
-            own = {key: data[key] for key in ("params", "task", "finetune") if key in data}
-            return own | {"arguments": {key: data[key] for key in data if key not in own}}
+        return _gathered(data, ("params", "task", "finetune"))
+
+
+class Head(Table):
+    """What another task makes of the networks of the sizes: a builder and its further arguments.
+
+    With the head "classifier" a size "starter" gives a further one, "starter-classifier"; of the
+    first size it is "classifier" alone. `params` are the exact counts, by the sizes that have this
+    head; `without` are arguments of a size that the builder lacks, `changes` those that differ, by
+    size.
+    """
+
+    task: str
+    builder: Builder
+    params: Annotated[dict[str, Count], Field(min_length=1)]
+    without: list[str] = []
+    changes: dict[str, dict[str, Any]] = {}
+    arguments: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_arguments(cls, data: Any) -> Any:
+        return _gathered(data, ("task", "builder", "params", "without", "changes"))
+
+    def on(self, name: str, size: Size) -> Size:
+        """Return the size with this head."""
+        kept = {key: each for key, each in size.arguments.items() if key not in self.without}
+        arguments = kept | self.arguments | self.changes.get(name, {})
+        return Size(params=self.params[name], task=self.task, arguments=arguments)
+
+
+def _gathered(data: Any, own: tuple[str, ...]) -> Any:
+    """Return a table with its arguments in one, which TOML holds flat beside its own keys."""
+    if not isinstance(data, dict) or "arguments" in data:
         return data
+    known = {key: data[key] for key in own if key in data}
+    return known | {"arguments": {key: data[key] for key in data if key not in own}}
 
 
 class Weights(Table):
@@ -111,23 +144,29 @@ class Weights(Table):
 class Entry(Table):
     """One paper of the zoo.
 
-    `builder` makes the model of its `task`, `builders` those of other tasks that the paper trains
-    the same network for; `finetune` names the recipe that fine-tuning starts from, per task, and
-    `adapt` is whether a language model goes on with a task's texts before it learns their labels.
-    `patterns` are weights of the hub whose tags are many, as in "opus-mt-{source}-{target}".
+    `builder` makes the model of its `task`, `heads` those of other tasks that the paper trains
+    the same network for; `sizes` hold those with a head too. `finetune` names the recipe that
+    fine-tuning starts from, per task, and `adapt` is whether a language model goes on with a task's
+    texts before it learns their labels. `patterns` are weights of the hub whose tags are many, as
+    in "opus-mt-{source}-{target}".
     """
 
     name: str
-    builder: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    builder: Builder
     task: str
     paper: Paper
     sizes: Annotated[dict[str, Size], Field(min_length=1)]
+    heads: dict[str, Head] = {}
     weights: dict[str, Weights] = {}
     patterns: dict[str, Weights] = {}
     default: str | None = None
-    builders: dict[str, Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]] = {}
     finetune: dict[str, str] = {}
     adapt: bool = False
+
+    @property
+    def builders(self) -> dict[str, str]:
+        """What makes the model of each task."""
+        return {self.task: self.builder} | {each.task: each.builder for each in self.heads.values()}
 
     def find(self, tag: str) -> Weights | None:
         """Return the weights of a tag, its own or those of a pattern that it fits, else None."""
@@ -155,11 +194,27 @@ class Entry(Table):
         return None, None
 
     @model_validator(mode="after")
+    def _add_heads(self) -> Entry:
+        bare = dict(self.sizes)
+        self.sizes.clear()
+        for name, each in bare.items():
+            self.sizes[name] = each
+            for head_name, head in self.heads.items():
+                full = head_name if name == next(iter(bare)) else f"{name}-{head_name}"
+                if name in head.params:
+                    self.sizes[full] = head.on(name, each)
+        for head_name, head in self.heads.items():
+            for name in (*head.params, *head.changes):
+                if name not in bare:
+                    raise ValueError(f"head '{head_name}' is of a size '{name}' that is not there")
+        return self
+
+    @model_validator(mode="after")
     def _check_names(self) -> Entry:
         if self.weights and self.default not in self.weights:
             raise ValueError(f"default '{self.default}' is none of its weights")
         for name, each in self.sizes.items():
-            if each.task not in (None, self.task, *self.builders):
+            if each.task not in (None, *self.builders):
                 raise ValueError(f"size '{name}' is for '{each.task}', which has no builder")
         for tag, weights in (self.weights | self.patterns).items():
             if weights.size not in self.sizes:
@@ -287,10 +342,7 @@ def task(found: Entry, size_name: str | None = None) -> str:
 
 def builder(found: Entry, size_name: str | None = None) -> Callable[..., Any]:
     """Return the class that builds a model of that size; this imports its module and Keras."""
-    wanted = task(found, size_name)
-    path = found.builder if wanted == found.task else found.builders[wanted]
-    module, _, attribute = path.partition(":")
-    made: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    made: Callable[..., Any] = imported(found.builders[task(found, size_name)])
     return made
 
 
@@ -334,8 +386,7 @@ def measured(held: dict[str, Any]) -> str:
     """Return the main number of a metrics.json as text, such as "BLEU 45.1"; "" without one."""
     if "metric" not in held or "value" not in held:
         return ""
-    name, end = SHOWN.get(str(held["metric"]), (str(held["metric"]), ""))
-    return f"{name} {held['value']:.1f}{end}"
+    return measures.spec(str(held["metric"])).shown(held["value"])
 
 
 def _parts(pattern: str, text: str) -> dict[str, str] | None:

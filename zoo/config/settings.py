@@ -1,4 +1,4 @@
-"""The tables of a recipe: what each holds, and what its keys mean. Imports no Keras."""
+"""The tables of a recipe; what a key means stands right below it. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from zoo.config.choices import OPTIMIZERS, SCHEDULES, check_needs, one_of
+from zoo.config.metrics import METRICS
 from zoo.config.tables import Table
+from zoo.config.tokenizers import LEARNED, TOKENIZERS, TokenizerSpec
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -15,57 +18,63 @@ Reference = Annotated[str, BeforeValidator(lambda value: "" if value is None els
 
 
 class Model(Table):
-    """Which size of the paper's model, and the builder's arguments that differ from that size.
-
-    `weights` names the trained weights that a run starts from, as `zoo.load` takes them: whatever
-    both models have is taken over, embeddings word by word.
-    """
+    """Which model is built, and what it begins with."""
 
     size: str
+    """the name of a size of the paper's model, see `zoo info`"""
     arguments: dict[str, Any] = {}
+    """arguments of the model that differ from that size"""
     weights: Reference = ""
+    """trained weights to begin with, as `zoo.load` takes them; embeddings are taken word by word"""
 
 
 class Also(Table):
-    """A further corpus whose training texts a language model reads; the keys are those of `Data`.
-
-    Where it has no validation split, that share of its texts is left out all the same.
-    """
+    """A further corpus whose training texts a language model reads, with the keys of [data]."""
 
     corpus: str
+    """the name of the corpus; without a validation split, that share is left out all the same"""
     limit: Positive | None = None
+    """the most training texts"""
     hub: str | None = None
+    """the data set on the hub"""
     hub_config: str | None = None
+    """the configuration of that data set"""
     revision: str | None = None
+    """the revision of that data set"""
 
 
 class Data(Table):
-    """Which corpus, from which language into which, or in which.
-
-    `max_length` counts pieces, or words, with the end token: longer pairs are left out of training,
-    longer texts are cut, those that are read in one sequence to so many together. `limit` keeps
-    that many training rows, of texts drawn by the recipe's seed. `labels` are the classes of a
-    classifier in the order of its logits; the similarity of two texts is a number where there are
-    none. `reverse` reads texts from the last word to the first. `validation` is the share of the
-    training rows that is held out where a corpus has no validation split. `hub`, `hub_config` and
-    `revision` name the same corpus on the hub, for machines without a ZOO_DATA folder. `also` are
-    further corpora that a language model is trained on; it is measured on the first one alone.
-    """
+    """Which corpus, in which languages, and how much of it."""
 
     corpus: str
+    """the name of the corpus, see docs/data.md"""
     source: str = ""
+    """the language to translate from, as in "de\""""
     target: str = ""
+    """the language to translate into"""
     language: str = ""
+    """the language of the texts of all other tasks"""
     labels: list[str] = []
+    """classes in the order of the logits; none for similarity is a number in place of a label"""
     max_length: Positive | None = None
+    """most pieces or words of a text, the end included; longer pairs are left out in training,
+    other texts are cut, those that are read as one sequence together"""
     limit: Positive | None = None
+    """the most training rows, drawn by the recipe's seed"""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """share of the training rows to hold out where the corpus has no validation split"""
     hub: str | None = None
+    """the same corpus on the hub, for machines without a ZOO_DATA folder"""
     hub_config: str | None = None
+    """the configuration of that data set"""
     revision: str | None = None
+    """the revision of that data set"""
     reverse_source: bool = False
+    """whether a translator reads its source from the last word to the first"""
     reverse: bool = False
+    """whether texts are read from the last word to the first"""
     also: list[Also] = []
+    """further corpora to train a language model on; it is measured on the first one alone"""
 
     @property
     def languages(self) -> list[str]:
@@ -74,24 +83,29 @@ class Data(Table):
 
 
 class Tokenizer(Table):
-    """How text is cut; `sample` is how many training pairs the tokenizer learns from.
+    """How text is cut."""
 
-    "sentencepiece" learns pieces by `algorithm`, of text after `normalization`; "words" are the
-    most frequent ones of each side, cut by the rules of Moses for its language; "marked" are words
-    with fastai's markers, "spaces" whatever stands between spaces, "bpe" are GPT's byte pairs with
-    `</w>` at the end of a word. `vocabulary` counts pieces or
-    words, special ones included; `source_vocabulary` is the source's, where it differs. `weights`
-    names a trained model whose tokenizer is taken as it is.
-    """
-
-    kind: Literal["sentencepiece", "words", "marked", "spaces", "bpe"] = "sentencepiece"
+    kind: Annotated[str, one_of("kind of tokenizer", LEARNED)] = "sentencepiece"
+    """how text is cut, see docs/data.md"""
     algorithm: Literal["unigram", "bpe"] | None = None
+    """how SentencePiece learns its pieces"""
     vocabulary: Positive
+    """number of pieces or words, the special ones included"""
     source_vocabulary: Positive | None = None
+    """the same of the source's tokenizer, where it differs"""
     shared: bool = True
+    """whether one tokenizer serves both languages"""
     normalization: str | None = None
+    """SentencePiece's rule for the text before it is cut: "nmt_nfkc" unless told otherwise"""
     sample: Positive | None = None
+    """number of training rows to learn from, none for all"""
     weights: Reference = ""
+    """a trained model whose tokenizer is taken as it is, as `zoo.load` takes it"""
+
+    @property
+    def spec(self) -> TokenizerSpec:
+        """The row of its kind."""
+        return TOKENIZERS[self.kind]
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -100,103 +114,115 @@ class Tokenizer(Table):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_normalization(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("kind", "sentencepiece") == "sentencepiece":
-            return data | {"normalization": data.get("normalization") or "nmt_nfkc"}
-        return data
+    def _fill_options(cls, data: Any) -> Any:
+        kind = data.get("kind", "sentencepiece") if isinstance(data, dict) else None
+        if not isinstance(kind, str) or kind not in LEARNED:
+            return data
+        options = LEARNED[kind].options
+        return data | {key: data.get(key) or default for key, default in options.items()}
 
     @model_validator(mode="after")
     def _check_kind(self) -> Tokenizer:
-        if self.kind == "sentencepiece" and self.algorithm is None:
-            raise ValueError("sentencepiece needs an algorithm: 'unigram' or 'bpe'")
-        if self.kind != "sentencepiece":
-            for key in ("algorithm", "normalization"):
-                if getattr(self, key) is not None:
-                    what = "words have" if self.kind == "words" else f"'{self.kind}' has"
-                    raise ValueError(f"{what} no {key}: leave it out, or set it to none")
-        if self.kind == "words" and self.shared:
-            raise ValueError("words are of one language each: set shared to false")
-        return self
-
-    @model_validator(mode="after")
-    def _check_shared(self) -> Tokenizer:
+        check_needs(self.kind, self.spec.needs, self, "tokenizer")
+        for key in ("algorithm", "normalization"):
+            if key not in self.spec.options and getattr(self, key) is not None:
+                raise ValueError(f"'{self.kind}' has no {key}: leave it out, or set it to none")
+        if self.shared and not self.spec.shareable:
+            raise ValueError(f"'{self.kind}' is of one language each: set shared to false")
         if self.shared and self.source_vocabulary not in (None, self.vocabulary):
             raise ValueError("a shared tokenizer has one vocabulary: leave source_vocabulary out")
         return self
 
 
 class Optimizer(Table):
-    """The update rule; `learning_rate` scales the schedule, `clip_norm` is the global norm.
+    """The update rule."""
 
-    "asgd" is SGD that averages its weights once the validation loss has not fallen below the best
-    of all but the last `nonmonotone` epochs (NT-ASGD); `discriminate` divides the rate of each
-    group of layers by that factor as often as there are groups above it. `weight_decay` is
-    decoupled; with `decay_vectors` false biases and gains, which are no matrices, do not decay.
-    """
-
-    name: Literal["adam", "sgd", "adadelta", "asgd"]
+    name: Annotated[str, one_of("optimizer", OPTIMIZERS)]
+    """which optimizer"""
     learning_rate: Annotated[float, Field(gt=0)] = 1.0
+    """what the rate of the schedule is multiplied by"""
     beta_1: Share = 0.9
+    """decay of Adam's mean of the gradients"""
     beta_2: Share = 0.999
+    """decay of Adam's mean of their squares"""
     epsilon: Annotated[float, Field(gt=0)] = 1e-7
+    """what Adam and Adadelta add to a root"""
     momentum: Share | None = None
+    """of SGD, none for 0"""
     rho: Share | None = None
+    """decay of Adadelta's means, none for 0.95"""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """the largest norm of all gradients together"""
     weight_decay: Annotated[float, Field(gt=0)] | None = None
+    """share of a weight, times the rate, that an update takes off it (decoupled)"""
     decay_vectors: bool = True
+    """whether biases and gains, which are no matrices, decay too"""
     nonmonotone: Positive | None = None
+    """of asgd: average once an epoch's validation loss is above the best, so many latest epochs
+    left out"""
     discriminate: Annotated[float, Field(ge=1)] | None = None
+    """what the rate is divided by from each group of layers to the one below"""
 
 
 class Schedule(Table):
-    """The learning rate by update: a function of zoo/optim/schedules.py and its numbers.
+    """The learning rate by update."""
 
-    All but the rate `peak`, the share `cut` of the updates that the rate rises for, and `ratio`, of
-    the peak to the rate at both ends, are counted in updates. `cycles` is how often a slanted
-    triangle is run through. `unfreeze_every` begins with the
-    last group of layers alone and adds the next one below after so many updates.
-    """
-
-    name: str
+    name: Annotated[str, one_of("schedule", SCHEDULES)]
+    """which schedule"""
     warmup: Annotated[int, Field(ge=0)] = 0
+    """updates that the rate rises for"""
     peak: Annotated[float, Field(gt=0)] | None = None
+    """the highest rate"""
     halve_after: Positive | None = None
+    """updates before the first halving"""
     halve_every: Positive | None = None
+    """updates between two halvings"""
     cut: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """share of the updates of a triangle that the rate rises for"""
     ratio: Annotated[float, Field(gt=1)] | None = None
+    """the peak over the rate at both ends of a triangle"""
     cycles: Positive = 1
+    """number of triangles, one after the other"""
     unfreeze_every: Positive | None = None
+    """updates after which the next group of layers below is trained too, the last one first"""
+
+    @model_validator(mode="after")
+    def _check_needs(self) -> Schedule:
+        check_needs(self.name, SCHEDULES[self.name].needs, self, "schedule")
+        return self
 
 
 class Train(Table):
-    """How long and in which batches.
-
-    `batch_tokens` is the padded target positions of one batch, or `batch_sentences` its rows: one
-    of the two is given. `buckets` are the padded lengths; a language model reads a stream instead,
-    `bptt` words at a time, with `vary_bptt` about so many (merity2017, 4.1), with `shuffle` in
-    another order of its texts in each pass. `loss` is the mean over the batch's target tokens, or
-    the sum over them divided by its sentences; `activation` and `temporal` are alpha of AR and beta
-    of TAR (4.6). `average` is how many of the last checkpoints make the final weights; `patience`
-    is how many epochs may pass without a better validation loss; `jit` None leaves compiling to
-    Keras.
-    """
+    """How long, and in which batches."""
 
     updates: Positive
+    """updates of the whole run"""
     updates_per_epoch: Positive
+    """updates between two validations, each with a checkpoint"""
     batch_tokens: Positive | None = None
+    """padded target positions of a batch; this or `batch_sentences` is given"""
     batch_sentences: Positive | None = None
+    """rows of a batch"""
     buckets: list[Positive] = []
+    """the lengths that rows are padded to, in pieces or words, rising"""
     bptt: Positive | None = None
+    """words that a language model reads of its stream at a time"""
     vary_bptt: bool = False
+    """whether these are about so many, another number each time (merity2017, 4.1)"""
     shuffle: bool = False
-    activation: Annotated[float, Field(ge=0)] = 0.0
-    temporal: Annotated[float, Field(ge=0)] = 0.0
+    """whether a language model reads its texts in another order in each pass"""
     loss: Literal["token", "sentence"] = "token"
+    """mean over the batch's target tokens, or their sum divided by the batch's sentences"""
     label_smoothing: Share = 0.0
+    """share of the probability that goes to the other pieces"""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """what is computed in; weights and logits are float32 in any case"""
     average: Positive = 1
+    """number of last checkpoints whose mean is the final weights"""
     patience: Positive | None = None
+    """epochs without a better validation loss after which a run stops"""
     jit: bool | None = None
+    """whether to compile with XLA, none for Keras' own choice"""
 
     @model_validator(mode="after")
     def _check_batches(self) -> Train:
@@ -217,19 +243,23 @@ class Train(Table):
 
 
 class Evaluate(Table):
-    """What is measured, and how it is decoded.
-
-    The longest output is the input's length plus `max_extra`; `limit` measures on so many examples
-    of the split, drawn with a fixed seed; `minimum` is the value of the metric that this recipe
-    promises, or `maximum` where less is better.
-    """
+    """What is measured at the end of a run, and how outputs are searched for."""
 
     split: str = "test"
-    metric: Literal["bleu", "perplexity", "accuracy", "pearson"] = "bleu"
+    """the split of the corpus"""
+    metric: Annotated[str, one_of("metric", METRICS)] = "bleu"
+    """the main metric, which the task decides"""
     limit: Positive | None = None
+    """the most examples, a fixed draw"""
     beam_size: Positive = 4
+    """width of the beam, 1 for greedy search"""
     length_penalty: Annotated[float, Field(ge=0)] = 0.6
+    """alpha of the length penalty, 0 for none"""
     max_extra: Positive = 50
+    """most pieces of an output beyond the length of its input"""
     batch_size: Positive = 32
+    """rows that are decoded or scored together"""
     minimum: float | None = None
+    """the value that this recipe promises to reach"""
     maximum: float | None = None
+    """the same of a metric of which less is better"""

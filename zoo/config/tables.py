@@ -36,6 +36,11 @@ class Table(BaseModel):
 AnyTable = TypeVar("AnyTable", bound=Table)
 
 
+def problem(message: str, hint: str = "") -> PydanticCustomError:
+    """Return what a validator raises: `parse` makes an error with that hint of it."""
+    return PydanticCustomError("problem", "{message}", {"message": message, "hint": hint})
+
+
 def parse(
     table: type[AnyTable], data: dict[str, Any], where: str, error: type[ZooError]
 ) -> AnyTable:
@@ -61,12 +66,13 @@ def parse(
             raise error(
                 f"{where}: there is no key '{context['key']}'{holder}", context["hint"]
             ) from None
-        problem = first["msg"].removeprefix("Value error, ")
-        problem = problem[:1].lower() + problem[1:]
+        wrong = first["msg"].removeprefix("Value error, ")
+        wrong = wrong[:1].lower() + wrong[1:]
         place = ".".join(path)
         if place and not isinstance(first["input"], dict):
             place += f" = {first['input']!r}"
-        raise error(": ".join(part for part in (where, place, problem) if part)) from None
+        message = ": ".join(part for part in (where, place, wrong) if part)
+        raise error(message, first.get("ctx", {}).get("hint", "")) from None
 
 
 def read_toml(path: Path, error: type[ZooError]) -> dict[str, Any]:

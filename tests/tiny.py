@@ -18,8 +18,7 @@ from zoo import bundle, compiling
 from zoo.bundle import weights
 from zoo.config import catalog
 from zoo.config import recipe as recipes
-from zoo.data import prepare_texts
-from zoo.data.prepare import train_tokenizers
+from zoo.text import train_tokenizers
 
 # Most pieces that can be learned of a few lines, of both languages and of one; words, of one.
 SHARED, APART, WORDS = 96, 64, 40
@@ -150,10 +149,8 @@ def write_bundle(name: str, folder: Path, pairs: list[tuple[str, str]]) -> Path:
     model = catalog.builder(catalog.entry(made.paper), made.model.size)(**made.model.arguments)
     model.build()
     randomise(model)
-    if made.task == "translate":
-        tokenizers = train_tokenizers(made, pairs)
-    else:
-        tokenizers = (prepare_texts.learn(made, [source for source, _ in pairs]),) * 2
+    rows = pairs if made.task == "translate" else [(source,) for source, _ in pairs]
+    tokenizers = train_tokenizers(made.tokenizer, rows, made.data.languages, made.seed)
     return bundle.write(
         folder,
         model=model,

@@ -11,7 +11,7 @@ from zoo.config import recipe as recipes
 from zoo.data import corpora, prepare
 from zoo.data.prepare import Prepared, encode_pairs
 from zoo.errors import DataError
-from zoo.text import WordTokenizer
+from zoo.text import MosesTokenizer
 
 SMOKE = {"tokenizer.vocabulary": 80}
 
@@ -154,7 +154,7 @@ def test_the_facts_are_plain_json(smoke, tmp_path):
 
 
 WORDS = {
-    "tokenizer.kind": "words", "tokenizer.shared": False, "tokenizer.algorithm": None,
+    "tokenizer.kind": "moses", "tokenizer.shared": False, "tokenizer.algorithm": None,
     "tokenizer.normalization": None, "tokenizer.vocabulary": 40, "tokenizer.source_vocabulary": 50,
     "data.reverse_source": True,
 }  # fmt: skip
@@ -162,12 +162,12 @@ WORDS = {
 
 def test_words_of_each_language(smoke, tmp_path, pairs):
     read = prepare.prepare(smoke.changed(WORDS), tmp_path / "out")
-    assert {"source.words.json", "target.words.json"} <= {
+    assert {"source.moses.json", "target.moses.json"} <= {
         path.name for path in read.folder.iterdir()
     }
     source, target = read.source_tokenizer, read.target_tokenizer
-    assert isinstance(source, WordTokenizer)
-    assert isinstance(target, WordTokenizer)
+    assert isinstance(source, MosesTokenizer)
+    assert isinstance(target, MosesTokenizer)
     assert (source.size, target.size) == (50, 40)
     assert (source.language, target.language) == ("en", "fr")
     for i, pair in enumerate(pairs):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,7 @@ from zoo.data import corpora, prepare_texts, texts
 from zoo.data.arrays import Arrays, Documents, Ragged
 from zoo.errors import DataError
 from zoo.hub import resolve
-from zoo.text import (
-    SentencePieceTokenizer,
-    Tokenizer,
-    WordTokenizer,
-    load_tokenizers,
-    save_tokenizers,
-)
+from zoo.text import Tokenizer, load_tokenizers, save_tokenizers, train_tokenizers
 
 # A source with its references; or a text, two, or a context and its answers, with the label.
 Example = tuple[Any, Any]
@@ -110,7 +103,8 @@ def _write_pairs(recipe: Recipe, folder: Path) -> dict[str, Any]:
     pairs = {split: corpora.load(recipe.data, split) for split in ("train", "valid")}
     test = corpora.references(corpora.load(recipe.data, recipe.evaluate.split))
     targets = {target for _, target in pairs["train"]}
-    tokenizers = train_tokenizers(recipe, pairs["train"])
+    languages = (recipe.data.source, recipe.data.target)
+    tokenizers = train_tokenizers(recipe.tokenizer, pairs["train"], languages, recipe.seed)
     save_tokenizers(folder, *tokenizers)
     for split, rows in pairs.items():
         assert recipe.data.max_length is not None  # the recipe's own check has seen to it
@@ -127,8 +121,9 @@ def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
     read = {given for given, _ in rows["train"]}
     wanted = recipe.tokenizer.weights
     if not wanted:
-        lines = [text for given, _ in rows["train"] for text in texts.each_text(given)]
-        tokenizer = prepare_texts.learn(recipe, lines)
+        lines = [(text,) for given, _ in rows["train"] for text in texts.each_text(given)]
+        languages = [recipe.data.language]
+        tokenizer, _ = train_tokenizers(recipe.tokenizer, lines, languages, recipe.seed)
     else:
         tokenizer = resolve.tokenizers(wanted)[0]
     save_tokenizers(folder, tokenizer, tokenizer)
@@ -136,37 +131,6 @@ def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
         prepare_texts.encode(rows[split], tokenizer, recipe).save(folder, split)
     seen = len(read & {given for given, _ in rows["test"]})
     return {"seen": seen, "test": rows["test"]}
-
-
-def train_tokenizers(
-    recipe: Recipe, pairs: Sequence[tuple[str, str]]
-) -> tuple[Tokenizer, Tokenizer]:
-    """Learn the recipe's tokenizers from training pairs: one shared, or one for each side."""
-    settings = recipe.tokenizer
-    if settings.sample and settings.sample < len(pairs):
-        pairs = random.Random(recipe.seed).sample(pairs, settings.sample)
-
-    def learn(lines: Iterable[str], vocabulary: int, language: str) -> Tokenizer:
-        if settings.kind == "words":
-            return WordTokenizer.train(lines, vocabulary=vocabulary, language=language)
-        # The recipe's own check has seen to these two.
-        assert settings.algorithm is not None
-        assert settings.normalization is not None
-        return SentencePieceTokenizer.train(
-            lines,
-            vocabulary=vocabulary,
-            algorithm=settings.algorithm,
-            normalization=settings.normalization,
-            seed=recipe.seed,
-        )
-
-    languages = recipe.data.source, recipe.data.target
-    if settings.shared:
-        both = learn((text for pair in pairs for text in pair), settings.vocabulary, languages[0])
-        return both, both
-    sides = zip(*pairs, strict=True)
-    source, target = (learn(*each) for each in zip(sides, settings.sizes, languages, strict=True))
-    return source, target
 
 
 def encode_pairs(

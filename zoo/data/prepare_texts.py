@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,7 @@ from zoo.config.recipe import Data, Recipe
 from zoo.data import sequences, texts
 from zoo.data.arrays import Documents, Ragged
 from zoo.errors import DataError
-from zoo.text import (
-    BpeTokenizer,
-    MarkedTokenizer,
-    SentencePieceTokenizer,
-    SpaceTokenizer,
-    Tokenizer,
-)
+from zoo.text import Tokenizer
 
 Labelled = texts.Labelled
 
@@ -51,7 +44,7 @@ def rows(recipe: Recipe, split: str, folder: Path | None = None) -> list[Labelle
 def _rows(recipe: Recipe, data: Data, split: str, folder: Path | None) -> list[Labelled]:
     seed = recipe.seed
     # Line by line is how word-level perplexities are compared; else an article is one text.
-    if data.corpus.startswith("wikitext") and recipe.tokenizer.kind != "spaces":
+    if data.corpus.startswith("wikitext") and not recipe.tokenizer.spec.by_line:
         whole = data.model_copy(update={"limit": None})
         lines = texts.load(whole, split, labelled=False, seed=seed, folder=folder)
         found = [(each, "") for each in texts.articles(text for text, _ in lines)]
@@ -84,28 +77,6 @@ def _some(found: list[Labelled], limit: int, seed: int) -> list[Labelled]:
         return found
     classes = [label if isinstance(label, str) else "" for _, label in found]
     return [found[i] for i in texts.drawn(classes, limit, seed)]
-
-
-def learn(recipe: Recipe, lines: Sequence[str]) -> Tokenizer:
-    """Learn the recipe's tokenizer from training texts."""
-    settings = recipe.tokenizer
-    if settings.sample and settings.sample < len(lines):
-        lines = random.Random(recipe.seed).sample(lines, settings.sample)
-    if settings.kind == "marked":
-        return MarkedTokenizer.train(lines, vocabulary=settings.vocabulary)
-    if settings.kind == "bpe":
-        return BpeTokenizer.train(lines, vocabulary=settings.vocabulary)
-    if settings.kind == "spaces":
-        return SpaceTokenizer.train(lines, vocabulary=settings.vocabulary)
-    assert settings.algorithm is not None  # the recipe's own check has seen to it
-    assert settings.normalization is not None
-    return SentencePieceTokenizer.train(
-        lines,
-        vocabulary=settings.vocabulary,
-        algorithm=settings.algorithm,
-        normalization=settings.normalization,
-        seed=recipe.seed,
-    )
 
 
 def text_ids(

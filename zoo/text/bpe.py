@@ -38,7 +38,7 @@ class BpeTokenizer:
         merges: pairs of tokens that are joined, the first ones first.
     """
 
-    suffix, unknown = ".bpe.json", "characters"
+    kind, unknown = "bpe", "characters"
     pad_id, unk_id = -1, 0
     #: a text that is to be continued neither begins nor ends with a token of its own
     open_ended = True

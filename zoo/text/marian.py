@@ -33,7 +33,7 @@ class MarianTokenizer:
         words: the vocabulary, a piece's place is its id; `<pad>`, `<unk>` and `</s>` are in it.
     """
 
-    suffix, unknown = ".marian.json", "characters"
+    kind, unknown = "marian", "characters"
     open_ended = False
 
     def __init__(self, model: bytes, words: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
 class SentencePieceTokenizer:
     """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end."""
 
-    suffix, unknown = ".model", "characters"
+    kind, unknown = "sentencepiece", "characters"
     open_ended = False
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from zoo.errors import BundleError
 from zoo.text import vocabulary as vocabularies
-from zoo.text.words import UNKNOWN
+from zoo.text.moses import UNKNOWN
 
 JOINER, END_OF_WORD = "@@", "</w>"
 MOSES_HYPHEN = "@-@"
@@ -36,7 +36,7 @@ class SubwordTokenizer:
             letter, or as a letter of its own where a pair has it alone, as in the first version.
     """
 
-    suffix = ".subwords.json"
+    kind = "subwords"
     open_ended = False
 
     def __init__(

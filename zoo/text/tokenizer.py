@@ -15,13 +15,13 @@ class Tokenizer(Protocol):
     Attributes:
         pad_id, unk_id, start_id, end_id: ids of padding, unknown, start and end. Most tokenizers
             have them at 0 to 3, some have one id for several of them: ask, do not assume.
-        suffix: how the name of its file ends, in a bundle and in prepared data.
+        kind: its row in `zoo.config.tokenizers`.
         open_ended: whether a text that is to be continued has no start id and never ends.
         unknown: what the unknown id stands for: "characters" that occurred in no training text, or
             "words" that were too rare for the vocabulary.
     """
 
-    suffix: str
+    kind: str
     unknown: str
     open_ended: bool
     pad_id: int

@@ -22,7 +22,7 @@ SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 UNKNOWN = "UNK"
 
 
-class WordTokenizer:
+class MosesTokenizer:
     """Turns text into ids of words and back. Ids 0 to 3: padding, unknown, start, end.
 
     Args:
@@ -30,23 +30,23 @@ class WordTokenizer:
         language: whose rules of Moses apply, as in "fr"; English's where Moses has none.
     """
 
-    suffix, unknown = ".words.json", "words"
+    kind, unknown = "moses", "words"
     open_ended = False
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
     def __init__(self, words: Sequence[str], language: str) -> None:
         # Its tables of characters take a while: only who reads words waits for them.
-        from sacremoses import MosesDetokenizer, MosesTokenizer
+        import sacremoses
 
         self.words = list(words)
         self.language = language
         vocabularies.check(self.words, SPECIAL)
         self._ids = {word: i for i, word in enumerate(self.words)}
-        self._cut = MosesTokenizer(lang=language).tokenize
-        self._join = MosesDetokenizer(lang=language).detokenize
+        self._cut = sacremoses.MosesTokenizer(lang=language).tokenize
+        self._join = sacremoses.MosesDetokenizer(lang=language).detokenize
 
     @classmethod
-    def load(cls, path: Path | str) -> WordTokenizer:
+    def load(cls, path: Path | str) -> MosesTokenizer:
         """Read what `save` wrote.
 
         Raises:
@@ -56,7 +56,7 @@ class WordTokenizer:
         return cls(content["words"], content["language"])
 
     @classmethod
-    def train(cls, lines: Iterable[str], *, vocabulary: int, language: str) -> WordTokenizer:
+    def train(cls, lines: Iterable[str], *, vocabulary: int, language: str) -> MosesTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
         Args:

@@ -64,7 +64,7 @@ CUT_ALREADY = {"<unk>": ("<unk>",), HYPHEN: (HYPHEN,), "@,@": (",",), "@.@": (".
 CONTRACTIONS = {"'s", "'t", "'re", "'ve", "'ll", "'d", "'m", "'clock"}
 
 
-class MarkedTokenizer:
+class FastaiTokenizer:
     """Turns English text into ids of words and markers, and back.
 
     Ids 0 to 3: padding, unknown, start, end; then the markers and the line break.
@@ -75,7 +75,7 @@ class MarkedTokenizer:
             first models of fast.ai never read one.
     """
 
-    suffix, unknown = ".marked.json", "words"
+    kind, unknown = "fastai", "words"
     open_ended = False
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
@@ -86,7 +86,7 @@ class MarkedTokenizer:
         self._ids = {word: i for i, word in enumerate(self.words)}
 
     @classmethod
-    def load(cls, path: Path | str) -> MarkedTokenizer:
+    def load(cls, path: Path | str) -> FastaiTokenizer:
         """Read what `save` wrote.
 
         Raises:
@@ -96,7 +96,7 @@ class MarkedTokenizer:
         return cls(content["words"], content["absent"].split())
 
     @classmethod
-    def train(cls, lines: Iterable[str], *, vocabulary: int) -> MarkedTokenizer:
+    def train(cls, lines: Iterable[str], *, vocabulary: int) -> FastaiTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
         Args:

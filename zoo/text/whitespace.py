@@ -23,14 +23,14 @@ END, UNKNOWN = SPECIAL
 JOINT = re.compile(r" ?(?<!\S)@([-,.])@(?!\S) ?")
 
 
-class SpaceTokenizer:
+class WhitespaceTokenizer:
     """Turns text into ids of words and back. Id 0: end, start and padding; id 1: unknown.
 
     Args:
         words: the vocabulary, a word's place is its id; the first two are `SPECIAL`.
     """
 
-    suffix, unknown = ".spaces.json", "words"
+    kind, unknown = "whitespace", "words"
     open_ended = False
     pad_id, unk_id, start_id, end_id = 0, 1, 0, 0
 
@@ -45,7 +45,7 @@ class SpaceTokenizer:
         self._join = MosesDetokenizer(lang="en").detokenize
 
     @classmethod
-    def load(cls, path: Path | str) -> SpaceTokenizer:
+    def load(cls, path: Path | str) -> WhitespaceTokenizer:
         """Read what `save` wrote.
 
         Raises:
@@ -54,7 +54,7 @@ class SpaceTokenizer:
         return cls(vocabularies.read(path)["words"])
 
     @classmethod
-    def train(cls, lines: Iterable[str], *, vocabulary: int) -> SpaceTokenizer:
+    def train(cls, lines: Iterable[str], *, vocabulary: int) -> WhitespaceTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
         Args:

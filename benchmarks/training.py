@@ -256,7 +256,8 @@ def _loss_of_stream(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any],
     from benchmarks.peers import smoothed_loss
     from zoo.tasks.likelihood import IGNORED
 
-    settings = made.train
+    settings, arguments = made.train, made.resolved().model.arguments
+    alpha, beta = (arguments.get(each, 0.0) for each in ("ar_alpha", "tar_beta"))
     state = model.zero_state(settings.batch_sentences)
 
     def loss_of(inputs: dict[str, Any], labels: Any) -> Any:
@@ -265,8 +266,8 @@ def _loss_of_stream(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any],
         with _precision(made, labels.device.type):
             logits, raw, dropped, state = model(inputs["tokens"], state)
         loss = smoothed_loss(logits, labels, settings.label_smoothing, IGNORED)
-        loss = loss + settings.activation * dropped.float().square().mean()
-        return loss + settings.temporal * (raw[1:] - raw[:-1]).float().square().mean()
+        loss = loss + alpha * dropped.float().square().mean()
+        return loss + beta * (raw[1:] - raw[:-1]).float().square().mean()
 
     return loss_of
 

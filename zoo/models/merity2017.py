@@ -272,6 +272,8 @@ class LanguageModel(keras.Model):
         dropout_output: on the output of the last layer.
         dropout_weights: of the recurrent matrices (section 2).
         padding_id: the id that fills up prompts on the left; None if there is none.
+        ar_alpha: alpha of AR, the loss of large outputs; in training alone (4.6).
+        tar_beta: beta of TAR, the loss of outputs that change; in training alone.
     """
 
     def __init__(
@@ -287,6 +289,8 @@ class LanguageModel(keras.Model):
         dropout_output: float = 0.4,
         dropout_weights: float = 0.5,
         padding_id: int | None = 0,
+        ar_alpha: float = 0.0,
+        tar_beta: float = 0.0,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -296,8 +300,9 @@ class LanguageModel(keras.Model):
             "dropout_hidden": dropout_hidden, "dropout_output": dropout_output,
             "dropout_weights": dropout_weights,
         }  # fmt: skip
-        self.arguments = {**sizes, "padding_id": padding_id}
-        self.padding_id = padding_id
+        rest = {"padding_id": padding_id, "ar_alpha": ar_alpha, "tar_beta": tar_beta}
+        self.arguments = {**sizes, **rest}
+        self.padding_id, self.ar_alpha, self.tar_beta = padding_id, ar_alpha, tar_beta
         self.encoder = Encoder(**sizes, dtype=self.dtype_policy)
 
     def build(self, input_shape=None) -> None:

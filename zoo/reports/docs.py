@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import itertools
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zoo.config import catalog
-from zoo.errors import DataError, NotSupported
+from zoo.config import catalog, settings
+from zoo.config import recipe as recipes
+from zoo.config.choices import OPTIMIZERS, SCHEDULES
+from zoo.config.metrics import METRICS
+from zoo.config.tasks import TASKS
+from zoo.config.tokenizers import TOKENIZERS
+from zoo.errors import DataError, NotSupported, did_you_mean
 
 BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"
 END = "<!-- end of results -->"
 TABLE_END = "<!-- end of table -->"
 TABLE = re.compile(
-    r"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)|trained) -->).*?"
+    r"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)|(?P<name>\w+)) -->).*?"
     + TABLE_END,
     re.DOTALL,
 )
@@ -48,8 +56,9 @@ def write(folder: Path | None = None, check: bool = False) -> list[Path]:
     """Make the tables of README.md and docs/ again; return the pages that change by it.
 
     A page of docs/ holds a table where it says `<!-- table: results/NAME.csv -->`, the rows of that
-    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task, or
-    `<!-- table: trained -->`, the runs of benchmarks/trained.
+    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task,
+    `<!-- table: trained -->`, the runs of benchmarks/trained, or a name of `CODE`, such as
+    `<!-- table: schedules -->`.
 
     Args:
         folder: the checkout.
@@ -121,14 +130,105 @@ def trained(folder: Path) -> list[list[str]]:
     return rows
 
 
+# What the code says
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _papers(table: str, key: str) -> dict[str, str]:
+    """Return the papers whose recipes choose a value of a key, by value."""
+    found: dict[str, dict[str, None]] = {}
+    for made in map(recipes.load, recipes.names()):
+        found.setdefault(getattr(getattr(made, table), key), {})[made.paper] = None
+    return {value: ", ".join(papers) for value, papers in found.items()}
+
+
+def schedules() -> list[list[str]]:
+    """Return rows of cells: the schedules that a recipe may choose."""
+    papers = _papers("schedule", "name")
+    rows = [
+        [f"`{name}`", row.about, _code(row.needs), papers.get(name, "")]
+        for name, row in SCHEDULES.items()
+    ]
+    return [["`schedule.name`", "the rate", "needs", "in recipes of"], *rows]
+
+
+def optimizers() -> list[list[str]]:
+    """Return rows of cells: the optimizers that a recipe may choose."""
+    papers = _papers("optimizer", "name")
+    rows = [
+        [f"`{name}`", row.about, _code(row.keys), papers.get(name, "")]
+        for name, row in OPTIMIZERS.items()
+    ]
+    return [["`optimizer.name`", "what it is", "keys of its own", "in recipes of"], *rows]
+
+
+def tokenizers() -> list[list[str]]:
+    """Return rows of cells: the kinds of tokenizers, those of converted weights last."""
+    papers = _papers("tokenizer", "kind")
+    rows = []
+    for name, row in TOKENIZERS.items():
+        keys = _code(row.options)
+        file = f"`tokenizer{row.suffixes[0]}`"
+        where = papers.get(name, "") if row.learned else "converted weights"
+        rows.append([f"`{name}`", row.about, keys, file, where])
+    return [["`tokenizer.kind`", "what it reads", "keys of its own", "file", "used by"], *rows]
+
+
+def metrics() -> list[list[str]]:
+    """Return rows of cells: the metrics, as metrics.json calls them."""
+    rows = [
+        [f"`{name}`", row.column, "higher" if row.higher else "lower"]
+        for name, row in METRICS.items()
+    ]
+    return [["in metrics.json", "written as", "better is"], *rows]
+
+
+def tasks() -> list[list[str]]:
+    """Return rows of cells: the tasks and what their examples hold."""
+    rows = [
+        [f"`{name}`", row.labels, "; ".join(map(_code, row.columns)), _code(row.metrics)]
+        for name, row in TASKS.items()
+    ]
+    return [["task", "labels", "columns", "metrics"], *rows]
+
+
+def keys() -> list[list[str]]:
+    """Return rows of cells: every key of a recipe's tables, explained as in settings.py."""
+    rows = [["key", "default", "what it is"]]
+    for holder in ast.parse(Path(settings.__file__).read_text(encoding="utf-8")).body:
+        for field, text in itertools.pairwise(getattr(holder, "body", [])):
+            if not isinstance(field, ast.AnnAssign) or not isinstance(text, ast.Expr):
+                continue
+            name, table = ast.unparse(field.target), getattr(holder, "name", "")
+            default = getattr(settings, table).model_fields[name].default if field.value else ""
+            shown = "none" if default is None else f"`{json.dumps(default)}`"
+            about = " ".join(ast.literal_eval(text.value).split())
+            prefix = "data.also" if table == "Also" else table.lower()
+            rows.append([f"`{prefix}.{name}`", shown if field.value else "", about])
+    return rows
+
+
+CODE = {
+    each.__name__: each for each in (schedules, optimizers, tokenizers, metrics, tasks, keys)
+}
+
+
 def _with_tables(page: Path) -> str:
     """Return a page with the tables that it asks for."""
 
     def filled(found: re.Match) -> str:
         if found["task"]:
             return _filled(found["begin"], comparison(found["task"]))
-        if not found["file"]:
+        if found["name"] == "trained":
             return _filled(found["begin"], trained(page.parents[1] / "benchmarks" / "trained"))
+        if found["name"] in CODE:
+            return _filled(found["begin"], CODE[found["name"]]())
+        if found["name"]:
+            hint = did_you_mean(found["name"], ["trained", *CODE])
+            raise DataError(f"{page} names a table '{found['name']}'", hint)
         source = page.parent / found["file"]
         if not source.is_file():
             raise DataError(f"{page} names a table that is not there", f"write {source} first")
@@ -148,8 +248,7 @@ def _filled(begin: str, rows: list[list[str]]) -> str:
 def _measured(held: dict[str, Any]) -> str:
     """Return the metric and, of a translation, chrF beside BLEU."""
     shown = catalog.measured(held) or "not measured"
-    beside = {"chrf": "chrF {:.1f}", "macro_f1": "macro F1 {:.1f} %"}
-    more = [text.format(held[key]) for key, text in beside.items() if key in held]
+    more = [row.shown(held[key]) for key, row in METRICS.items() if row.tabled and key in held]
     return ", ".join([shown, *more])
 
 

@@ -198,9 +198,8 @@ class _Streamed:
         self.rows = recipe.evaluate.batch_size
         self.language_model = model
         assert settings.batch_sentences is not None  # the recipe's own check has seen to it
-        self.model = Carried(
-            model, settings.batch_sentences, settings.activation, settings.temporal
-        )
+        ar_alpha, tar_beta = (getattr(model, each, 0.0) for each in ("ar_alpha", "tar_beta"))
+        self.model = Carried(model, settings.batch_sentences, ar_alpha, tar_beta)
         lengths = self.data.lengths(settings.updates) if settings.vary_bptt else None
         self.model.compile(
             optimizer=optimizer(recipe, model, lengths),

@@ -11,7 +11,7 @@ from zoo.config import recipe as recipes
 from zoo.data import corpora, prepare
 from zoo.data.prepare import Prepared, encode_pairs
 from zoo.errors import DataError
-from zoo.text import MosesTokenizer
+from zoo.text import MosesTokenizer, sentencepiece
 
 SMOKE = {"tokenizer.vocabulary": 80}
 
@@ -69,7 +69,7 @@ def test_the_tokenizer_may_learn_from_a_sample(smoke, tmp_path, monkeypatch):
             seen.append(list(lines))
             raise DataError("enough")
 
-    monkeypatch.setattr(prepare, "SentencePieceTokenizer", Recorder)
+    monkeypatch.setattr(sentencepiece, "SentencePieceTokenizer", Recorder)
     for _ in range(2):
         with pytest.raises(DataError, match="enough"):
             prepare.prepare(smoke.changed({"tokenizer.sample": 5}), tmp_path / "out")

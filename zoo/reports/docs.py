@@ -211,9 +211,7 @@ def keys() -> list[list[str]]:
     return rows
 
 
-CODE = {
-    each.__name__: each for each in (schedules, optimizers, tokenizers, metrics, tasks, keys)
-}
+CODE = {each.__name__: each for each in (schedules, optimizers, tokenizers, metrics, tasks, keys)}
 
 
 def _with_tables(page: Path) -> str:

@@ -38,7 +38,7 @@ from html.entities import html5
 from pathlib import Path
 
 from zoo.text import vocabulary as vocabularies
-from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
+from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, Tokenizer
 
 SPECIAL = ("xxpad", "xxunk", "xxbos", "xxeos", "xxmaj", "xxup", "xxrep", "xxwrep", "\n")
 UNKNOWN, CAPITALISED, UPPER, REPEATED, WORD_REPEATED, BREAK = (
@@ -64,7 +64,7 @@ CUT_ALREADY = {"<unk>": ("<unk>",), HYPHEN: (HYPHEN,), "@,@": (",",), "@.@": (".
 CONTRACTIONS = {"'s", "'t", "'re", "'ve", "'ll", "'d", "'m", "'clock"}
 
 
-class FastaiTokenizer:
+class FastaiTokenizer(Tokenizer):
     """Turns English text into ids of words and markers, and back.
 
     Ids 0 to 3: padding, unknown, start, end; then the markers and the line break.
@@ -76,8 +76,6 @@ class FastaiTokenizer:
     """
 
     kind, unknown = "fastai", "words"
-    open_ended = False
-    pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
     def __init__(self, words: Sequence[str], absent: Sequence[str] = ()) -> None:
         self.words = list(words)
@@ -87,11 +85,6 @@ class FastaiTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> FastaiTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is no vocabulary.
-        """
         content = vocabularies.read(path, optional=("absent",))
         return cls(content["words"], content["absent"].split())
 
@@ -119,15 +112,6 @@ class FastaiTokenizer:
         absent = {"absent": " ".join(self.absent)} if self.absent else {}
         vocabularies.write(path, {"words": self.words, **absent})
 
-    @property
-    def size(self) -> int:
-        """Number of words, the special ones included."""
-        return len(self.words)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's words and markers, without start and end."""
-        return [self._ids.get(word, UNK_ID) for word in self.split(text)]
-
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules; padding, start and end are left out.
 
@@ -144,12 +128,7 @@ class FastaiTokenizer:
                 lines[-1].append(word)
         return "\n".join(_joined(words) for words in lines)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the word or marker of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]
-
     def split(self, text: str) -> list[str]:
-        """Return the words and markers of a text, words that the vocabulary lacks as well."""
         found: list[str] = []
         for word, group in itertools.groupby(_cut(text)):
             times = sum(1 for _ in group)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zoo.text import vocabulary as vocabularies
+from zoo.text.tokenizer import Tokenizer
 
 SPECIAL = ("<eos>", "<unk>")
 END, UNKNOWN = SPECIAL
@@ -23,7 +24,7 @@ END, UNKNOWN = SPECIAL
 JOINT = re.compile(r" ?(?<!\S)@([-,.])@(?!\S) ?")
 
 
-class WhitespaceTokenizer:
+class WhitespaceTokenizer(Tokenizer):
     """Turns text into ids of words and back. Id 0: end, start and padding; id 1: unknown.
 
     Args:
@@ -31,7 +32,6 @@ class WhitespaceTokenizer:
     """
 
     kind, unknown = "whitespace", "words"
-    open_ended = False
     pad_id, unk_id, start_id, end_id = 0, 1, 0, 0
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -46,11 +46,6 @@ class WhitespaceTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> WhitespaceTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is no vocabulary.
-        """
         return cls(vocabularies.read(path)["words"])
 
     @classmethod
@@ -73,15 +68,6 @@ class WhitespaceTokenizer:
         """Write the words as JSON, a word on each line."""
         vocabularies.write(path, {"words": self.words})
 
-    @property
-    def size(self) -> int:
-        """Number of words, the special ones included."""
-        return len(self.words)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's words, without start and end."""
-        return [self._ids.get(word, self.unk_id) for word in self.split(text)]
-
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules for English so that it reads well.
 
@@ -92,10 +78,5 @@ class WhitespaceTokenizer:
         words = " ".join(self.words[int(i)] for i in ids if int(i) != self.end_id)
         return self._join(JOINT.sub(r"\1", words).split(), unescape=False)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the word of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]
-
     def split(self, text: str) -> list[str]:
-        """Return the words of a text, those that the vocabulary lacks as well."""
         return text.split()

@@ -6,9 +6,10 @@ import inspect
 
 import pytest
 
-from zoo.config import metrics, settings, tasks
+from zoo.config import metrics, recipe, settings, tasks
 from zoo.config.choices import OPTIMIZERS, SCHEDULES, imported
 from zoo.config.metrics import METRICS
+from zoo.config.tables import Table
 from zoo.config.tokenizers import LEARNED, TOKENIZERS
 from zoo.reports import docs
 
@@ -66,23 +67,19 @@ def test_metrics_are_told_apart_and_those_of_tasks_are_there():
 
 def test_every_key_of_a_recipe_is_explained():
     _, *rows = docs.keys()
-    tables = {"data.also": settings.Also} | {
-        each.__name__.lower(): each
-        for each in (
-            settings.Model, settings.Data, settings.Tokenizer, settings.Optimizer,
-            settings.Schedule, settings.Train, settings.Evaluate,
-        )
-    }  # fmt: skip
     told = {name.strip("`"): about for name, _, about in rows}
-    assert set(told) == {
-        f"{name}.{key}" for name, table in tables.items() for key in table.model_fields
+    tables = {
+        name: field.annotation.model_fields
+        for name, field in recipe.Recipe.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Table)
     }
+    assert set(told) == {f"{name}.{key}" for name, table in tables.items() for key in table}
     assert all(told.values())
     assert len(rows) == len(told)
 
 
-@pytest.mark.parametrize("name", docs.CODE)
+@pytest.mark.parametrize("name", docs.TABLES)
 def test_a_table_of_the_docs_has_cells_for_its_header(name):
-    header, *rows = docs.CODE[name]()
+    header, *rows = docs.code(name)
     assert rows
     assert all(len(row) == len(header) for row in rows)

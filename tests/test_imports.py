@@ -56,8 +56,8 @@ BUILDS_ON: dict[str, set[str]] = {"ulmfit2018": {"merity2017"}, "gpt1_tasks": {"
 
 LIGHT = (
     "errors", "version", "files", "__init__", "config/__init__", "config/tables", "config/catalog",
-    "config/cards", "config/choices", "config/legacy", "config/metrics", "config/settings",
-    "config/recipe", "config/tasks", "config/tokenizers", "reports/__init__",
+    "config/cards", "config/choices", "config/entries", "config/legacy", "config/metrics",
+    "config/settings", "config/recipe", "config/tasks", "config/tokenizers", "reports/__init__",
     "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
     "cli/__init__", "cli/main", "cli/shell", "cli/hub",
     "hub/__init__", "hub/names", "hub/client", "hub/records",

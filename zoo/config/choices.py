@@ -1,6 +1,6 @@
 """What a recipe may choose by name: optimizers and schedules, one row each. Imports no Keras.
 
-Add a row to add a choice: settings, errors and docs read this table. The tokenizers and metrics
+Add a row to add a choice: settings, errors and docs read these tables. The tokenizers and metrics
 have tables of their own beside this one.
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AfterValidator
 
@@ -17,104 +16,79 @@ from zoo.config.tables import problem
 from zoo.errors import did_you_mean
 
 
-@dataclass(frozen=True)
-class OptimizerSpec:
+class OptimizerSpec(NamedTuple):
     """One optimizer that `optimizer.name` may choose."""
 
-    #: of the Keras optimizer: "module:Class"
-    path: str
-    #: keys of [optimizer] that the class takes beside those that all take
-    keys: tuple[str, ...]
-    #: what it is, for the docs
-    about: str
-    #: of the class that has a rate for each group of layers, "" if there is none
-    path_of_groups: str = ""
-    #: whether it averages the weights by itself
-    averages: bool = False
+    path: str  # of the Keras optimizer: "module:Class"
+    about: str  # what it is, for the docs
+    keys: tuple[str, ...] = ()  # of [optimizer], beside those that all take
+    path_of_groups: str = ""  # of the class that has a rate for each group of layers
+    averages: bool = False  # whether it averages the weights by itself
 
 
-@dataclass(frozen=True)
-class ScheduleSpec:
+class ScheduleSpec(NamedTuple):
     """One schedule that `schedule.name` may choose."""
 
-    #: of the function from a recipe to its rate: "module:function"
-    path: str
-    #: the rate, for the docs
-    about: str
-    #: keys of [schedule] that it cannot do without, and what they are
-    needs: Mapping[str, str] = field(default_factory=dict)
+    path: str  # of the function from a recipe to its rate: "module:function"
+    about: str  # the rate, for the docs
+    needs: Mapping[str, str] = {}  # keys of [schedule] that must be set, and what they are
 
 
 OPTIMIZERS: dict[str, OptimizerSpec] = {
     "adam": OptimizerSpec(
         "keras.optimizers:Adam",
-        ("beta_1", "beta_2", "epsilon"),
-        "Adam; alone has a rate for each group of layers, for `optimizer.discriminate` and "
-        "`schedule.unfreeze_every`",
+        "Adam; alone has rates by groups of layers (`optimizer.discriminate`, "
+        "`schedule.unfreeze_every`)",
+        keys=("beta_1", "beta_2", "epsilon"),
         path_of_groups="zoo.optim.discriminative:DiscriminativeAdam",
     ),
     "sgd": OptimizerSpec(
-        "keras.optimizers:SGD", ("momentum",), "plain SGD, with momentum if it is given"
+        "keras.optimizers:SGD", "plain SGD, with momentum if it is given", keys=("momentum",)
     ),
     "adadelta": OptimizerSpec(
-        "keras.optimizers:Adadelta",
-        ("rho", "epsilon"),
-        "Adadelta, which finds its own rate: a rate of 1 is Zeiler's",
+        "keras.optimizers:Adadelta", "Adadelta, which finds its own rate: a rate of 1 is Zeiler's",
+        keys=("rho", "epsilon"),
     ),
     "asgd": OptimizerSpec(
-        "zoo.optim.asgd:ASGD",
-        (),
-        "SGD that averages its weights once the validation loss stops falling, see "
-        "`optimizer.nonmonotone` (NT-ASGD)",
-        averages=True,
+        "zoo.optim.asgd:ASGD", "SGD that averages its weights once the validation loss stops "
+        "falling, see `optimizer.nonmonotone` (NT-ASGD)", averages=True,
     ),
-}
+}  # fmt: skip
 
 _PEAK = {"peak": "a peak rate"}
+_RISE = "linear to `peak` in `warmup` updates, then"
+_AT = "zoo.optim.schedules"
 
 SCHEDULES: dict[str, ScheduleSpec] = {
-    "constant": ScheduleSpec(
-        "zoo.optim.schedules:constant", "linear to `peak` in `warmup` updates, then constant", _PEAK
-    ),
+    "constant": ScheduleSpec(f"{_AT}:constant", f"{_RISE} constant", _PEAK),
     "cosine": ScheduleSpec(
-        "zoo.optim.schedules:cosine",
-        "linear to `peak` in `warmup` updates, then half a cosine to zero at the last update",
-        _PEAK,
+        f"{_AT}:cosine", f"{_RISE} half a cosine to zero at the last update", _PEAK
     ),
     "halving": ScheduleSpec(
-        "zoo.optim.schedules:halving",
+        f"{_AT}:halving",
         "`peak` for `halve_after` updates, then half of it, halved again every `halve_every`",
         {
-            **_PEAK,
-            "halve_after": "the number of updates before the first halving",
+            **_PEAK, "halve_after": "the number of updates before the first halving",
             "halve_every": "the number of updates between two halvings",
         },
     ),
     "inverse_sqrt": ScheduleSpec(
-        "zoo.optim.schedules:inverse_sqrt",
-        "linear to `peak` in `warmup` updates, then falling with the root of the update",
-        _PEAK,
+        f"{_AT}:inverse_sqrt", f"{_RISE} falling with the root of the update", _PEAK
     ),
-    "linear": ScheduleSpec(
-        "zoo.optim.schedules:linear",
-        "linear to `peak` in `warmup` updates, then linear to zero at the last update",
-        _PEAK,
-    ),
+    "linear": ScheduleSpec(f"{_AT}:linear", f"{_RISE} linear to zero at the last update", _PEAK),
     "noam": ScheduleSpec(
-        "zoo.optim.schedules:noam",
-        "as `inverse_sqrt`, with the peak that follows from the model's width and `warmup`",
+        f"{_AT}:noam", "as `inverse_sqrt`, with the peak that width and `warmup` give"
     ),
     "slanted_triangular": ScheduleSpec(
-        "zoo.optim.schedules:slanted_triangular",
+        f"{_AT}:slanted_triangular",
         "linear to `peak` for the share `cut` of the updates, then linear down; both ends are at "
         "`peak` / `ratio`; so `cycles` times",
         {
-            **_PEAK,
-            "cut": "the share of the updates that the rate rises for",
+            **_PEAK, "cut": "the share of the updates that the rate rises for",
             "ratio": "the ratio of the peak to both ends",
         },
     ),
-}
+}  # fmt: skip
 
 
 def imported(path: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.errors import ZooWarning
 
-# Dotted keys of recipes. A 0 was what every recipe of another model held, and means nothing there.
+# Dotted keys of recipes; a 0 was what every recipe of another model held, and means nothing there.
 KEYS = {
     "train.activation": "model.arguments.ar_alpha",
     "train.temporal": "model.arguments.tar_beta",
@@ -20,55 +20,47 @@ VALUES = {"tokenizer.kind": {"marked": "fastai", "spaces": "whitespace", "words"
 
 def changes(given: Mapping[str, Any], warn: bool = True) -> dict[str, Any]:
     """Return dotted changes to a recipe with the names of today."""
-    found = {}
-    for key, value in given.items():
-        new = _value(key, value, warn)
-        if key in KEYS and warn:
-            _tell(key, KEYS[key])
-        found[KEYS.get(key, key)] = new
-    return found
+    return dict(_renamed(key, value, warn) for key, value in given.items())
 
 
 def tables(given: Mapping[str, Any], warn: bool = True) -> dict[str, Any]:
     """Return the nested tables of a recipe, [smoke] among them, with the names of today."""
     found = copy.deepcopy(dict(given))
-    moved = _rename(found, (), warn)
-    if isinstance(found.get("smoke"), dict):
-        _rename(found["smoke"], moved, warn)
+    kept: set[str] = set()
+    for holder in (found, found.get("smoke")):
+        if isinstance(holder, dict):
+            _rename(holder, kept, warn)
     return found
 
 
-def _rename(tables: dict[str, Any], moved: tuple[str, ...], warn: bool) -> tuple[str, ...]:
-    """Rename in place; return the old keys that hold more than 0, here or in `moved`."""
+def _rename(tables: dict[str, Any], kept: set[str], warn: bool) -> None:
+    """Rename in place what nested tables hold; `kept` are the old keys that were more than 0."""
     for dotted in (*KEYS, *VALUES):
         table, key = dotted.split(".")
         held = tables.get(table)
         if not isinstance(held, dict) or key not in held:
             continue
-        value = held[key] = _value(dotted, held[key], warn)
-        if dotted not in KEYS:
-            continue
-        del held[key]
-        if value or dotted in moved:
-            *path, last = KEYS[dotted].split(".")
+        value = held.pop(key)
+        if dotted in VALUES or value or dotted in kept:
+            kept.add(dotted)
+            new, value = _renamed(dotted, value, warn)
+            *path, last = new.split(".")
             here = tables
             for part in path:
                 here = here.setdefault(part, {})
             here[last] = value
-            moved = (*moved, dotted)
-            if warn:
-                _tell(dotted, KEYS[dotted])
-    return moved
 
 
-def _value(key: str, value: Any, warn: bool) -> Any:
-    """Return the value of today for a value of a key."""
-    renamed = VALUES.get(key, {})
-    if not isinstance(value, str) or value not in renamed:
-        return value
+def _renamed(key: str, value: Any, warn: bool) -> tuple[str, Any]:
+    """Return a dotted key and its value as they are called today."""
+    new = KEYS.get(key, key)
+    if new != key and warn:
+        _tell(key, new)
+    if not isinstance(value, str) or value not in VALUES.get(key, {}):
+        return new, value
     if warn:
-        _tell(f"{key} = '{value}'", f"'{renamed[value]}'")
-    return renamed[value]
+        _tell(f"{key} = '{value}'", f"'{VALUES[key][value]}'")
+    return new, VALUES[key][value]
 
 
 @functools.cache

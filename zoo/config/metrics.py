@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class MetricSpec:
+class MetricSpec(NamedTuple):
     """How one number of metrics.json is told."""
 
-    #: its name in tables and figures
-    label: str
-    #: what follows the value
-    unit: str = ""
-    #: digits after the point
-    digits: int = 1
-    #: whether a higher value is better
-    higher: bool = True
-    #: a longer name for model cards, with {piece} and {loss_unit} filled in; "" is the label
-    card: str = ""
-    #: whether it is a mean over pieces: with other pieces it is another number
-    per_piece: bool = False
-    #: whether the hub's index shows it beside the main metric
-    indexed: bool = False
-    #: whether the README's table shows it beside the main metric
-    tabled: bool = False
+    label: str  # its name in tables and figures
+    unit: str = ""  # what follows the value
+    digits: int = 1  # after the point
+    higher: bool = True  # whether a higher value is better
+    card: str = ""  # a longer name for model cards, with {piece} or {loss_unit}; "" is the label
+    per_piece: bool = False  # whether it is a mean over pieces, another number with other pieces
+    indexed: bool = False  # whether the hub's index shows it beside the main metric
+    tabled: bool = False  # whether the README's table shows it beside the main metric
 
     @property
     def column(self) -> str:

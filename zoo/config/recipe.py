@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from zoo.config import catalog, legacy, tasks
 from zoo.config.choices import OPTIMIZERS, one_of
 from zoo.config.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
-from zoo.config.tables import Table, parse, read_toml
+from zoo.config.tables import Table, flat, parse, read_toml
 from zoo.errors import RecipeError, UnknownName, did_you_mean
 
 
@@ -218,17 +218,8 @@ def _set(tables: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _unknown_key(tables: dict[str, Any], key: str, holder: str) -> RecipeError:
-    def dotted(table: dict[str, Any], prefix: str) -> list[str]:
-        found: list[str] = []
-        for name, value in table.items():
-            if isinstance(value, dict) and (prefix + name) != "model.arguments":
-                found += dotted(value, f"{prefix}{name}.")
-            else:
-                found.append(prefix + name)
-        return found
-
     tables = {name: value for name, value in tables.items() if name != "smoke"}
-    valid = dotted(tables, "")
+    valid = list(flat(tables, whole=("model.arguments",)))
     same_table = [name for name in valid if holder and name.startswith(f"{holder}.")]
     return RecipeError(f"a recipe has no key '{key}'", did_you_mean(key, same_table or valid))
 

@@ -1,4 +1,7 @@
-"""The tables of a recipe; what a key means stands right below it. Imports no Keras."""
+"""The tables of a recipe; what a key means is said beside it, and docs/training.md lists all.
+
+Imports no Keras.
+"""
 
 from __future__ import annotations
 
@@ -12,69 +15,51 @@ from zoo.config.tables import Table
 from zoo.config.tokenizers import LEARNED, TOKENIZERS, TokenizerSpec
 
 Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Above = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
 # Trained weights as `zoo.load` takes them; "" and none are no weights.
 Reference = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 class Model(Table):
     """Which model is built, and what it begins with."""
 
-    size: str
-    """the name of a size of the paper's model, see `zoo info`"""
-    arguments: dict[str, Any] = {}
-    """arguments of the model that differ from that size"""
-    weights: Reference = ""
-    """trained weights to begin with, as `zoo.load` takes them; embeddings are taken word by word"""
+    size: str  # name of a size of the paper's model, see `zoo info`
+    arguments: dict[str, Any] = {}  # arguments of the model that differ from that size
+    weights: Reference = ""  # trained weights to begin with, as `zoo.load` takes them
 
 
 class Also(Table):
-    """A further corpus whose training texts a language model reads, with the keys of [data]."""
+    """A further corpus whose training texts a language model reads.
 
-    corpus: str
-    """the name of the corpus; without a validation split, that share is left out all the same"""
-    limit: Positive | None = None
-    """the most training texts"""
-    hub: str | None = None
-    """the data set on the hub"""
-    hub_config: str | None = None
-    """the configuration of that data set"""
-    revision: str | None = None
-    """the revision of that data set"""
+    Where it has no validation split, that share of its texts is left out all the same.
+    """
+
+    corpus: str  # name of the corpus, see docs/data.md
+    limit: Positive | None = None  # most training rows, drawn by the recipe's seed
+    hub: str | None = None  # the same corpus on the hub, for machines without a ZOO_DATA folder
+    hub_config: str | None = None  # configuration of that data set
+    revision: str | None = None  # revision of that data set
 
 
-class Data(Table):
+class Data(Also):
     """Which corpus, in which languages, and how much of it."""
 
-    corpus: str
-    """the name of the corpus, see docs/data.md"""
-    source: str = ""
-    """the language to translate from, as in "de\""""
-    target: str = ""
-    """the language to translate into"""
-    language: str = ""
-    """the language of the texts of all other tasks"""
-    labels: list[str] = []
-    """classes in the order of the logits; none for similarity is a number in place of a label"""
+    source: str = ""  # language to translate from, as in "de"
+    target: str = ""  # language to translate into
+    language: str = ""  # language of the texts of all other tasks
+    labels: list[str] = []  # classes in the order of the logits; without, similarity is a number
+    # most pieces or words of a row, its end included: longer pairs are left out in training, other
+    # texts are cut, those that are read as one sequence together
     max_length: Positive | None = None
-    """most pieces or words of a text, the end included; longer pairs are left out in training,
-    other texts are cut, those that are read as one sequence together"""
-    limit: Positive | None = None
-    """the most training rows, drawn by the recipe's seed"""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """share of the training rows to hold out where the corpus has no validation split"""
-    hub: str | None = None
-    """the same corpus on the hub, for machines without a ZOO_DATA folder"""
-    hub_config: str | None = None
-    """the configuration of that data set"""
-    revision: str | None = None
-    """the revision of that data set"""
-    reverse_source: bool = False
-    """whether a translator reads its source from the last word to the first"""
-    reverse: bool = False
-    """whether texts are read from the last word to the first"""
+    validation: Inside = 0.1  # share of training rows held out if there is no validation split
+    reverse_source: bool = False  # whether a translator reads its source from the last word on
+    reverse: bool = False  # whether texts are read from the last word to the first
+    # further corpora of a language model, each with corpus, limit and the hub's keys
     also: list[Also] = []
-    """further corpora to train a language model on; it is measured on the first one alone"""
 
     @property
     def languages(self) -> list[str]:
@@ -85,22 +70,14 @@ class Data(Table):
 class Tokenizer(Table):
     """How text is cut."""
 
-    kind: Annotated[str, one_of("kind of tokenizer", LEARNED)] = "sentencepiece"
-    """how text is cut, see docs/data.md"""
-    algorithm: Literal["unigram", "bpe"] | None = None
-    """how SentencePiece learns its pieces"""
-    vocabulary: Positive
-    """number of pieces or words, the special ones included"""
-    source_vocabulary: Positive | None = None
-    """the same of the source's tokenizer, where it differs"""
-    shared: bool = True
-    """whether one tokenizer serves both languages"""
-    normalization: str | None = None
-    """SentencePiece's rule for the text before it is cut: "nmt_nfkc" unless told otherwise"""
-    sample: Positive | None = None
-    """number of training rows to learn from, none for all"""
-    weights: Reference = ""
-    """a trained model whose tokenizer is taken as it is, as `zoo.load` takes it"""
+    kind: Annotated[str, one_of("kind of tokenizer", LEARNED)] = "sentencepiece"  # see docs/data.md
+    algorithm: Literal["unigram", "bpe"] | None = None  # how SentencePiece learns its pieces
+    vocabulary: Positive  # number of pieces or words, the special ones included
+    source_vocabulary: Positive | None = None  # the same of the source, where it differs
+    shared: bool = True  # whether one tokenizer serves both languages
+    normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
+    sample: Positive | None = None  # number of training rows to learn from, none for all
+    weights: Reference = ""  # trained model whose tokenizer is taken, as `zoo.load` takes it
 
     @property
     def spec(self) -> TokenizerSpec:
@@ -137,54 +114,34 @@ class Tokenizer(Table):
 class Optimizer(Table):
     """The update rule."""
 
-    name: Annotated[str, one_of("optimizer", OPTIMIZERS)]
-    """which optimizer"""
-    learning_rate: Annotated[float, Field(gt=0)] = 1.0
-    """what the rate of the schedule is multiplied by"""
-    beta_1: Share = 0.9
-    """decay of Adam's mean of the gradients"""
-    beta_2: Share = 0.999
-    """decay of Adam's mean of their squares"""
-    epsilon: Annotated[float, Field(gt=0)] = 1e-7
-    """what Adam and Adadelta add to a root"""
-    momentum: Share | None = None
-    """of SGD, none for 0"""
-    rho: Share | None = None
-    """decay of Adadelta's means, none for 0.95"""
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-    """the largest norm of all gradients together"""
-    weight_decay: Annotated[float, Field(gt=0)] | None = None
-    """share of a weight, times the rate, that an update takes off it (decoupled)"""
-    decay_vectors: bool = True
-    """whether biases and gains, which are no matrices, decay too"""
+    name: Annotated[str, one_of("optimizer", OPTIMIZERS)]  # which optimizer
+    learning_rate: Above = 1.0  # what the rate of the schedule is multiplied by
+    beta_1: Share = 0.9  # decay of Adam's mean of the gradients
+    beta_2: Share = 0.999  # decay of Adam's mean of their squares
+    epsilon: Above = 1e-7  # what Adam and Adadelta add to a root
+    momentum: Share | None = None  # of SGD, none for 0
+    rho: Share | None = None  # decay of Adadelta's means, none for 0.95
+    clip_norm: Above | None = None  # largest norm of all gradients together
+    weight_decay: Above | None = None  # share of a weight, times the rate, that an update takes
+    decay_vectors: bool = True  # whether biases and gains, which are no matrices, decay too
+    # of asgd: average once the validation loss is above the best of all but so many last epochs
     nonmonotone: Positive | None = None
-    """of asgd: average once an epoch's validation loss is above the best, so many latest epochs
-    left out"""
+    # what the rate is divided by from each group of layers to the one below
     discriminate: Annotated[float, Field(ge=1)] | None = None
-    """what the rate is divided by from each group of layers to the one below"""
 
 
 class Schedule(Table):
     """The learning rate by update."""
 
-    name: Annotated[str, one_of("schedule", SCHEDULES)]
-    """which schedule"""
-    warmup: Annotated[int, Field(ge=0)] = 0
-    """updates that the rate rises for"""
-    peak: Annotated[float, Field(gt=0)] | None = None
-    """the highest rate"""
-    halve_after: Positive | None = None
-    """updates before the first halving"""
-    halve_every: Positive | None = None
-    """updates between two halvings"""
-    cut: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """share of the updates of a triangle that the rate rises for"""
-    ratio: Annotated[float, Field(gt=1)] | None = None
-    """the peak over the rate at both ends of a triangle"""
-    cycles: Positive = 1
-    """number of triangles, one after the other"""
-    unfreeze_every: Positive | None = None
-    """updates after which the next group of layers below is trained too, the last one first"""
+    name: Annotated[str, one_of("schedule", SCHEDULES)]  # which schedule
+    warmup: Count = 0  # updates that the rate rises for
+    peak: Above | None = None  # highest rate
+    halve_after: Positive | None = None  # updates before the first halving
+    halve_every: Positive | None = None  # updates between two halvings
+    cut: Inside | None = None  # share of a triangle's updates that the rate rises for
+    ratio: Annotated[float, Field(gt=1)] | None = None  # peak over the rate at a triangle's ends
+    cycles: Positive = 1  # number of triangles, one after the other
+    unfreeze_every: Positive | None = None  # updates until the next group of layers below thaws
 
     @model_validator(mode="after")
     def _check_needs(self) -> Schedule:
@@ -195,34 +152,21 @@ class Schedule(Table):
 class Train(Table):
     """How long, and in which batches."""
 
-    updates: Positive
-    """updates of the whole run"""
-    updates_per_epoch: Positive
-    """updates between two validations, each with a checkpoint"""
-    batch_tokens: Positive | None = None
-    """padded target positions of a batch; this or `batch_sentences` is given"""
-    batch_sentences: Positive | None = None
-    """rows of a batch"""
-    buckets: list[Positive] = []
-    """the lengths that rows are padded to, in pieces or words, rising"""
-    bptt: Positive | None = None
-    """words that a language model reads of its stream at a time"""
-    vary_bptt: bool = False
-    """whether these are about so many, another number each time (merity2017, 4.1)"""
-    shuffle: bool = False
-    """whether a language model reads its texts in another order in each pass"""
+    updates: Positive  # updates of the whole run
+    updates_per_epoch: Positive  # updates between two validations, each with a checkpoint
+    batch_tokens: Positive | None = None  # padded target positions of a batch; or batch_sentences
+    batch_sentences: Positive | None = None  # rows of a batch
+    buckets: list[Positive] = []  # lengths that rows are padded to, in pieces or words, rising
+    bptt: Positive | None = None  # words that a language model reads of its stream at a time
+    vary_bptt: bool = False  # whether these are only about so many (merity2017, 4.1)
+    shuffle: bool = False  # whether a language model's texts come in another order in each pass
+    # mean over a batch's target tokens, or their sum divided by the batch's sentences
     loss: Literal["token", "sentence"] = "token"
-    """mean over the batch's target tokens, or their sum divided by the batch's sentences"""
-    label_smoothing: Share = 0.0
-    """share of the probability that goes to the other pieces"""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """what is computed in; weights and logits are float32 in any case"""
-    average: Positive = 1
-    """number of last checkpoints whose mean is the final weights"""
-    patience: Positive | None = None
-    """epochs without a better validation loss after which a run stops"""
-    jit: bool | None = None
-    """whether to compile with XLA, none for Keras' own choice"""
+    label_smoothing: Share = 0.0  # share of the probability that goes to the other pieces
+    precision: Precision = "float32"  # of the computation; weights and logits are float32
+    average: Positive = 1  # number of last checkpoints whose mean is the final weights
+    patience: Positive | None = None  # epochs without a better validation loss that end a run
+    jit: bool | None = None  # whether to compile with XLA, none for Keras' own choice
 
     @model_validator(mode="after")
     def _check_batches(self) -> Train:
@@ -245,21 +189,12 @@ class Train(Table):
 class Evaluate(Table):
     """What is measured at the end of a run, and how outputs are searched for."""
 
-    split: str = "test"
-    """the split of the corpus"""
-    metric: Annotated[str, one_of("metric", METRICS)] = "bleu"
-    """the main metric, which the task decides"""
-    limit: Positive | None = None
-    """the most examples, a fixed draw"""
-    beam_size: Positive = 4
-    """width of the beam, 1 for greedy search"""
-    length_penalty: Annotated[float, Field(ge=0)] = 0.6
-    """alpha of the length penalty, 0 for none"""
-    max_extra: Positive = 50
-    """most pieces of an output beyond the length of its input"""
-    batch_size: Positive = 32
-    """rows that are decoded or scored together"""
-    minimum: float | None = None
-    """the value that this recipe promises to reach"""
-    maximum: float | None = None
-    """the same of a metric of which less is better"""
+    split: str = "test"  # split of the corpus
+    metric: Annotated[str, one_of("metric", METRICS)] = "bleu"  # main metric, the task's own
+    limit: Positive | None = None  # most examples, a fixed draw
+    beam_size: Positive = 4  # width of the beam, 1 for greedy search
+    length_penalty: Annotated[float, Field(ge=0)] = 0.6  # alpha, 0 for none
+    max_extra: Positive = 50  # most pieces of an output beyond the length of its input
+    batch_size: Positive = 32  # rows that are decoded or scored together
+    minimum: float | None = None  # value that this recipe promises to reach
+    maximum: float | None = None  # the same, of a metric of which less is better

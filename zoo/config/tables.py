@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +74,17 @@ def parse(
             place += f" = {first['input']!r}"
         message = ": ".join(part for part in (where, place, wrong) if part)
         raise error(message, first.get("ctx", {}).get("hint", "")) from None
+
+
+def flat(tables: Mapping[str, Any], prefix: str = "", whole: Container[str] = ()) -> dict[str, Any]:
+    """Return nested tables with dotted keys; those of `whole` stay tables."""
+    found: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping) and prefix + key not in whole:
+            found |= flat(value, f"{prefix}{key}.", whole)
+        else:
+            found[prefix + key] = value
+    return found
 
 
 def read_toml(path: Path, error: type[ZooError]) -> dict[str, Any]:

@@ -7,95 +7,65 @@ of bundles, model cards and docs read this table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class TokenizerSpec:
+class TokenizerSpec(NamedTuple):
     """What the package knows about one kind of tokenizer."""
 
-    #: of the class: "module:Class"
-    path: str
-    #: how the name of its file ends: the first one is written, all are read
-    suffixes: tuple[str, ...]
-    #: what a text is cut into
-    unit: Literal["piece", "word"]
-    #: how a text is cut, for the docs
-    about: str
-    #: the same for a model card, with {many} and the recipe's settings filled in
-    card: str = ""
-    #: what the class' `train` takes beside lines and vocabulary
-    train: tuple[str, ...] = ()
-    #: keys of [tokenizer] that this kind alone has, and their defaults
-    options: Mapping[str, str | None] = field(default_factory=dict)
-    #: of these, the keys that must be given, and what they are
-    needs: Mapping[str, str] = field(default_factory=dict)
-    #: whether a recipe may choose it; the others come with converted weights
-    learned: bool = True
-    #: whether one tokenizer may serve two languages
-    shareable: bool = True
-    #: whether a language model reads WikiText line by line, not article by article
-    by_line: bool = False
+    path: str  # of the class: "module:Class"
+    suffixes: tuple[str, ...]  # of its file: the first one is written, all are read
+    unit: Literal["piece", "word"]  # what a text is cut into
+    about: str  # how a text is cut, for the docs
+    card: str = ""  # the same for a model card; "": it comes with converted weights alone
+    train: tuple[str, ...] = ()  # what the class' `train` takes beside lines and vocabulary
+    options: Mapping[str, str | None] = {}  # keys of [tokenizer] of its own, and their defaults
+    needs: Mapping[str, str] = {}  # those of them that must be set, and what they are
+    shareable: bool = True  # whether one tokenizer may serve two languages
+    by_line: bool = False  # whether WikiText is read line by line, not article by article
 
 
 TOKENIZERS: dict[str, TokenizerSpec] = {
     "sentencepiece": TokenizerSpec(
-        path="zoo.text.sentencepiece:SentencePieceTokenizer",
-        suffixes=(".model",),
-        unit="piece",
-        about="pieces learned from raw text by SentencePiece",
-        card="SentencePiece {algorithm}, {many}, normalisation {normalization}.",
+        "zoo.text.sentencepiece:SentencePieceTokenizer", (".model",), "piece",
+        "pieces learned from raw text by SentencePiece",
+        "SentencePiece {algorithm}, {many}, normalisation {normalization}.",
         train=("algorithm", "normalization", "seed"),
         options={"algorithm": None, "normalization": "nmt_nfkc"},
         needs={"algorithm": "an algorithm: 'unigram' or 'bpe'"},
     ),
     "moses": TokenizerSpec(
-        path="zoo.text.moses:MosesTokenizer",
-        suffixes=(".moses.json", ".words.json"),
-        unit="word",
-        about="words cut by the rules of Moses for their language, the most frequent of each side",
-        card="Words cut by the rules of Moses, the most frequent of each side, {source_size} in "
+        "zoo.text.moses:MosesTokenizer", (".moses.json", ".words.json"), "word",
+        "words cut by the rules of Moses for their language, the most frequent of each side",
+        "Words cut by the rules of Moses, the most frequent of each side, {source_size} in "
         "{source} and {target_size} in {target}.",
-        train=("language",),
-        shareable=False,
+        train=("language",), shareable=False,
     ),
     "fastai": TokenizerSpec(
-        path="zoo.text.fastai:FastaiTokenizer",
-        suffixes=(".fastai.json", ".marked.json"),
-        unit="word",
-        about="English words in lower case with fastai's markers, the most frequent",
-        card="English words with fastai's markers, the {target_size} most frequent.",
+        "zoo.text.fastai:FastaiTokenizer", (".fastai.json", ".marked.json"), "word",
+        "English words in lower case with fastai's markers, the most frequent",
+        "English words with fastai's markers, the {target_size} most frequent.",
     ),
     "whitespace": TokenizerSpec(
-        path="zoo.text.whitespace:WhitespaceTokenizer",
-        suffixes=(".whitespace.json", ".spaces.json"),
-        unit="word",
-        about="words between white space as they stand, the most frequent",
-        card="Words between white space, the {target_size} most frequent.",
+        "zoo.text.whitespace:WhitespaceTokenizer", (".whitespace.json", ".spaces.json"), "word",
+        "words between white space as they stand, the most frequent",
+        "Words between white space, the {target_size} most frequent.",
         by_line=True,
     ),
     "bpe": TokenizerSpec(
-        path="zoo.text.bpe:BpeTokenizer",
-        suffixes=(".bpe.json",),
-        unit="piece",
-        about="GPT's byte pairs in lower case, with `</w>` at the end of a word",
-        card="Lower-cased byte pairs, {target_size} pieces.",
+        "zoo.text.bpe:BpeTokenizer", (".bpe.json",), "piece",
+        "GPT's byte pairs in lower case, with `</w>` at the end of a word",
+        "Lower-cased byte pairs, {target_size} pieces.",
     ),
     "marian": TokenizerSpec(
-        path="zoo.text.marian:MarianTokenizer",
-        suffixes=(".marian.json",),
-        unit="piece",
-        about="Marian's pieces: SentencePiece with a vocabulary of its own",
-        learned=False,
+        "zoo.text.marian:MarianTokenizer", (".marian.json",), "piece",
+        "Marian's pieces, SentencePiece with a vocabulary of its own; of converted weights alone",
     ),
     "subwords": TokenizerSpec(
-        path="zoo.text.subwords:SubwordTokenizer",
-        suffixes=(".subwords.json",),
-        unit="piece",
-        about="words cut by Moses and then into pieces by subword-nmt's merges",
-        learned=False,
+        "zoo.text.subwords:SubwordTokenizer", (".subwords.json",), "piece",
+        "words cut by Moses, then into pieces by subword-nmt's merges; of converted weights alone",
     ),
-}
+}  # fmt: skip
 
-LEARNED = {kind: row for kind, row in TOKENIZERS.items() if row.learned}
+# What a recipe may choose.
+LEARNED = {kind: row for kind, row in TOKENIZERS.items() if row.card}

@@ -51,10 +51,7 @@ def linear(recipe: Recipe) -> Rate:
 
 
 def cosine(recipe: Recipe) -> Rate:
-    """Linear to `peak` in `warmup` updates, then half a cosine to zero at the last one.
-
-    gpt1, section 4.1.
-    """
+    """Linear to `peak`, then half a cosine to zero at the last update (gpt1, section 4.1)."""
     warmup = float(max(recipe.schedule.warmup, 1))
     rest = float(max(recipe.train.updates - warmup, 1))
     peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
@@ -74,10 +71,7 @@ def constant(recipe: Recipe) -> Rate:
 
 
 def halving(recipe: Recipe) -> Rate:
-    """`peak` for `halve_after` updates, then half of it, halved again every `halve_every` updates.
-
-    sutskever2014, section 3.4: 5 epochs, then every half epoch.
-    """
+    """`peak`, then half of it, halved again every `halve_every` (sutskever2014, section 3.4)."""
     peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
     after = _number(recipe, "halve_after")
     every = _number(recipe, "halve_every")
@@ -88,11 +82,7 @@ def halving(recipe: Recipe) -> Rate:
 
 
 def slanted_triangular(recipe: Recipe) -> Rate:
-    """Linear to `peak` for the share `cut` of the updates, then linear down to peak / ratio.
-
-    ulmfit2018, equation 3; both ends are at peak / ratio. With `cycles` there are so many equal
-    triangles one after the other.
-    """
+    """`cycles` triangles from peak / ratio to `peak` and back (ulmfit2018, equation 3)."""
     peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
     share = _number(recipe, "cut")
     ratio = _number(recipe, "ratio")

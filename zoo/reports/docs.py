@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import csv
-import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +55,8 @@ def write(folder: Path | None = None, check: bool = False) -> list[Path]:
 
     A page of docs/ holds a table where it says `<!-- table: results/NAME.csv -->`, the rows of that
     file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task,
-    `<!-- table: trained -->`, the runs of benchmarks/trained, or a name of `CODE`, such as
-    `<!-- table: schedules -->`.
+    `<!-- table: trained -->`, the runs of benchmarks/trained, `<!-- table: keys -->`, or a name
+    of `TABLES`.
 
     Args:
         folder: the checkout.
@@ -133,85 +131,72 @@ def trained(folder: Path) -> list[list[str]]:
 # What the code says
 
 
+def code(name: str) -> list[list[str]]:
+    """Return rows of cells: one of the tables of choices, as `TABLES` tells it."""
+    header, table, cells, key = TABLES[name]
+    papers: dict[str, dict[str, None]] = {}
+    for made in map(recipes.load, recipes.names() if key else []):
+        papers.setdefault(getattr(getattr(made, key[0]), key[1]), {})[made.paper] = None
+    return [
+        [*header, "in recipes of"] if key else header,
+        *(
+            [f"`{each}`", *cells(row), *([", ".join(papers.get(each, ""))] if key else [])]
+            for each, row in table.items()
+        ),
+    ]
+
+
+def keys() -> list[list[str]]:
+    """Return rows of cells: every key of a recipe's tables with the comment at its field."""
+    rows, table, before = [["key", "default", "what it is"]], "", ""
+    for line in Path(settings.__file__).read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"class (\w+)\(", line):
+            table = found[1]
+        field = re.fullmatch(r"    (\w+): .*?(?:  # (.*))?", line)
+        if field and field[1] in getattr(settings, table).model_fields:
+            made = getattr(settings, table).model_fields[field[1]]
+            default = "" if made.is_required() else f"`{json.dumps(made.default)}`"
+            key = f"`{table.lower().replace('also', 'data')}.{field[1]}`"  # Data has Also's keys
+            rows.append([key, default.replace("`null`", "none"), field[2] or before])
+        comment = re.fullmatch(r"    # (.*)", line)
+        before = f"{before} {comment[1]}".strip() if comment else ""
+    return rows
+
+
 def _code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _papers(table: str, key: str) -> dict[str, str]:
-    """Return the papers whose recipes choose a value of a key, by value."""
-    found: dict[str, dict[str, None]] = {}
-    for made in map(recipes.load, recipes.names()):
-        found.setdefault(getattr(getattr(made, table), key), {})[made.paper] = None
-    return {value: ", ".join(papers) for value, papers in found.items()}
-
-
-def schedules() -> list[list[str]]:
-    """Return rows of cells: the schedules that a recipe may choose."""
-    papers = _papers("schedule", "name")
-    rows = [
-        [f"`{name}`", row.about, _code(row.needs), papers.get(name, "")]
-        for name, row in SCHEDULES.items()
-    ]
-    return [["`schedule.name`", "the rate", "needs", "in recipes of"], *rows]
-
-
-def optimizers() -> list[list[str]]:
-    """Return rows of cells: the optimizers that a recipe may choose."""
-    papers = _papers("optimizer", "name")
-    rows = [
-        [f"`{name}`", row.about, _code(row.keys), papers.get(name, "")]
-        for name, row in OPTIMIZERS.items()
-    ]
-    return [["`optimizer.name`", "what it is", "keys of its own", "in recipes of"], *rows]
-
-
-def tokenizers() -> list[list[str]]:
-    """Return rows of cells: the kinds of tokenizers, those of converted weights last."""
-    papers = _papers("tokenizer", "kind")
-    rows = []
-    for name, row in TOKENIZERS.items():
-        keys = _code(row.options)
-        file = f"`tokenizer{row.suffixes[0]}`"
-        where = papers.get(name, "") if row.learned else "converted weights"
-        rows.append([f"`{name}`", row.about, keys, file, where])
-    return [["`tokenizer.kind`", "what it reads", "keys of its own", "file", "used by"], *rows]
-
-
-def metrics() -> list[list[str]]:
-    """Return rows of cells: the metrics, as metrics.json calls them."""
-    rows = [
-        [f"`{name}`", row.column, "higher" if row.higher else "lower"]
-        for name, row in METRICS.items()
-    ]
-    return [["in metrics.json", "written as", "better is"], *rows]
-
-
-def tasks() -> list[list[str]]:
-    """Return rows of cells: the tasks and what their examples hold."""
-    rows = [
-        [f"`{name}`", row.labels, "; ".join(map(_code, row.columns)), _code(row.metrics)]
-        for name, row in TASKS.items()
-    ]
-    return [["task", "labels", "columns", "metrics"], *rows]
-
-
-def keys() -> list[list[str]]:
-    """Return rows of cells: every key of a recipe's tables, explained as in settings.py."""
-    rows = [["key", "default", "what it is"]]
-    for holder in ast.parse(Path(settings.__file__).read_text(encoding="utf-8")).body:
-        for field, text in itertools.pairwise(getattr(holder, "body", [])):
-            if not isinstance(field, ast.AnnAssign) or not isinstance(text, ast.Expr):
-                continue
-            name, table = ast.unparse(field.target), getattr(holder, "name", "")
-            default = getattr(settings, table).model_fields[name].default if field.value else ""
-            shown = "none" if default is None else f"`{json.dumps(default)}`"
-            about = " ".join(ast.literal_eval(text.value).split())
-            prefix = "data.also" if table == "Also" else table.lower()
-            rows.append([f"`{prefix}.{name}`", shown if field.value else "", about])
-    return rows
-
-
-CODE = {each.__name__: each for each in (schedules, optimizers, tokenizers, metrics, tasks, keys)}
+# A header, a table, the cells of its rows beside their name; the key of recipes that chooses one.
+TABLES: dict[str, tuple[list[str], Mapping[str, Any], Callable[[Any], list[str]], Any]] = {
+    "schedules": (
+        ["`schedule.name`", "the rate", "needs"],
+        SCHEDULES, lambda row: [row.about, _code(row.needs)], ("schedule", "name"),
+    ),
+    "optimizers": (
+        ["`optimizer.name`", "what it is", "keys of its own"],
+        OPTIMIZERS, lambda row: [row.about, _code(row.keys)], ("optimizer", "name"),
+    ),
+    "tokenizers": (
+        ["`tokenizer.kind`", "what it reads", "keys of its own", "file"],
+        TOKENIZERS,
+        lambda row: [row.about, _code(row.options), f"`tokenizer{row.suffixes[0]}`"],
+        ("tokenizer", "kind"),
+    ),
+    "metrics": (
+        ["in metrics.json", "written as", "better is"],
+        METRICS, lambda row: [row.column, "higher" if row.higher else "lower"], None,
+    ),
+    "tasks": (
+        ["task", "labels", "columns", "metrics"],
+        TASKS,
+        lambda row: [
+            row.labels, "; ".join(map(_code, row.columns)),
+            _code([*row.metrics, *filter(None, [row.number_metric])]),
+        ],
+        None,
+    ),
+}  # fmt: skip
 
 
 def _with_tables(page: Path) -> str:
@@ -222,10 +207,12 @@ def _with_tables(page: Path) -> str:
             return _filled(found["begin"], comparison(found["task"]))
         if found["name"] == "trained":
             return _filled(found["begin"], trained(page.parents[1] / "benchmarks" / "trained"))
-        if found["name"] in CODE:
-            return _filled(found["begin"], CODE[found["name"]]())
+        if found["name"] == "keys":
+            return _filled(found["begin"], keys())
+        if found["name"] in TABLES:
+            return _filled(found["begin"], code(found["name"]))
         if found["name"]:
-            hint = did_you_mean(found["name"], ["trained", *CODE])
+            hint = did_you_mean(found["name"], ["trained", "keys", *TABLES])
             raise DataError(f"{page} names a table '{found['name']}'", hint)
         source = page.parent / found["file"]
         if not source.is_file():

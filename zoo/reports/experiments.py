@@ -14,7 +14,7 @@ from zoo.config import recipe as recipes
 from zoo.config.choices import one_of
 from zoo.config.metrics import METRICS
 from zoo.config.recipe import Recipe
-from zoo.config.tables import Table, parse, read_toml
+from zoo.config.tables import Table, flat, parse, read_toml
 from zoo.errors import (
     BundleError,
     CheckpointError,
@@ -277,7 +277,7 @@ def _is_finished(out: Path, name: str, asked: Recipe, resume: bool) -> bool:
 
 def _check_same(path: Path, asked: Recipe) -> None:
     """Raise BundleError unless the recipe at `path` is the one asked for."""
-    found, wanted = (_flat(each.resolved().tables()) for each in (recipes.load(path), asked))
+    found, wanted = (flat(each.resolved().tables()) for each in (recipes.load(path), asked))
     for key in dict.fromkeys([*wanted, *found]):
         if found.get(key) != wanted.get(key):
             raise BundleError(
@@ -285,14 +285,3 @@ def _check_same(path: Path, asked: Recipe) -> None:
                 f"not {wanted.get(key)!r}",
                 "choose another --out, ask for that recipe with --set, or delete the folder",
             )
-
-
-def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found

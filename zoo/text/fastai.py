@@ -92,14 +92,8 @@ class FastaiTokenizer(Tokenizer):
     def train(cls, lines: Iterable[str], *, vocabulary: int) -> FastaiTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
-        Args:
-            lines: the text, whole documents or parts of them.
-            vocabulary: number of words, the nine special ones included. Lines with fewer different
-                words give all that they have.
-
-        Raises:
-            DataError: if there is no word in the lines.
-            OptionError: if `vocabulary` leaves no room for a word.
+        Lines are whole documents or parts of them; arguments and errors are those of
+        `zoo.text.vocabulary.most_frequent`.
         """
         counts: Counter[str] = Counter()
         cut = cls(SPECIAL)

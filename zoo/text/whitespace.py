@@ -52,14 +52,7 @@ class WhitespaceTokenizer(Tokenizer):
     def train(cls, lines: Iterable[str], *, vocabulary: int) -> WhitespaceTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
-        Args:
-            lines: the text.
-            vocabulary: number of words, the two special ones included. Lines with fewer different
-                words give all that they have.
-
-        Raises:
-            DataError: if there is no word in the lines.
-            OptionError: if `vocabulary` leaves no room for a word.
+        Arguments and errors are those of `zoo.text.vocabulary.most_frequent`.
         """
         counts = Counter(word for line in lines for word in line.split())
         return cls(vocabularies.most_frequent(counts, SPECIAL, vocabulary))

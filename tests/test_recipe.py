@@ -282,6 +282,7 @@ def test_a_wrong_change_names_the_key(small, changes, text):
             {"evaluate.metric": "accuracy"},
             "the task 'generate' has evaluate.metric 'perplexity'",
         ),
+        ("ulmfit2018-imdb-lm", {"model.arguments.ar_alpha": -1.0}, "ar_alpha is -1.0"),
         ("ulmfit2018-imdb-lm", {"schedule.cut": 1.0}, "schedule.cut = 1.0"),
         ("ulmfit2018-imdb-lm", {"schedule.ratio": 1.0}, "schedule.ratio = 1.0"),
         ("ulmfit2018-imdb-lm", {"data.validation": 0.0}, "data.validation = 0.0"),

@@ -18,9 +18,9 @@ KEYS = {
 VALUES = {"tokenizer.kind": {"marked": "fastai", "spaces": "whitespace", "words": "moses"}}
 
 
-def changes(given: Mapping[str, Any], warn: bool = True) -> dict[str, Any]:
+def changes(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted changes to a recipe with the names of today."""
-    return dict(_renamed(key, value, warn) for key, value in given.items())
+    return dict(_renamed(key, value, True) for key, value in given.items())
 
 
 def tables(given: Mapping[str, Any], warn: bool = True) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from zoo.config.choices import OPTIMIZERS, SCHEDULES, check_needs, one_of
 from zoo.config.metrics import METRICS
@@ -30,6 +30,14 @@ class Model(Table):
     size: str  # name of a size of the paper's model, see `zoo info`
     arguments: dict[str, Any] = {}  # arguments of the model that differ from that size
     weights: Reference = ""  # trained weights to begin with, as `zoo.load` takes them
+
+    @field_validator("arguments")
+    @classmethod
+    def _check_signs(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        for name, value in arguments.items():
+            if isinstance(value, (int, float)) and value < 0:
+                raise ValueError(f"{name} is {value}, and is at least 0")
+        return arguments
 
 
 class Also(Table):

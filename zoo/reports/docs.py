@@ -134,16 +134,14 @@ def trained(folder: Path) -> list[list[str]]:
 def code(name: str) -> list[list[str]]:
     """Return rows of cells: one of the tables of choices, as `TABLES` tells it."""
     header, table, cells, key = TABLES[name]
+    rows = [header, *([f"`{each}`", *cells(row)] for each, row in table.items())]
+    if not key:
+        return rows
     papers: dict[str, dict[str, None]] = {}
-    for made in map(recipes.load, recipes.names() if key else []):
-        papers.setdefault(getattr(getattr(made, key[0]), key[1]), {})[made.paper] = None
-    return [
-        [*header, "in recipes of"] if key else header,
-        *(
-            [f"`{each}`", *cells(row), *([", ".join(papers.get(each, ""))] if key else [])]
-            for each, row in table.items()
-        ),
-    ]
+    for made in map(recipes.load, recipes.names()):
+        papers.setdefault(f"`{getattr(getattr(made, key[0]), key[1])}`", {})[made.paper] = None
+    used = ["in recipes of", *(", ".join(papers.get(row[0], "")) for row in rows[1:])]
+    return [[*row, cell] for row, cell in zip(rows, used, strict=True)]
 
 
 def keys() -> list[list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from zoo.config import settings as recipe_tables
 from zoo.config.choices import imported
@@ -36,10 +35,7 @@ def train_tokenizers(
     kind = imported(settings.spec.path)
 
     def learn(lines: Iterable[str], vocabulary: int, language: str) -> Tokenizer:
-        known: dict[str, Any] = {
-            "language": language, "seed": seed, "algorithm": settings.algorithm,
-            "normalization": settings.normalization,
-        }  # fmt: skip
+        known = settings.model_dump() | {"language": language, "seed": seed}
         taken = {key: known[key] for key in settings.spec.train}
         learned: Tokenizer = kind.train(lines, vocabulary=vocabulary, **taken)
         return learned

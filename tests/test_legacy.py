@@ -109,3 +109,16 @@ def test_a_bundles_own_recipe_is_read_in_silence(path):
     for old, (new, _) in KINDS.items():
         assert (f'kind = "{old}"' in text) == (read.tokenizer.kind == new)
     assert read.model.arguments.get("ar_alpha", 0) == (2 if "activation = 2.0" in text else 0)
+
+
+def test_further_training_takes_ar_and_tar_from_where_it_starts():
+    from zoo.training import finetune
+
+    folder = catalog.data_root() / "registry" / "bundles" / "ulmfit2018.wikitext-2"
+    if not folder.is_dir():
+        pytest.skip("these weights do not come with this installation")
+    base = recipe.load(folder)
+    assert base.model.arguments["ar_alpha"] == 2
+    made = finetune.recipe(base, "mine")
+    assert not {"ar_alpha", "tar_beta"} & set(made.model.arguments)
+    assert set(base.model.arguments) - set(made.model.arguments) == {"ar_alpha", "tar_beta"}

@@ -260,9 +260,8 @@ def _loss_of_stream(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any],
     from benchmarks.peers import smoothed_loss
     from zoo.tasks.likelihood import IGNORED
 
-    settings = made.train
-    arguments = made.resolved().model.arguments
-    alpha, beta = (arguments.get(name, 0.0) for name in ("ar_alpha", "tar_beta"))
+    settings, arguments = made.train, made.resolved().model.arguments
+    alpha, beta = (arguments.get(each, 0.0) for each in ("ar_alpha", "tar_beta"))
     state = model.zero_state(settings.batch_sentences)
 
     def loss_of(inputs: dict[str, Any], labels: Any) -> Any:

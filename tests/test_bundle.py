@@ -265,13 +265,14 @@ def test_failing_to_move_the_new_bundle_in_brings_the_old_one_back(copy, again, 
 
 KILLED = textwrap.dedent("""
     import os, pathlib, signal, sys
-    from zoo import bundle, recipe, weights
+    from zoo import bundle, recipe
+    from zoo.bundle import storage
     from zoo.text import load_tokenizers
     folder, when = pathlib.Path(sys.argv[1]), sys.argv[2]
     def kill(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
     if when == "weights":
-        bundle.save_weights = kill
+        storage.save_weights = kill
     elif when == "fsync":
         os.fsync = kill
     else:

@@ -37,6 +37,11 @@ ENTRY = {
     },
 }  # fmt: skip
 
+HEAD = {
+    "task": "classify", "builder": "zoo.models.someone1999:Classifier", "params": {"base": 12},
+    "classes": 2,
+}  # fmt: skip
+
 
 def changed(**tables):
     return {**ENTRY, **tables}
@@ -206,6 +211,22 @@ def test_entry_reads_sizes_with_flat_arguments():
     assert entry.sizes["base"].arguments == {"width": 4}
 
 
+def test_a_head_adds_to_the_sizes_that_it_counts():
+    sizes = {name: {"params": 10, "width": 4, "dropout": each}
+             for name, each in (("base", 0.5), ("tiny", 0.1), ("huge", 0.3))}  # fmt: skip
+    head = HEAD | {"params": {"base": 12, "tiny": 13}, "without": ["width"]}
+    head |= {"changes": {"tiny": {"dropout": 0.2}}}
+    entry = parse(
+        catalog.Entry, changed(sizes=sizes, heads={"sorter": head}), "entry", RecipeError
+    )  # fmt: skip
+    assert list(entry.sizes) == ["base", "sorter", "tiny", "tiny-sorter", "huge"]
+    sorter, tiny_sorter = entry.sizes["sorter"], entry.sizes["tiny-sorter"]
+    assert (sorter.task, sorter.params, tiny_sorter.params) == ("classify", 12, 13)
+    assert sorter.arguments == {"dropout": 0.5, "classes": 2}
+    assert tiny_sorter.arguments == {"dropout": 0.2, "classes": 2}
+    assert entry.builders["classify"] == HEAD["builder"]
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [
@@ -216,7 +237,13 @@ def test_entry_reads_sizes_with_flat_arguments():
         (changed(sizes={}), "sizes"),
         (changed(default="large"), "default 'large' is none of its weights"),
         (changed(builder="zoo.models"), "builder = 'zoo.models'"),
-        (changed(builders={"classify": "zoo"}), "builders.classify = 'zoo'"),
+        (changed(builders={"classify": "zoo"}), "there is no key 'builders'"),
+        (changed(heads={"sorter": {**HEAD, "builder": "zoo"}}), "heads.sorter.builder = 'zoo'"),
+        (changed(heads={"sorter": {**HEAD, "params": {}}}), "heads.sorter.params"),
+        (
+            changed(heads={"sorter": {**HEAD, "params": {"huge": 12}}}),
+            "head 'sorter' is of a size 'huge' that is not there",
+        ),
         (
             changed(sizes={"base": {"params": 10, "task": "classify", "width": 4}}),
             "size 'base' is for 'classify', which has no builder",

@@ -182,9 +182,9 @@ def test_a_full_disk_leaves_the_earlier_export(monkeypatch, saved, tiny_pretrain
 
 def test_words_are_told(tmp_path, tiny_pretrained):
     from zoo.pretrained import Pretrained
-    from zoo.text import WordTokenizer
+    from zoo.text import MosesTokenizer
 
-    words = WordTokenizer(["<pad>", "<unk>", "<s>", "</s>", "I"], "en")
+    words = MosesTokenizer(["<pad>", "<unk>", "<s>", "</s>", "I"], "en")
     mixed = Pretrained(
         tiny_pretrained.model, tiny_pretrained.recipe, (words, tiny_pretrained.tokenizer)
     )

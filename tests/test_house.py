@@ -91,7 +91,7 @@ def test_a_name_without_a_row_is_an_error_everywhere():
     for ask in (tasks.spec, task_class, trainer_class, lambda name: listed(name, "x"),
                 lambda name: split_columns(["x"], name, None),
                 lambda name: tasks.main_metric(name, False)):  # fmt: skip
-        with pytest.raises(UnknownName, match="there is no task 'clasify'\n.*'classify'"):
+        with pytest.raises(UnknownName, match=r"there is no task 'clasify'\n.*'classify'"):
             ask("clasify")
     with pytest.raises(RecipeError, match="'similarity' or 'choose'"):
         recipes.load("gpt1-sst2").changed({"task": "clasify"})

@@ -55,7 +55,8 @@ ALLOWED = {
 
 LIGHT = (
     "errors", "version", "files", "__init__", "config/__init__", "config/tables", "config/catalog",
-    "config/cards", "config/settings", "config/recipe", "config/tasks", "reports/__init__",
+    "config/cards", "config/choices", "config/entries", "config/legacy", "config/metrics",
+    "config/settings", "config/recipe", "config/tasks", "config/tokenizers", "reports/__init__",
     "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
     "models/__init__", "models/contracts", "cli/__init__", "cli/main", "cli/shell", "cli/hub",
     "hub/__init__", "hub/names", "hub/client", "hub/records",

@@ -12,7 +12,7 @@ from zoo.errors import RecipeError, UnknownName
 NAMES = recipe.names()
 # What makes a recipe of pieces one of words.
 WORDS = {
-    "tokenizer.kind": "words", "tokenizer.shared": False,
+    "tokenizer.kind": "moses", "tokenizer.shared": False,
     "tokenizer.algorithm": None, "tokenizer.normalization": None,
 }  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_papers_own_numbers():
 def test_sutskevers_own_numbers():
     made = recipe.load("sutskever2014-wmt14-en-fr")
     assert made.model.size == "paper"
-    assert (made.tokenizer.kind, made.tokenizer.sizes) == ("words", (160_000, 80_000))
+    assert (made.tokenizer.kind, made.tokenizer.sizes) == ("moses", (160_000, 80_000))
     assert made.data.reverse_source
     assert (made.data.source, made.data.target, made.data.limit) == ("en", "fr", 12_000_000)
     assert (made.optimizer.name, made.optimizer.momentum) == ("sgd", None)
@@ -102,7 +102,7 @@ def test_sutskevers_own_numbers():
 def test_bahdanaus_own_numbers():
     made = recipe.load("bahdanau2015-wmt14-en-fr")
     assert made.model.size == "paper"
-    assert (made.tokenizer.kind, made.tokenizer.sizes) == ("words", (30_000, 30_000))
+    assert (made.tokenizer.kind, made.tokenizer.sizes) == ("moses", (30_000, 30_000))
     assert made.data.max_length == 50 + 1  # the end is counted
     assert not made.data.reverse_source
     assert (made.data.source, made.data.target, made.data.limit) == ("en", "fr", 12_000_000)
@@ -122,14 +122,14 @@ def test_bahdanaus_own_numbers():
 )
 def test_meritys_own_numbers(name, rows, updates, perplexity):
     made = recipe.load(f"merity2017-{name}")
-    assert (made.model.size, made.data.corpus, made.tokenizer.kind) == (name, name, "spaces")
-    assert made.resolved().model.arguments == catalog.entry("merity2017").sizes[name].arguments
+    assert (made.model.size, made.data.corpus, made.tokenizer.kind) == (name, name, "whitespace")
+    size = catalog.entry("merity2017").sizes[name].arguments
+    assert made.resolved().model.arguments == size | {"ar_alpha": 2, "tar_beta": 1}
     assert (made.optimizer.name, made.optimizer.nonmonotone) == ("asgd", 5)
     assert made.optimizer.learning_rate * made.schedule.peak == 30
     assert (made.schedule.name, made.schedule.warmup) == ("constant", 0)
     assert (made.optimizer.clip_norm, made.optimizer.weight_decay) == (0.25, 1.2e-6)
     assert (made.train.batch_sentences, made.train.bptt, made.train.vary_bptt) == (rows, 70, True)
-    assert (made.train.activation, made.train.temporal) == (2, 1)
     assert made.train.updates == updates
     assert made.evaluate.batch_size == 1
     assert made.evaluate.maximum >= perplexity
@@ -147,7 +147,8 @@ def test_ulmfits_own_numbers():
     assert classifier.model.weights.endswith(adapted.name)
     assert classifier.tokenizer.weights == classifier.model.weights
     for made in (general, adapted):
-        assert (made.train.bptt, made.train.activation, made.train.temporal) == (70, 2, 1)
+        assert made.train.bptt == 70
+        assert made.model.arguments == {"ar_alpha": 2, "tar_beta": 1}
     for made, peak in ((adapted, 0.004), (classifier, 0.01)):
         assert (made.optimizer.name, made.optimizer.discriminate) == ("adam", 2.6)
         assert (made.optimizer.beta_1, made.optimizer.beta_2) == (0.7, 0.99)
@@ -242,11 +243,19 @@ def test_changed_leaves_the_original_alone(small):
         ({"train.batch_tokens": None}, "must be given: batch_tokens or batch_sentences"),
         ({"train.batch_sentences": 16}, "exclude each other: set one of them to none"),
         ({"train.loss": "word"}, "'token' or 'sentence'"),
-        ({"tokenizer.algorithm": None}, "sentencepiece needs an algorithm: 'unigram' or 'bpe'"),
-        ({"tokenizer.kind": "words"}, "words have no algorithm: leave it out, or set it to none"),
-        (WORDS | {"tokenizer.normalization": "nfkc"}, "words have no normalization"),
-        (WORDS | {"tokenizer.shared": True}, "words are of one language each"),
-        ({"optimizer.name": "adamw"}, "'adam', 'sgd', 'adadelta' or 'asgd'"),
+        ({"tokenizer.algorithm": None}, "'sentencepiece' needs an algorithm: 'unigram' or 'bpe'"),
+        ({"tokenizer.kind": "moses"}, "'moses' has no algorithm: leave it out, or set it to none"),
+        (WORDS | {"tokenizer.normalization": "nfkc"}, "'moses' has no normalization"),
+        (WORDS | {"tokenizer.shared": True}, "'moses' is of one language each"),
+        ({"tokenizer.kind": "sentencepeice"}, "did you mean 'sentencepiece'"),
+        ({"tokenizer.kind": "marian"}, "there is no kind of tokenizer 'marian'"),
+        ({"tokenizer.kind": [1]}, "tokenizer.kind = [1]"),
+        ({"optimizer.name": "adamw"}, "there is no optimizer 'adamw'"),
+        ({"optimizer.name": "adamw"}, "valid choices: adadelta, adam, asgd, sgd"),
+        ({"schedule.name": "nom"}, "there is no schedule 'nom'"),
+        ({"schedule.name": "nom"}, "did you mean 'noam'"),
+        ({"schedule.name": "linear", "schedule.peak": None}, "'linear' needs a peak rate"),
+        ({"evaluate.metric": "blue"}, "did you mean 'bleu'"),
         ({"model.size": None}, "model.size = None"),
         ({"optimizer.name": "asgd", "train.average": 2}, "asgd averages by itself"),
     ],
@@ -259,7 +268,8 @@ def test_a_wrong_change_names_the_key(small, changes, text):
 @pytest.mark.parametrize(
     ("name", "changes", "text"),
     [
-        ("ulmfit2018-imdb-lm", {"task": "summarise"}, "'similarity' or 'choose'"),
+        ("ulmfit2018-imdb-lm", {"task": "summarise"}, "there is no task 'summarise'"),
+        ("ulmfit2018-imdb-lm", {"task": "summarise"}, "valid choices: choose, classify, entail"),
         ("ulmfit2018-imdb-lm", {"data.language": ""}, "'generate' needs data.language"),
         ("ulmfit2018-imdb-lm", {"train.bptt": None}, "'generate' needs train.bptt"),
         (
@@ -272,7 +282,7 @@ def test_a_wrong_change_names_the_key(small, changes, text):
             {"evaluate.metric": "accuracy"},
             "the task 'generate' has evaluate.metric 'perplexity'",
         ),
-        ("ulmfit2018-imdb-lm", {"train.activation": -1.0}, "train.activation = -1.0"),
+        ("ulmfit2018-imdb-lm", {"model.arguments.ar_alpha": -1.0}, "ar_alpha is -1.0"),
         ("ulmfit2018-imdb-lm", {"schedule.cut": 1.0}, "schedule.cut = 1.0"),
         ("ulmfit2018-imdb-lm", {"schedule.ratio": 1.0}, "schedule.ratio = 1.0"),
         ("ulmfit2018-imdb-lm", {"data.validation": 0.0}, "data.validation = 0.0"),
@@ -283,7 +293,7 @@ def test_a_wrong_change_names_the_key(small, changes, text):
         ("ulmfit2018-imdb", {"train.buckets": []}, "'classify' needs train.buckets"),
         ("ulmfit2018-imdb", {"evaluate.metric": "bleu"}, "has evaluate.metric 'accuracy'"),
         ("ulmfit2018-imdb", {"optimizer.discriminate": 0.5}, "optimizer.discriminate = 0.5"),
-        ("ulmfit2018-imdb", {"tokenizer.algorithm": "bpe"}, "'marked' has no algorithm"),
+        ("ulmfit2018-imdb", {"tokenizer.algorithm": "bpe"}, "'fastai' has no algorithm"),
         ("vaswani2017-tatoeba-en-fr", {"data.target": ""}, "'translate' needs data.target"),
         ("vaswani2017-tatoeba-en-fr", {"data.max_length": None}, "needs data.max_length"),
         ("vaswani2017-tatoeba-en-fr", {"train.buckets": []}, "'translate' needs train.buckets"),

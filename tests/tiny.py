@@ -20,7 +20,7 @@ from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.tasks import task_class
 from zoo.data.examples import Example
-from zoo.training.prepare import train_tokenizers
+from zoo.text import train_tokenizers
 
 # Most pieces that can be learned of a few lines, of both languages and of one; words, of one.
 SHARED, APART, WORDS = 96, 64, 40
@@ -151,8 +151,8 @@ def write_bundle(name: str, folder: Path, pairs: list[tuple[str, str]]) -> Path:
     model = catalog.builder(catalog.entry(made.paper), made.model.size)(**made.model.arguments)
     model.build()
     randomise(model)
-    task = task_class(made.task)
-    tokenizers = train_tokenizers(made, task.learned_texts(Example(*pair) for pair in pairs))
+    rows = task_class(made.task).learned_texts(Example(*pair) for pair in pairs)
+    tokenizers = train_tokenizers(made.tokenizer, rows, made.data.languages, made.seed)
     return bundle.write(
         folder,
         model=model,

@@ -143,8 +143,8 @@ def test_capitals_are_marked_only_where_the_model_knows_it(load, tmp_path):
     words = ["the", "xxup", "film", "was", "well", "@-@", "made", "."]
     assert load("old").tokenizer.split(text) == words
     assert load("new").tokenizer.split(text) == ["xxmaj", *words]
-    load("old").tokenizer.save(tmp_path / "x.marked.json")
-    again = type(load("old").tokenizer).load(tmp_path / "x.marked.json")
+    load("old").tokenizer.save(tmp_path / "x.fastai.json")
+    again = type(load("old").tokenizer).load(tmp_path / "x.fastai.json")
     assert again.split(text) == words
 
 

@@ -9,9 +9,9 @@ import pytest
 from zoo.config.tasks import task_class
 from zoo.data.sequences import Sequences, Specials
 from zoo.errors import OptionError, ZooWarning
-from zoo.text import SpaceTokenizer
+from zoo.text import WhitespaceTokenizer
 
-TOKENIZER = SpaceTokenizer.train(["a b c d e f g h i j"], vocabulary=20)
+TOKENIZER = WhitespaceTokenizer.train(["a b c d e f g h i j"], vocabulary=20)
 START, DELIMITER, EXTRACT = SPECIALS = Specials(20, 21, 22)
 
 

@@ -16,14 +16,14 @@ from zoo.models.ulmfit2018 import Classifier
 from zoo.pretrained import Pretrained
 from zoo.tasks import metrics
 from zoo.tasks.reading import PIECE
-from zoo.text import MarkedTokenizer
+from zoo.text import FastaiTokenizer
 
 LINES = ["a good film", "a bad film", "the plot is thin and the end is far too long"]
 
 
 def made(*, labels=("neg", "pos"), reverse=False, seed=1) -> Pretrained:
     """Return a tiny classifier with random weights."""
-    tokenizer = MarkedTokenizer.train(LINES, vocabulary=60)
+    tokenizer = FastaiTokenizer.train(LINES, vocabulary=60)
     keras.utils.set_random_seed(seed)
     model = Classifier(
         vocabulary=60, classes=len(labels), embedding=6, width=8, layers=2,

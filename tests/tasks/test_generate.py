@@ -14,7 +14,7 @@ from zoo.config.recipe import Data, Evaluate
 from zoo.errors import DataError, InputError, NotSupported, OptionError, ZooWarning
 from zoo.models.merity2017 import LanguageModel
 from zoo.tasks.generate import Generate
-from zoo.text import MarkedTokenizer, SpaceTokenizer
+from zoo.text import FastaiTokenizer, WhitespaceTokenizer
 
 LINES = [
     "the cat sleeps on the mat",
@@ -54,7 +54,7 @@ def make_task(tokenizer, ends=0.0, reverse=False):
 
 @pytest.fixture(scope="module")
 def spaces():
-    return SpaceTokenizer.train(LINES, vocabulary=100)
+    return WhitespaceTokenizer.train(LINES, vocabulary=100)
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +62,13 @@ def generate(spaces):
     return make_task(spaces)
 
 
-@pytest.fixture(scope="module", params=["spaces", "marked", "sentencepiece"])
+@pytest.fixture(scope="module", params=["whitespace", "fastai", "sentencepiece"])
 def each_task(request, spaces):
     """A writer of each kind of tokenizer."""
-    if request.param == "spaces":
+    if request.param == "whitespace":
         return make_task(spaces)
-    if request.param == "marked":
-        return make_task(MarkedTokenizer.train(LINES, vocabulary=100))
+    if request.param == "fastai":
+        return make_task(FastaiTokenizer.train(LINES, vocabulary=100))
     return make_task(request.getfixturevalue("tiny_tokenizer"))
 
 

@@ -9,8 +9,7 @@ from given import PAIRS
 
 from zoo import bundle
 from zoo.bundle import weights
-from zoo.text import load_tokenizers
-from zoo.training.prepare import train_tokenizers
+from zoo.text import load_tokenizers, train_tokenizers
 from zoo.training.run import begin_with, build
 
 TABLES = {"gpt1-books": "decoder.tokens", "ulmfit2018-wikitext-2": "encoder.embedding.table"}
@@ -23,7 +22,8 @@ def test_rows_go_by_word(name, table, tmp_path):
     given = bundle.read_weights(read.weights)
     known = load_tokenizers(folder)[0]
     # Another order of words, some of which the trained model does not know.
-    other = train_tokenizers(read.recipe, [(target,) for _, target in PAIRS])[0]
+    lines = [(target,) for _, target in PAIRS]
+    other, _ = train_tokenizers(read.recipe.tokenizer, lines, ["en"])
     words = {word: i for i, word in enumerate(known.pieces(range(known.size)))}
     model = build(read.recipe)
     begin_with(model, other, str(folder))

@@ -57,8 +57,8 @@ def ruinous(monkeypatch) -> dict:
     def rate(recipe):
         return schedules.Rate(lambda step: keras.ops.where(step <= 4.0, 3e-3, 20.0))
 
-    monkeypatch.setitem(schedules.SCHEDULES, "ruinous", rate)
-    return {"schedule__name": "ruinous", "train__updates": 10}
+    monkeypatch.setattr(schedules, "constant", rate)
+    return {"schedule__name": "constant", "train__updates": 10}
 
 
 # One run

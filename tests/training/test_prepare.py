@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from zoo import text
 from zoo.config import recipe as recipes
 from zoo.data import corpora
 from zoo.errors import DataError
 from zoo.tasks.translate import Translate
-from zoo.text import WordTokenizer
+from zoo.text import MosesTokenizer, sentencepiece
 from zoo.training import prepare
 from zoo.training.prepare import Prepared
 
@@ -72,7 +71,7 @@ def test_the_tokenizer_may_learn_from_a_sample(smoke, tmp_path, monkeypatch):
             seen.append(list(lines))
             raise DataError("enough")
 
-    monkeypatch.setattr(text, "SentencePieceTokenizer", Recorder)
+    monkeypatch.setattr(sentencepiece, "SentencePieceTokenizer", Recorder)
     for _ in range(2):
         with pytest.raises(DataError, match="enough"):
             prepare.prepare(smoke.changed({"tokenizer.sample": 5}), tmp_path / "out")
@@ -163,7 +162,7 @@ def test_the_facts_are_plain_json(smoke, tmp_path):
 
 
 WORDS = {
-    "tokenizer.kind": "words", "tokenizer.shared": False, "tokenizer.algorithm": None,
+    "tokenizer.kind": "moses", "tokenizer.shared": False, "tokenizer.algorithm": None,
     "tokenizer.normalization": None, "tokenizer.vocabulary": 40, "tokenizer.source_vocabulary": 50,
     "data.reverse_source": True,
 }  # fmt: skip
@@ -171,12 +170,12 @@ WORDS = {
 
 def test_words_of_each_language(smoke, tmp_path, pairs):
     read = prepare.prepare(smoke.changed(WORDS), tmp_path / "out")
-    assert {"source.words.json", "target.words.json"} <= {
+    assert {"source.moses.json", "target.moses.json"} <= {
         path.name for path in read.folder.iterdir()
     }
     source, target = read.source_tokenizer, read.target_tokenizer
-    assert isinstance(source, WordTokenizer)
-    assert isinstance(target, WordTokenizer)
+    assert isinstance(source, MosesTokenizer)
+    assert isinstance(target, MosesTokenizer)
     assert (source.size, target.size) == (50, 40)
     assert (source.language, target.language) == ("en", "fr")
     for i, pair in enumerate(pairs):

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.config import cards, catalog
+from zoo.config import metrics as measures
 from zoo.config.recipe import Recipe
 
-# What metrics.json calls things, and how a reader is told.
-LABELS = {
+# What metrics.json holds beside metrics, and how a reader is told.
+FACTS = {
     "signature": "sacreBLEU signature",
-    "chrf": "chrF",
     "sentences": "test sentences",
     "chrf_signature": "chrF signature",
     "weights": "weights taken",
@@ -24,18 +24,11 @@ LABELS = {
     "texts_in_training": "test texts that also occur in training",
     "training_texts": "texts trained on",
     "validation_texts": "texts held out to choose the epoch by",
-    "macro_f1": "macro F1 (%)",
-    "bits_per_character": "bits per character",
-    "perplexity_per_token": "perplexity per token",
     "unknown": "share of tokens that the vocabulary lacks",
     "beam_size": "beam size",
     "length_penalty": "length penalty",
 }
 GENERATED = "This card is generated from recipe.toml, metrics.json and the registry."
-# Metrics that the hub's index shows beside the main one.
-MEASURES = (
-    "chrf", "macro_f1", "perplexity_per_token", "bits_per_character", "spearman",
-)  # fmt: skip
 SHOWN_ABOVE = ("metric", "value", "data", "split")
 
 
@@ -133,7 +126,9 @@ def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was measured as one result of the hub's model-index."""
     main = metrics["metric"]
     values = {main: metrics["value"]} | {
-        each: metrics[each] for each in MEASURES if each in metrics
+        each: metrics[each]
+        for each, row in measures.METRICS.items()
+        if row.indexed and each in metrics
     }
     return {
         "task": {"type": recipe.spec.pipeline, "name": recipe.task},
@@ -143,13 +138,10 @@ def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
             "split": metrics.get("split", recipe.evaluate.split),
         },
         "metrics": [
-            {"type": each, "value": value, "name": _shown(each)} for each, value in values.items()
+            {"type": each, "value": value, "name": measures.spec(each).label}
+            for each, value in values.items()
         ],
     }
-
-
-def _shown(metric: str) -> str:
-    return catalog.SHOWN[metric][0] if metric in catalog.SHOWN else LABELS.get(metric, metric)
 
 
 def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
@@ -162,13 +154,12 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         split = metrics.get("split", recipe.evaluate.split)
         lines += [f"**{main}** on {data}, split `{split}`.", ""]
     hidden = (*SHOWN_ABOVE, metrics.get("metric"))
-    piece = _piece(recipe)
-    unit = piece if recipe.train.loss == "token" else recipe.train.loss
-    unit = recipe.spec.loss_per or unit
-    unit = "mean squared error" if recipe.regression else f"nats per {unit}"
-    labels = LABELS | {
-        "loss": f"validation loss ({unit})",
-        "perplexity": f"perplexity per {piece}",
+    piece = recipe.tokenizer.spec.unit
+    per = recipe.spec.loss_per or (piece if recipe.train.loss == "token" else recipe.train.loss)
+    unit = "mean squared error" if recipe.regression else f"nats per {per}"
+    labels = FACTS | {
+        name: (row.card or row.label).format(piece=piece, loss_unit=unit)
+        for name, row in measures.METRICS.items()
     }
     lines += [
         f"- {labels.get(key, key.replace('_', ' '))}: {value}"
@@ -210,11 +201,10 @@ def _trained(recipe: Recipe) -> str:
             f"Not here: converted from a checkpoint of {recipe.converted}. recipe.toml tells how "
             "such a model could be made with paperzoo, which is not how this one was."
         )
-    data, train = recipe.data, recipe.train
+    data, train, arguments = recipe.data, recipe.train, recipe.model.arguments
+    pieces = f"{recipe.tokenizer.spec.unit}s"
     if data.source:
-        what = (
-            f"{data.source} to {data.target}, pairs of at most {data.max_length} {_piece(recipe)}s"
-        )
+        what = f"{data.source} to {data.target}, pairs of at most {data.max_length} {pieces}"
         batch = f"{train.batch_sentences:,} sentence pairs" if train.batch_sentences else ""
         if train.batch_tokens is not None:
             batch = f"{train.batch_tokens:,} padded target tokens"
@@ -222,7 +212,7 @@ def _trained(recipe: Recipe) -> str:
     else:
         what = f"{data.language}"
         if data.max_length is not None:
-            what += f", texts cut at {data.max_length} {_piece(recipe)}s"
+            what += f", texts cut at {data.max_length} {pieces}"
         if data.limit is not None:
             what += f", {data.limit:,} texts"
         if data.labels:
@@ -231,10 +221,11 @@ def _trained(recipe: Recipe) -> str:
         loss = "loss per text"
         if train.bptt is not None:
             vary = "about " if train.vary_bptt else ""
-            batch = f"{train.batch_sentences:,} rows of {vary}{train.bptt} {_piece(recipe)}s"
-            loss = f"loss per {_piece(recipe)}"
-            if train.activation or train.temporal:
-                loss += f", alpha {train.activation:g} of AR, beta {train.temporal:g} of TAR"
+            batch = f"{train.batch_sentences:,} rows of {vary}{train.bptt} {pieces}"
+            loss = f"loss per {recipe.tokenizer.spec.unit}"
+            alpha, beta = (arguments.get(each, 0.0) for each in ("ar_alpha", "tar_beta"))
+            if alpha or beta:
+                loss += f", alpha {alpha:g} of AR, beta {beta:g} of TAR"
     texts = f"{data.corpus} ({what})"
     for each in data.also:
         texts += f" and {each.corpus}" + (f" ({each.limit:,} texts)" if each.limit else "")
@@ -247,31 +238,17 @@ def _trained(recipe: Recipe) -> str:
     )
 
 
-def _piece(recipe: Recipe) -> str:
-    """Return what a text is cut into: "piece" or "word"."""
-    return "piece" if recipe.tokenizer.kind in ("sentencepiece", "bpe") else "word"
-
-
 def _tokenizer(recipe: Recipe) -> str:
     """Return one sentence about how text is cut."""
     settings = recipe.tokenizer
-    sizes = [f"{size:,}" for size in settings.sizes]
-    if settings.kind == "marked":
-        return f"English words with fastai's markers, the {sizes[1]} most frequent."
-    if settings.kind == "bpe":
-        return f"Lower-cased byte pairs, {sizes[1]} pieces."
-    if settings.kind == "spaces":
-        return f"Words between white space, the {sizes[1]} most frequent."
-    if settings.kind == "words":
-        return (
-            f"Words cut by the rules of Moses, the most frequent of each side, {sizes[0]} in "
-            f"{recipe.data.source} and {sizes[1]} in {recipe.data.target}."
-        )
+    source, target = (f"{size:,}" for size in settings.sizes)
+    many = f"{source} pieces for the source and {target} for the target"
     if settings.shared:
-        many = f"{sizes[1]} pieces, shared by both sides"
-    else:
-        many = f"{sizes[0]} pieces for the source and {sizes[1]} for the target"
-    return f"SentencePiece {settings.algorithm}, {many}, normalisation {settings.normalization}."
+        many = f"{target} pieces, shared by both sides"
+    return settings.spec.card.format(
+        many=many, source_size=source, target_size=target, algorithm=settings.algorithm,
+        normalization=settings.normalization, source=recipe.data.source, target=recipe.data.target,
+    )  # fmt: skip
 
 
 def _licence(weights: catalog.Weights | None) -> str:

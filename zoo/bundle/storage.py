@@ -186,7 +186,7 @@ def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
         text = (folder / "recipe.toml").read_text(encoding="utf-8")
         yield Bundle(
             folder,
-            recipes.loads(text, where=f"{folder / 'recipe.toml'}"),
+            recipes.loads(text, where=f"{folder / 'recipe.toml'}", warn=False),
             read_json(folder / "metrics.json"),
             read_json(folder / "golden.json"),
             _read_csv(folder / "history.csv"),

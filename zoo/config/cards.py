@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.config import catalog
-from zoo.config.catalog import Entry, Result, Size, Weights
+from zoo.config.entries import Entry, Result, Size, Weights
 from zoo.errors import UnknownName
 
 

@@ -4,169 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import json
 import os
-import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from zoo.config.tables import Table, parse, read_toml
+from zoo.config import metrics as measures
+from zoo.config.choices import imported
+from zoo.config.entries import Entry, Size, Weights
+from zoo.config.tables import parse, read_toml
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
-
-# How metrics are written, and what comes after their value.
-SHOWN = {"bleu": ("BLEU", ""), "accuracy": ("accuracy", " %"), "pearson": ("Pearson", "")}
-
-
-class Result(Table):
-    """One number that the paper reports; `size` is the model's size it belongs to."""
-
-    data: str
-    metric: str
-    value: float
-    size: str | None = None
-
-
-class Paper(Table):
-    """The paper itself; `introduced` says in one sentence what was new."""
-
-    title: str
-    authors: Annotated[list[str], Field(min_length=1)]
-    year: int
-    venue: str
-    url: str
-    introduced: str
-    results: list[Result] = []
-
-
-class Size(Table):
-    """The builder's arguments and the exact count of trainable parameters that they give.
-
-    `task` is what a model of this size is for, where that is not the entry's own task; `finetune`
-    names recipes that fine-tuning a model of this size starts from, where they are not the entry's.
-    """
-
-    params: Annotated[int, Field(gt=0)]
-    task: str | None = None
-    finetune: dict[str, str] = {}
-    arguments: dict[str, Any]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_arguments(cls, data: Any) -> Any:
-        # TOML holds the arguments flat beside params.
-        if isinstance(data, dict) and "arguments" not in data:
-            own = {key: data[key] for key in ("params", "task", "finetune") if key in data}
-            return own | {"arguments": {key: data[key] for key in data if key not in own}}
-        return data
-
-
-class Weights(Table):
-    """One set of trained weights: where it lies, what made it, under which licences.
-
-    `bundle` is a folder of registry/bundles; `hub` is a repository with its `revision` (40 hex
-    digits) and the `sha256` of every file, or without both if nobody has pinned it yet. `origin` is
-    "trained here" or "converted from URL".
-    """
-
-    recipe: str
-    size: str
-    license: str
-    data_license: str
-    languages: list[str]
-    origin: str
-    bundle: str | None = None
-    hub: str | None = None
-    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
-    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
-    note: str = ""
-
-    @property
-    def is_converted(self) -> bool:
-        """Whether they are another library's."""
-        return not self.origin.startswith("trained here")
-
-    def filled(self, parts: dict[str, str]) -> Weights:
-        """Return the weights of a tag that a pattern stands for, its {names} filled."""
-        changes: dict[str, Any] = {
-            name: getattr(self, name).format(**parts) for name in ("recipe", "hub", "origin")
-        }
-        changes["languages"] = [each.format(**parts) for each in self.languages]
-        return self.model_copy(update=changes)
-
-    @model_validator(mode="after")
-    def _check_place(self) -> Weights:
-        if self.bundle is None and self.hub is None:
-            raise ValueError("neither 'bundle' nor 'hub' says where the weights are")
-        if (self.revision is None) != (not self.sha256):
-            raise ValueError("'revision' and 'sha256' pin a repository together")
-        if self.hub is None and self.revision is not None:
-            raise ValueError("'revision' and 'sha256' are there, and no 'hub'")
-        return self
-
-
-class Entry(Table):
-    """One paper of the zoo.
-
-    `builder` makes the model of its `task`, `builders` those of other tasks that the paper trains
-    the same network for; `finetune` names the recipe that fine-tuning starts from, per task, and
-    `adapt` is whether a language model goes on with a task's texts before it learns their labels.
-    `patterns` are weights of the hub whose tags are many, as in "opus-mt-{source}-{target}".
-    """
-
-    name: str
-    builder: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-    task: str
-    paper: Paper
-    sizes: Annotated[dict[str, Size], Field(min_length=1)]
-    weights: dict[str, Weights] = {}
-    patterns: dict[str, Weights] = {}
-    default: str | None = None
-    builders: dict[str, Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]] = {}
-    finetune: dict[str, str] = {}
-    adapt: bool = False
-
-    def find(self, tag: str) -> Weights | None:
-        """Return the weights of a tag, its own or those of a pattern that it fits, else None."""
-        if tag in self.weights:
-            return self.weights[tag]
-        for pattern, weights in self.patterns.items():
-            if found := _parts(pattern, tag):
-                return weights.filled(found)
-        return None
-
-    def made_by(self, recipe: str, converted: bool) -> tuple[str | None, Weights | None]:
-        """Return tag and weights of a recipe's name, (None, None) if there are none.
-
-        Args:
-            recipe: its name.
-            converted: whether the weights are another library's, which were not made by it.
-        """
-        for tag, weights in self.weights.items():
-            if weights.recipe == recipe and weights.is_converted == converted:
-                return tag, weights
-        for pattern, weights in self.patterns.items():
-            parts = _parts(weights.recipe, recipe)
-            if parts and weights.is_converted == converted:
-                return pattern.format(**parts), weights.filled(parts)
-        return None, None
-
-    @model_validator(mode="after")
-    def _check_names(self) -> Entry:
-        if self.weights and self.default not in self.weights:
-            raise ValueError(f"default '{self.default}' is none of its weights")
-        for name, each in self.sizes.items():
-            if each.task not in (None, self.task, *self.builders):
-                raise ValueError(f"size '{name}' is for '{each.task}', which has no builder")
-        for tag, weights in (self.weights | self.patterns).items():
-            if weights.size not in self.sizes:
-                raise ValueError(f"weights '{tag}' name a size '{weights.size}' that is not there")
-        for tag, weights in self.patterns.items():
-            if weights.bundle is not None or weights.revision is not None:
-                raise ValueError(f"pattern '{tag}' stands for many repositories, of no one commit")
-        return self
 
 
 def data_root() -> Path:
@@ -286,10 +133,7 @@ def task(found: Entry, size_name: str | None = None) -> str:
 
 def builder(found: Entry, size_name: str | None = None) -> type[Any]:
     """Return the class that builds a model of that size; this imports its module and Keras."""
-    wanted = task(found, size_name)
-    path = found.builder if wanted == found.task else found.builders[wanted]
-    module, _, attribute = path.partition(":")
-    made: type[Any] = getattr(importlib.import_module(module), attribute)
+    made: type[Any] = imported(found.builders[task(found, size_name)])
     return made
 
 
@@ -332,17 +176,7 @@ def measured(held: dict[str, Any]) -> str:
     """Return the main number of a metrics.json as text, such as "BLEU 45.1"; "" without one."""
     if "metric" not in held or "value" not in held:
         return ""
-    name, end = SHOWN.get(str(held["metric"]), (str(held["metric"]), ""))
-    return f"{name} {held['value']:.1f}{end}"
-
-
-def _parts(pattern: str, text: str) -> dict[str, str] | None:
-    """Return what stands for the {names} of a pattern in a text, None if the text does not fit."""
-    pieces = re.split(r"\{(\w+)\}", pattern)
-    parts = [f"(?P<{each}>[A-Za-z0-9_]+)" if i % 2 else re.escape(each)
-             for i, each in enumerate(pieces)]  # fmt: skip
-    found = re.fullmatch("".join(parts), text)
-    return found.groupdict() if found else None
+    return measures.spec(str(held["metric"])).shown(held["value"])
 
 
 def _check_for_folder(name: str) -> None:

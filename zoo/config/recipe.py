@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from zoo.config import catalog, tasks
+from zoo.config import catalog, legacy, tasks
+from zoo.config.choices import OPTIMIZERS, one_of
 from zoo.config.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
-from zoo.config.tables import Table, parse, read_toml
+from zoo.config.tables import Table, flat, parse, read_toml
 from zoo.errors import RecipeError, UnknownName, did_you_mean
 
 
@@ -25,7 +26,7 @@ class Recipe(Table):
 
     name: str
     paper: str
-    task: str
+    task: Annotated[str, one_of("task", tasks.TASKS)]
     seed: Annotated[int, Field(ge=0)] = 0
     converted: str | None = None
     model: Model
@@ -36,14 +37,6 @@ class Recipe(Table):
     train: Train
     evaluate: Evaluate
     smoke_changes: dict[str, dict[str, Any]] = Field(default={}, alias="smoke")
-
-    @field_validator("task")
-    @classmethod
-    def _check_name(cls, name: str) -> str:
-        if name not in tasks.TASKS:
-            *others, last = [f"'{each}'" for each in tasks.TASKS]
-            raise ValueError(f"input should be {', '.join(others)} or {last}")
-        return name
 
     @model_validator(mode="after")
     def _check_task(self) -> Recipe:
@@ -58,8 +51,9 @@ class Recipe(Table):
         repeated = {label for label in labels if labels.count(label) > 1}
         if repeated:
             raise ValueError(f"data.labels has '{min(repeated)}' twice")
-        if self.optimizer.name == "asgd" and self.train.average > 1:
-            raise ValueError("train.average is more than 1, and asgd averages by itself")
+        if OPTIMIZERS[self.optimizer.name].averages and self.train.average > 1:
+            name = self.optimizer.name
+            raise ValueError(f"train.average is more than 1, and {name} averages by itself")
         if self.data.also and not self.spec.also:
             raise ValueError("data.also is for language models alone")
         if self.spec.labels != "none" and len(labels) == 1:
@@ -91,7 +85,7 @@ class Recipe(Table):
             RecipeError: a key does not exist or a value has the wrong type.
         """
         tables = self.tables()
-        for key, value in changes.items():
+        for key, value in legacy.changes(changes).items():
             _set(tables, key, value)
         return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
 
@@ -141,7 +135,7 @@ def names() -> list[str]:
 
 
 def load(name: str | Path) -> Recipe:
-    """Return the recipe of that name, or the one in that file.
+    """Return the recipe of that name, or the one in that file; names of earlier versions are read.
 
     Raises:
         UnknownName: there is no recipe of that name.
@@ -156,17 +150,24 @@ def load(name: str | Path) -> Recipe:
         path = path / "recipe.toml"
     data = read_toml(path, RecipeError)
     data.setdefault("name", path.stem)
-    return loads(data, where=f"recipe {path.stem if path.parent == folder() else path}")
+    where = f"recipe {path.stem if path.parent == folder() else path}"
+    # Nobody edits a recipe.toml: a run wrote it, so its names concern no one.
+    return loads(data, where, warn=path.name != "recipe.toml")
 
 
-def loads(data: Mapping[str, Any] | str, where: str = "recipe") -> Recipe:
-    """Return the recipe in a TOML text or in nested tables; [smoke] is checked as well."""
+def loads(data: Mapping[str, Any] | str, where: str = "recipe", warn: bool = True) -> Recipe:
+    """Return the recipe in a TOML text or in nested tables; [smoke] is checked as well.
+
+    Args:
+        where: what it is called in errors.
+        warn: whether to warn of names of earlier versions.
+    """
     if isinstance(data, str):
         try:
             data = tomllib.loads(data)
         except tomllib.TOMLDecodeError as failure:
             raise RecipeError(f"{where} is not valid TOML: {failure}") from None
-    recipe = parse(Recipe, dict(data), where, RecipeError)
+    recipe = parse(Recipe, legacy.tables(data, warn), where, RecipeError)
     try:
         recipe.smoke()
     except RecipeError as failure:
@@ -188,9 +189,7 @@ def assignment(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(
-            f"'{text}' is no change to a recipe", "write KEY=VALUE, as in train.updates=2000"
-        )
+        raise RecipeError(f"'{text}' is not KEY=VALUE", "write a change as in train.updates=2000")
     key, value = key.strip(), value.strip()
     if value.lower() == "none":
         return key, None
@@ -219,17 +218,8 @@ def _set(tables: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _unknown_key(tables: dict[str, Any], key: str, holder: str) -> RecipeError:
-    def dotted(table: dict[str, Any], prefix: str) -> list[str]:
-        found: list[str] = []
-        for name, value in table.items():
-            if isinstance(value, dict) and (prefix + name) != "model.arguments":
-                found += dotted(value, f"{prefix}{name}.")
-            else:
-                found.append(prefix + name)
-        return found
-
     tables = {name: value for name, value in tables.items() if name != "smoke"}
-    valid = dotted(tables, "")
+    valid = list(flat(tables, whole=("model.arguments",)))
     same_table = [name for name in valid if holder and name.startswith(f"{holder}.")]
     return RecipeError(f"a recipe has no key '{key}'", did_you_mean(key, same_table or valid))
 

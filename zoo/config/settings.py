@@ -1,70 +1,72 @@
-"""The tables of a recipe: what each holds, and what its keys mean. Imports no Keras."""
+"""The tables of a recipe; what a key means is said beside it, and docs/training.md lists all.
+
+Imports no Keras.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from zoo.config.choices import OPTIMIZERS, SCHEDULES, check_needs, one_of
+from zoo.config.metrics import METRICS
 from zoo.config.tables import Table
+from zoo.config.tokenizers import LEARNED, TOKENIZERS, TokenizerSpec
 
 Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Above = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
 # Trained weights as `zoo.load` takes them; "" and none are no weights.
 Reference = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 class Model(Table):
-    """Which size of the paper's model, and the builder's arguments that differ from that size.
+    """Which model is built, and what it begins with."""
 
-    `weights` names the trained weights that a run starts from, as `zoo.load` takes them: whatever
-    both models have is taken over, embeddings word by word.
-    """
+    size: str  # name of a size of the paper's model, see `zoo info`
+    arguments: dict[str, Any] = {}  # arguments of the model that differ from that size
+    weights: Reference = ""  # trained weights to begin with, as `zoo.load` takes them
 
-    size: str
-    arguments: dict[str, Any] = {}
-    weights: Reference = ""
+    @field_validator("arguments")
+    @classmethod
+    def _check_signs(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        for name, value in arguments.items():
+            if isinstance(value, (int, float)) and value < 0:
+                raise ValueError(f"{name} is {value}, and is at least 0")
+        return arguments
 
 
 class Also(Table):
-    """A further corpus whose training texts a language model reads; the keys are those of `Data`.
+    """A further corpus whose training texts a language model reads.
 
     Where it has no validation split, that share of its texts is left out all the same.
     """
 
-    corpus: str
-    limit: Positive | None = None
-    hub: str | None = None
-    hub_config: str | None = None
-    revision: str | None = None
+    corpus: str  # name of the corpus, see docs/data.md
+    limit: Positive | None = None  # most training rows, drawn by the recipe's seed
+    hub: str | None = None  # the same corpus on the hub, for machines without a ZOO_DATA folder
+    hub_config: str | None = None  # configuration of that data set
+    revision: str | None = None  # revision of that data set
 
 
-class Data(Table):
-    """Which corpus, from which language into which, or in which.
+class Data(Also):
+    """Which corpus, in which languages, and how much of it."""
 
-    `max_length` counts pieces, or words, with the end token: longer pairs are left out of training,
-    longer texts are cut, those that are read in one sequence to so many together. `limit` keeps
-    that many training rows, of texts drawn by the recipe's seed. `labels` are the classes of a
-    classifier in the order of its logits; the similarity of two texts is a number where there are
-    none. `reverse` reads texts from the last word to the first. `validation` is the share of the
-    training rows that is held out where a corpus has no validation split. `hub`, `hub_config` and
-    `revision` name the same corpus on the hub, for machines without a ZOO_DATA folder. `also` are
-    further corpora that a language model is trained on; it is measured on the first one alone.
-    """
-
-    corpus: str
-    source: str = ""
-    target: str = ""
-    language: str = ""
-    labels: list[str] = []
+    source: str = ""  # language to translate from, as in "de"
+    target: str = ""  # language to translate into
+    language: str = ""  # language of the texts of all other tasks
+    labels: list[str] = []  # classes in the order of the logits; without, similarity is a number
+    # most pieces or words of a row, its end included: longer pairs are left out in training, other
+    # texts are cut, those that are read as one sequence together
     max_length: Positive | None = None
-    limit: Positive | None = None
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    hub: str | None = None
-    hub_config: str | None = None
-    revision: str | None = None
-    reverse_source: bool = False
-    reverse: bool = False
+    validation: Inside = 0.1  # share of training rows held out if there is no validation split
+    reverse_source: bool = False  # whether a translator reads its source from the last word on
+    reverse: bool = False  # whether texts are read from the last word to the first
+    # further corpora of a language model, each with corpus, limit and the hub's keys
     also: list[Also] = []
 
     @property
@@ -74,24 +76,21 @@ class Data(Table):
 
 
 class Tokenizer(Table):
-    """How text is cut; `sample` is how many training pairs the tokenizer learns from.
+    """How text is cut."""
 
-    "sentencepiece" learns pieces by `algorithm`, of text after `normalization`; "words" are the
-    most frequent ones of each side, cut by the rules of Moses for its language; "marked" are words
-    with fastai's markers, "spaces" whatever stands between spaces, "bpe" are GPT's byte pairs with
-    `</w>` at the end of a word. `vocabulary` counts pieces or
-    words, special ones included; `source_vocabulary` is the source's, where it differs. `weights`
-    names a trained model whose tokenizer is taken as it is.
-    """
+    kind: Annotated[str, one_of("kind of tokenizer", LEARNED)] = "sentencepiece"  # see docs/data.md
+    algorithm: Literal["unigram", "bpe"] | None = None  # how SentencePiece learns its pieces
+    vocabulary: Positive  # number of pieces or words, the special ones included
+    source_vocabulary: Positive | None = None  # the same of the source, where it differs
+    shared: bool = True  # whether one tokenizer serves both languages
+    normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
+    sample: Positive | None = None  # number of training rows to learn from, none for all
+    weights: Reference = ""  # trained model whose tokenizer is taken, as `zoo.load` takes it
 
-    kind: Literal["sentencepiece", "words", "marked", "spaces", "bpe"] = "sentencepiece"
-    algorithm: Literal["unigram", "bpe"] | None = None
-    vocabulary: Positive
-    source_vocabulary: Positive | None = None
-    shared: bool = True
-    normalization: str | None = None
-    sample: Positive | None = None
-    weights: Reference = ""
+    @property
+    def spec(self) -> TokenizerSpec:
+        """The row of its kind."""
+        return TOKENIZERS[self.kind]
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -100,103 +99,82 @@ class Tokenizer(Table):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_normalization(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("kind", "sentencepiece") == "sentencepiece":
-            return data | {"normalization": data.get("normalization") or "nmt_nfkc"}
-        return data
+    def _fill_options(cls, data: Any) -> Any:
+        kind = data.get("kind", "sentencepiece") if isinstance(data, dict) else None
+        if not isinstance(kind, str) or kind not in LEARNED:
+            return data
+        options = LEARNED[kind].options
+        return data | {key: data.get(key) or default for key, default in options.items()}
 
     @model_validator(mode="after")
     def _check_kind(self) -> Tokenizer:
-        if self.kind == "sentencepiece" and self.algorithm is None:
-            raise ValueError("sentencepiece needs an algorithm: 'unigram' or 'bpe'")
-        if self.kind != "sentencepiece":
-            for key in ("algorithm", "normalization"):
-                if getattr(self, key) is not None:
-                    what = "words have" if self.kind == "words" else f"'{self.kind}' has"
-                    raise ValueError(f"{what} no {key}: leave it out, or set it to none")
-        if self.kind == "words" and self.shared:
-            raise ValueError("words are of one language each: set shared to false")
-        return self
-
-    @model_validator(mode="after")
-    def _check_shared(self) -> Tokenizer:
+        check_needs(self.kind, self.spec.needs, self, "tokenizer")
+        for key in ("algorithm", "normalization"):
+            if key not in self.spec.options and getattr(self, key) is not None:
+                raise ValueError(f"'{self.kind}' has no {key}: leave it out, or set it to none")
+        if self.shared and not self.spec.shareable:
+            raise ValueError(f"'{self.kind}' is of one language each: set shared to false")
         if self.shared and self.source_vocabulary not in (None, self.vocabulary):
             raise ValueError("a shared tokenizer has one vocabulary: leave source_vocabulary out")
         return self
 
 
 class Optimizer(Table):
-    """The update rule; `learning_rate` scales the schedule, `clip_norm` is the global norm.
+    """The update rule."""
 
-    "asgd" is SGD that averages its weights once the validation loss has not fallen below the best
-    of all but the last `nonmonotone` epochs (NT-ASGD); `discriminate` divides the rate of each
-    group of layers by that factor as often as there are groups above it. `weight_decay` is
-    decoupled; with `decay_vectors` false biases and gains, which are no matrices, do not decay.
-    """
-
-    name: Literal["adam", "sgd", "adadelta", "asgd"]
-    learning_rate: Annotated[float, Field(gt=0)] = 1.0
-    beta_1: Share = 0.9
-    beta_2: Share = 0.999
-    epsilon: Annotated[float, Field(gt=0)] = 1e-7
-    momentum: Share | None = None
-    rho: Share | None = None
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-    weight_decay: Annotated[float, Field(gt=0)] | None = None
-    decay_vectors: bool = True
+    name: Annotated[str, one_of("optimizer", OPTIMIZERS)]  # which optimizer
+    learning_rate: Above = 1.0  # what the rate of the schedule is multiplied by
+    beta_1: Share = 0.9  # decay of Adam's mean of the gradients
+    beta_2: Share = 0.999  # decay of Adam's mean of their squares
+    epsilon: Above = 1e-7  # what Adam and Adadelta add to a root
+    momentum: Share | None = None  # of SGD, none for 0
+    rho: Share | None = None  # decay of Adadelta's means, none for 0.95
+    clip_norm: Above | None = None  # largest norm of all gradients together
+    weight_decay: Above | None = None  # share of a weight, times the rate, that an update takes
+    decay_vectors: bool = True  # whether biases and gains, which are no matrices, decay too
+    # of asgd: average once the validation loss is above the best of all but so many last epochs
     nonmonotone: Positive | None = None
+    # what the rate is divided by from each group of layers to the one below
     discriminate: Annotated[float, Field(ge=1)] | None = None
 
 
 class Schedule(Table):
-    """The learning rate by update: a function of zoo/optim/schedules.py and its numbers.
+    """The learning rate by update."""
 
-    All but the rate `peak`, the share `cut` of the updates that the rate rises for, and `ratio`, of
-    the peak to the rate at both ends, are counted in updates. `cycles` is how often a slanted
-    triangle is run through. `unfreeze_every` begins with the
-    last group of layers alone and adds the next one below after so many updates.
-    """
+    name: Annotated[str, one_of("schedule", SCHEDULES)]  # which schedule
+    warmup: Count = 0  # updates that the rate rises for
+    peak: Above | None = None  # highest rate
+    halve_after: Positive | None = None  # updates before the first halving
+    halve_every: Positive | None = None  # updates between two halvings
+    cut: Inside | None = None  # share of a triangle's updates that the rate rises for
+    ratio: Annotated[float, Field(gt=1)] | None = None  # peak over the rate at a triangle's ends
+    cycles: Positive = 1  # number of triangles, one after the other
+    unfreeze_every: Positive | None = None  # updates until the next group of layers below thaws
 
-    name: str
-    warmup: Annotated[int, Field(ge=0)] = 0
-    peak: Annotated[float, Field(gt=0)] | None = None
-    halve_after: Positive | None = None
-    halve_every: Positive | None = None
-    cut: Annotated[float, Field(gt=0, lt=1)] | None = None
-    ratio: Annotated[float, Field(gt=1)] | None = None
-    cycles: Positive = 1
-    unfreeze_every: Positive | None = None
+    @model_validator(mode="after")
+    def _check_needs(self) -> Schedule:
+        check_needs(self.name, SCHEDULES[self.name].needs, self, "schedule")
+        return self
 
 
 class Train(Table):
-    """How long and in which batches.
+    """How long, and in which batches."""
 
-    `batch_tokens` is the padded target positions of one batch, or `batch_sentences` its rows: one
-    of the two is given. `buckets` are the padded lengths; a language model reads a stream instead,
-    `bptt` words at a time, with `vary_bptt` about so many (merity2017, 4.1), with `shuffle` in
-    another order of its texts in each pass. `loss` is the mean over the batch's target tokens, or
-    the sum over them divided by its sentences; `activation` and `temporal` are alpha of AR and beta
-    of TAR (4.6). `average` is how many of the last checkpoints make the final weights; `patience`
-    is how many epochs may pass without a better validation loss; `jit` None leaves compiling to
-    Keras.
-    """
-
-    updates: Positive
-    updates_per_epoch: Positive
-    batch_tokens: Positive | None = None
-    batch_sentences: Positive | None = None
-    buckets: list[Positive] = []
-    bptt: Positive | None = None
-    vary_bptt: bool = False
-    shuffle: bool = False
-    activation: Annotated[float, Field(ge=0)] = 0.0
-    temporal: Annotated[float, Field(ge=0)] = 0.0
+    updates: Positive  # updates of the whole run
+    updates_per_epoch: Positive  # updates between two validations, each with a checkpoint
+    batch_tokens: Positive | None = None  # padded target positions of a batch; or batch_sentences
+    batch_sentences: Positive | None = None  # rows of a batch
+    buckets: list[Positive] = []  # lengths that rows are padded to, in pieces or words, rising
+    bptt: Positive | None = None  # words that a language model reads of its stream at a time
+    vary_bptt: bool = False  # whether these are only about so many (merity2017, 4.1)
+    shuffle: bool = False  # whether a language model's texts come in another order in each pass
+    # mean over a batch's target tokens, or their sum divided by the batch's sentences
     loss: Literal["token", "sentence"] = "token"
-    label_smoothing: Share = 0.0
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    average: Positive = 1
-    patience: Positive | None = None
-    jit: bool | None = None
+    label_smoothing: Share = 0.0  # share of the probability that goes to the other pieces
+    precision: Precision = "float32"  # of the computation; weights and logits are float32
+    average: Positive = 1  # number of last checkpoints whose mean is the final weights
+    patience: Positive | None = None  # epochs without a better validation loss that end a run
+    jit: bool | None = None  # whether to compile with XLA, none for Keras' own choice
 
     @model_validator(mode="after")
     def _check_batches(self) -> Train:
@@ -217,19 +195,14 @@ class Train(Table):
 
 
 class Evaluate(Table):
-    """What is measured, and how it is decoded.
+    """What is measured at the end of a run, and how outputs are searched for."""
 
-    The longest output is the input's length plus `max_extra`; `limit` measures on so many examples
-    of the split, drawn with a fixed seed; `minimum` is the value of the metric that this recipe
-    promises, or `maximum` where less is better.
-    """
-
-    split: str = "test"
-    metric: Literal["bleu", "perplexity", "accuracy", "pearson"] = "bleu"
-    limit: Positive | None = None
-    beam_size: Positive = 4
-    length_penalty: Annotated[float, Field(ge=0)] = 0.6
-    max_extra: Positive = 50
-    batch_size: Positive = 32
-    minimum: float | None = None
-    maximum: float | None = None
+    split: str = "test"  # split of the corpus
+    metric: Annotated[str, one_of("metric", METRICS)] = "bleu"  # main metric, the task's own
+    limit: Positive | None = None  # most examples, a fixed draw
+    beam_size: Positive = 4  # width of the beam, 1 for greedy search
+    length_penalty: Annotated[float, Field(ge=0)] = 0.6  # alpha, 0 for none
+    max_extra: Positive = 50  # most pieces of an output beyond the length of its input
+    batch_size: Positive = 32  # rows that are decoded or scored together
+    minimum: float | None = None  # value that this recipe promises to reach
+    maximum: float | None = None  # the same, of a metric of which less is better

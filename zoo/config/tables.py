@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,11 @@ class Table(BaseModel):
 AnyTable = TypeVar("AnyTable", bound=Table)
 
 
+def problem(message: str, hint: str = "") -> PydanticCustomError:
+    """Return what a validator raises: `parse` makes an error with that hint of it."""
+    return PydanticCustomError("problem", "{message}", {"message": message, "hint": hint})
+
+
 def parse(
     table: type[AnyTable], data: dict[str, Any], where: str, error: type[ZooError]
 ) -> AnyTable:
@@ -61,12 +67,24 @@ def parse(
             raise error(
                 f"{where}: there is no key '{context['key']}'{holder}", context["hint"]
             ) from None
-        problem = first["msg"].removeprefix("Value error, ")
-        problem = problem[:1].lower() + problem[1:]
+        wrong = first["msg"].removeprefix("Value error, ")
+        wrong = wrong[:1].lower() + wrong[1:]
         place = ".".join(path)
         if place and not isinstance(first["input"], dict):
             place += f" = {first['input']!r}"
-        raise error(": ".join(part for part in (where, place, problem) if part)) from None
+        message = ": ".join(part for part in (where, place, wrong) if part)
+        raise error(message, first.get("ctx", {}).get("hint", "")) from None
+
+
+def flat(tables: Mapping[str, Any], prefix: str = "", whole: Container[str] = ()) -> dict[str, Any]:
+    """Return nested tables with dotted keys; those of `whole` stay tables."""
+    found: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping) and prefix + key not in whole:
+            found |= flat(value, f"{prefix}{key}.", whole)
+        else:
+            found[prefix + key] = value
+    return found
 
 
 def read_toml(path: Path, error: type[ZooError]) -> dict[str, Any]:

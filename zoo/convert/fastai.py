@@ -27,7 +27,7 @@ from zoo.convert import Converted
 from zoo.convert import tensors as checkpoints
 from zoo.convert.pickled_words import read_words
 from zoo.errors import BundleError
-from zoo.text import MarkedTokenizer, marked
+from zoo.text.fastai import CAPITALISED, HYPHEN, SPECIAL, UPPER, FastaiTokenizer
 
 RECIPE = "ulmfit2018-wikitext-103"
 FILES = re.compile(r"(fwd_wt103|lstm_fwd|bwd_wt103|lstm_bwd)\.(h5|pth)$")
@@ -162,16 +162,16 @@ def wanted(arguments: dict[str, Any], bias: bool) -> dict[str, tuple[str, tuple[
     return found
 
 
-def _ordered(words: list[str]) -> tuple[MarkedTokenizer, list[int]]:
+def _ordered(words: list[str]) -> tuple[FastaiTokenizer, list[int]]:
     """Return the zoo's tokenizer, and for each of its words the row; -1 where it has none."""
     rows: dict[str, int] = {}
     for row, word in enumerate(words):
         rows.setdefault(MARKERS.get(word, word), row)
-    absent = [each for each in (marked.CAPITALISED, marked.UPPER) if each not in rows]
+    absent = [each for each in (CAPITALISED, UPPER) if each not in rows]
     if "-" in rows:
-        rows.setdefault(marked.HYPHEN, rows["-"])
-    kept = [*marked.SPECIAL, *(word for word in rows if word not in marked.SPECIAL)]
-    return MarkedTokenizer(kept, absent), [rows.get(word, -1) for word in kept]
+        rows.setdefault(HYPHEN, rows["-"])
+    kept = [*SPECIAL, *(word for word in rows if word not in SPECIAL)]
+    return FastaiTokenizer(kept, absent), [rows.get(word, -1) for word in kept]
 
 
 def _taken(array: np.ndarray, rows: list[int]) -> np.ndarray:

@@ -26,7 +26,7 @@ from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_json, read_merges
 from zoo.errors import BundleError
 from zoo.text import SubwordTokenizer
-from zoo.text.words import SPECIAL
+from zoo.text.moses import SPECIAL
 
 RECIPE = "bahdanau2015-wmt14-en-fr"
 # What is saved beside the weights: the course of training.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from zoo.config.choices import OPTIMIZERS, imported
 from zoo.config.recipe import Recipe
 from zoo.errors import RecipeError
 from zoo.models.contracts import Grouped
-from zoo.optim.asgd import ASGD
-from zoo.optim.discriminative import DiscriminativeAdam
 from zoo.optim.schedules import schedule
 
 
@@ -27,41 +26,30 @@ def optimizer(
         RecipeError: rates by groups are asked for of another optimizer than Adam, or of a model
             that has no groups.
     """
-    made = _made(recipe, model, lengths)
-    if not recipe.optimizer.decay_vectors:
-        assert model is not None
-        vectors = [each for each in model.trainable_variables if len(each.shape) < 2]
-        made.exclude_from_weight_decay(vectors)
-    return made
-
-
-def _made(
-    recipe: Recipe, model: keras.Model | None, lengths: np.ndarray | None
-) -> keras.optimizers.Optimizer:
     settings = recipe.optimizer
-    common = {
+    row = OPTIMIZERS[settings.name]
+    arguments = {
+        key: value for key in row.keys if (value := getattr(settings, key)) is not None
+    } | {
         "learning_rate": schedule(recipe, lengths),
         "global_clipnorm": settings.clip_norm,
         "weight_decay": settings.weight_decay,
     }
-    if settings.discriminate is not None or recipe.schedule.unfreeze_every is not None:
-        if settings.name != "adam" or not isinstance(model, Grouped):
-            raise RecipeError(
-                f"recipe {recipe.name}: rates by groups of layers need adam and a model of groups",
-                "set optimizer.discriminate and schedule.unfreeze_every to none",
-            )
-        return DiscriminativeAdam(
+    if settings.discriminate is None and recipe.schedule.unfreeze_every is None:
+        made = imported(row.path)(**arguments)
+    elif not row.path_of_groups or not isinstance(model, Grouped):
+        able = " or ".join(name for name, each in OPTIMIZERS.items() if each.path_of_groups)
+        raise RecipeError(
+            f"recipe {recipe.name}: rates by groups of layers need {able} and a model of groups",
+            "set optimizer.discriminate and schedule.unfreeze_every to none",
+        )
+    else:
+        made = imported(row.path_of_groups)(
             model.groups(), settings.discriminate or 1.0, recipe.schedule.unfreeze_every,
-            beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=settings.epsilon, **common
+            **arguments,
         )  # fmt: skip
-    if settings.name == "asgd":
-        return ASGD(**common)
-    if settings.name == "adam":
-        return keras.optimizers.Adam(
-            beta_1=settings.beta_1, beta_2=settings.beta_2, epsilon=settings.epsilon, **common
-        )
-    if settings.name == "adadelta":
-        return keras.optimizers.Adadelta(
-            rho=0.95 if settings.rho is None else settings.rho, epsilon=settings.epsilon, **common
-        )
-    return keras.optimizers.SGD(momentum=settings.momentum or 0.0, **common)
+    if not settings.decay_vectors:
+        assert model is not None
+        vectors = [each for each in model.trainable_variables if len(each.shape) < 2]
+        made.exclude_from_weight_decay(vectors)
+    return made

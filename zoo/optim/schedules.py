@@ -1,4 +1,4 @@
-"""Learning rates by update, as the papers give them. A recipe names one of these functions."""
+"""Learning rates by update, as the papers give them; `zoo.config.choices` lists them by name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.config.choices import SCHEDULES, imported
 from zoo.config.recipe import Recipe
-from zoo.errors import RecipeError, did_you_mean
 
 
 @keras.saving.register_keras_serializable("paperzoo")
@@ -34,7 +34,7 @@ def noam(recipe: Recipe) -> Rate:
 def inverse_sqrt(recipe: Recipe) -> Rate:
     """Linear to `peak` in `warmup` updates, then peak * sqrt(warmup / step) (fairseq's name)."""
     warmup = float(max(recipe.schedule.warmup, 1))
-    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
     return Rate(lambda step: peak * ops.minimum(step / warmup, (warmup / step) ** 0.5))
 
 
@@ -42,7 +42,7 @@ def linear(recipe: Recipe) -> Rate:
     """Linear to `peak` in `warmup` updates, then linear to zero at the last update."""
     warmup = float(max(recipe.schedule.warmup, 1))
     rest = float(max(recipe.train.updates - warmup, 1))
-    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
     return Rate(
         lambda step: peak * ops.maximum(
             ops.minimum(step / warmup, (warmup + rest - step + 1.0) / rest), 0.0
@@ -51,13 +51,10 @@ def linear(recipe: Recipe) -> Rate:
 
 
 def cosine(recipe: Recipe) -> Rate:
-    """Linear to `peak` in `warmup` updates, then half a cosine to zero at the last one.
-
-    gpt1, section 4.1.
-    """
+    """Linear to `peak`, then half a cosine to zero at the last update (gpt1, section 4.1)."""
     warmup = float(max(recipe.schedule.warmup, 1))
     rest = float(max(recipe.train.updates - warmup, 1))
-    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
 
     def rate(step):
         share = ops.clip((step - warmup) / rest, 0.0, 1.0)
@@ -69,18 +66,15 @@ def cosine(recipe: Recipe) -> Rate:
 def constant(recipe: Recipe) -> Rate:
     """`peak` from the first update; with `warmup`, linear up to it."""
     warmup = float(max(recipe.schedule.warmup, 1))
-    peak = recipe.optimizer.learning_rate * _peak(recipe)
+    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
     return Rate(lambda step: peak * ops.minimum(step / warmup, 1.0))
 
 
 def halving(recipe: Recipe) -> Rate:
-    """`peak` for `halve_after` updates, then half of it, halved again every `halve_every` updates.
-
-    sutskever2014, section 3.4: 5 epochs, then every half epoch.
-    """
-    peak = recipe.optimizer.learning_rate * _peak(recipe)
-    after = _needed(recipe, "halve_after", "the number of updates before the first halving")
-    every = _needed(recipe, "halve_every", "the number of updates between two halvings")
+    """`peak`, then half of it, halved again every `halve_every` (sutskever2014, section 3.4)."""
+    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
+    after = _number(recipe, "halve_after")
+    every = _number(recipe, "halve_every")
     # Half an update off the whole numbers, so that rounding cannot move a halving.
     return Rate(
         lambda step: peak * 0.5 ** ops.maximum(ops.floor((step - after - 0.5) / every) + 1.0, 0.0)
@@ -88,14 +82,10 @@ def halving(recipe: Recipe) -> Rate:
 
 
 def slanted_triangular(recipe: Recipe) -> Rate:
-    """Linear to `peak` for the share `cut` of the updates, then linear down to peak / ratio.
-
-    ulmfit2018, equation 3; both ends are at peak / ratio. With `cycles` there are so many equal
-    triangles one after the other.
-    """
-    peak = recipe.optimizer.learning_rate * _peak(recipe)
-    share = _needed(recipe, "cut", "the share of the updates that the rate rises for")
-    ratio = _needed(recipe, "ratio", "the ratio of the peak to both ends")
+    """`cycles` triangles from peak / ratio to `peak` and back (ulmfit2018, equation 3)."""
+    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
+    share = _number(recipe, "cut")
+    ratio = _number(recipe, "ratio")
     length = float(max(recipe.train.updates // recipe.schedule.cycles, 1))
     cut = float(max(int(length * share), 1))
 
@@ -108,30 +98,9 @@ def slanted_triangular(recipe: Recipe) -> Rate:
     return Rate(rate)
 
 
-def _peak(recipe: Recipe) -> float:
-    return _needed(recipe, "peak", "a peak rate")
-
-
-def _needed(recipe: Recipe, key: str, what: str) -> float:
-    """Return a number of [schedule] that may not be missing."""
-    value = getattr(recipe.schedule, key)
-    if value is None:
-        raise RecipeError(
-            f"recipe {recipe.name}: schedule '{recipe.schedule.name}' needs {what}",
-            f"set schedule.{key}",
-        )
-    return float(value)
-
-
-SCHEDULES = {
-    "constant": constant,
-    "cosine": cosine,
-    "halving": halving,
-    "inverse_sqrt": inverse_sqrt,
-    "linear": linear,
-    "noam": noam,
-    "slanted_triangular": slanted_triangular,
-}
+def _number(recipe: Recipe, key: str) -> float:
+    """Return a number of [schedule]; the recipe's own check has seen that it is there."""
+    return float(getattr(recipe.schedule, key))
 
 
 def schedule(recipe: Recipe, lengths: np.ndarray | None = None) -> Rate:
@@ -140,16 +109,8 @@ def schedule(recipe: Recipe, lengths: np.ndarray | None = None) -> Rate:
     Args:
         lengths: of the pieces of a stream, int32 [updates]; the rate of each update is multiplied
             by its length over `train.bptt` (merity2017, section 4.1).
-
-    Raises:
-        RecipeError: there is none of that name, or a number that it needs is missing.
     """
-    name = recipe.schedule.name
-    if name not in SCHEDULES:
-        raise RecipeError(
-            f"recipe {recipe.name}: there is no schedule '{name}'", did_you_mean(name, SCHEDULES)
-        )
-    found = SCHEDULES[name](recipe)
+    found: Rate = imported(SCHEDULES[recipe.schedule.name].path)(recipe)
     if lengths is None:
         return found
     assert recipe.train.bptt is not None

@@ -6,26 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from zoo import files
+from zoo.config.metrics import METRICS
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
     from zoo.reports.experiments import Experiment
 
-Metric = Literal["bleu", "chrf", "loss", "perplexity", "accuracy", "error", "macro_f1"]
-LABELS: dict[Metric, str] = {
-    "accuracy": "accuracy %",
-    "error": "test error %",
-    "macro_f1": "macro F1 %",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "loss": "loss",
-    "perplexity": "perplexity",
-}
+LABELS = {name: row.column for name, row in METRICS.items()}
 # These are means over target pieces: with other pieces they are other numbers.
-PER_PIECE: tuple[Metric, ...] = ("loss", "perplexity")
+PER_PIECE = [name for name, row in METRICS.items() if row.per_piece]
 
 
 @dataclass(frozen=True)
@@ -34,7 +26,7 @@ class Result:
 
     variant: str
     changes: str
-    metrics: dict[Metric, float]
+    metrics: dict[str, float]
     updates: int
     seconds: int
 
@@ -61,7 +53,7 @@ def write(
         draw_along(experiment, results, models, picture)
     rows = [
         {"variant": each.variant, "changes": each.changes}
-        | {str(metric): value for metric, value in each.metrics.items()}
+        | each.metrics
         | {"updates": each.updates, "seconds": each.seconds}
         for each in results
     ]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.config import catalog
-from zoo.errors import DataError, NotSupported
+from zoo.config import catalog, settings
+from zoo.config import recipe as recipes
+from zoo.config.choices import OPTIMIZERS, SCHEDULES
+from zoo.config.metrics import METRICS
+from zoo.config.tasks import TASKS
+from zoo.config.tokenizers import TOKENIZERS
+from zoo.errors import DataError, NotSupported, did_you_mean
 
 BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"
 END = "<!-- end of results -->"
 TABLE_END = "<!-- end of table -->"
 TABLE = re.compile(
-    r"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)|trained) -->).*?"
+    r"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)|(?P<name>\w+)) -->).*?"
     + TABLE_END,
     re.DOTALL,
 )
@@ -48,8 +54,9 @@ def write(folder: Path | None = None, check: bool = False) -> list[Path]:
     """Make the tables of README.md and docs/ again; return the pages that change by it.
 
     A page of docs/ holds a table where it says `<!-- table: results/NAME.csv -->`, the rows of that
-    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task, or
-    `<!-- table: trained -->`, the runs of benchmarks/trained.
+    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task,
+    `<!-- table: trained -->`, the runs of benchmarks/trained, `<!-- table: keys -->`, or a name
+    of `TABLES`.
 
     Args:
         folder: the checkout.
@@ -121,14 +128,90 @@ def trained(folder: Path) -> list[list[str]]:
     return rows
 
 
+# What the code says
+
+
+def code(name: str) -> list[list[str]]:
+    """Return rows of cells: one of the tables of choices, as `TABLES` tells it."""
+    header, table, cells, key = TABLES[name]
+    rows = [header, *([f"`{each}`", *cells(row)] for each, row in table.items())]
+    if not key:
+        return rows
+    papers: dict[str, dict[str, None]] = {}
+    for made in map(recipes.load, recipes.names()):
+        papers.setdefault(f"`{getattr(getattr(made, key[0]), key[1])}`", {})[made.paper] = None
+    used = ["in recipes of", *(", ".join(papers.get(row[0], "")) for row in rows[1:])]
+    return [[*row, cell] for row, cell in zip(rows, used, strict=True)]
+
+
+def keys() -> list[list[str]]:
+    """Return rows of cells: every key of a recipe's tables with the comment at its field."""
+    rows, table, before = [["key", "default", "what it is"]], "", ""
+    for line in Path(settings.__file__).read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"class (\w+)\(", line):
+            table = found[1]
+        field = re.fullmatch(r"    (\w+): .*?(?:  # (.*))?", line)
+        if field and field[1] in getattr(settings, table).model_fields:
+            made = getattr(settings, table).model_fields[field[1]]
+            default = "" if made.is_required() else f"`{json.dumps(made.default)}`"
+            key = f"`{table.lower().replace('also', 'data')}.{field[1]}`"  # Data has Also's keys
+            rows.append([key, default.replace("`null`", "none"), field[2] or before])
+        comment = re.fullmatch(r"    # (.*)", line)
+        before = f"{before} {comment[1]}".strip() if comment else ""
+    return rows
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+# A header, a table, the cells of its rows beside their name; the key of recipes that chooses one.
+TABLES: dict[str, tuple[list[str], Mapping[str, Any], Callable[[Any], list[str]], Any]] = {
+    "schedules": (
+        ["`schedule.name`", "the rate", "needs"],
+        SCHEDULES, lambda row: [row.about, _code(row.needs)], ("schedule", "name"),
+    ),
+    "optimizers": (
+        ["`optimizer.name`", "what it is", "keys of its own"],
+        OPTIMIZERS, lambda row: [row.about, _code(row.keys)], ("optimizer", "name"),
+    ),
+    "tokenizers": (
+        ["`tokenizer.kind`", "what it reads", "keys of its own", "file"],
+        TOKENIZERS,
+        lambda row: [row.about, _code(row.options), f"`tokenizer{row.suffixes[0]}`"],
+        ("tokenizer", "kind"),
+    ),
+    "metrics": (
+        ["in metrics.json", "written as", "better is"],
+        METRICS, lambda row: [row.column, "higher" if row.higher else "lower"], None,
+    ),
+    "tasks": (
+        ["task", "labels", "columns", "metrics"],
+        TASKS,
+        lambda row: [
+            row.labels, "; ".join(map(_code, row.columns)),
+            _code([*row.metrics, *filter(None, [row.number_metric])]),
+        ],
+        None,
+    ),
+}  # fmt: skip
+
+
 def _with_tables(page: Path) -> str:
     """Return a page with the tables that it asks for."""
 
     def filled(found: re.Match) -> str:
         if found["task"]:
             return _filled(found["begin"], comparison(found["task"]))
-        if not found["file"]:
+        if found["name"] == "trained":
             return _filled(found["begin"], trained(page.parents[1] / "benchmarks" / "trained"))
+        if found["name"] == "keys":
+            return _filled(found["begin"], keys())
+        if found["name"] in TABLES:
+            return _filled(found["begin"], code(found["name"]))
+        if found["name"]:
+            hint = did_you_mean(found["name"], ["trained", "keys", *TABLES])
+            raise DataError(f"{page} names a table '{found['name']}'", hint)
         source = page.parent / found["file"]
         if not source.is_file():
             raise DataError(f"{page} names a table that is not there", f"write {source} first")
@@ -148,8 +231,7 @@ def _filled(begin: str, rows: list[list[str]]) -> str:
 def _measured(held: dict[str, Any]) -> str:
     """Return the metric and, of a translation, chrF beside BLEU."""
     shown = catalog.measured(held) or "not measured"
-    beside = {"chrf": "chrF {:.1f}", "macro_f1": "macro F1 {:.1f} %"}
-    more = [text.format(held[key]) for key, text in beside.items() if key in held]
+    more = [row.shown(held[key]) for key, row in METRICS.items() if row.tabled and key in held]
     return ", ".join([shown, *more])
 
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from zoo.config import catalog
+from zoo.config import catalog, legacy
 from zoo.config import recipe as recipes
+from zoo.config.choices import one_of
+from zoo.config.metrics import METRICS
 from zoo.config.recipe import Recipe
-from zoo.config.tables import Table, parse, read_toml
+from zoo.config.tables import Table, flat, parse, read_toml
 from zoo.errors import (
     BundleError,
     CheckpointError,
@@ -22,11 +24,16 @@ from zoo.errors import (
     did_you_mean,
 )
 from zoo.reports import comparison
-from zoo.reports.comparison import Metric
 
 SMOKE = "These are the seconds-long versions of the runs: the numbers say nothing."
 # A variant is a folder among the results; `NAME.run` beside it is its run.
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]
+Metric = Annotated[str, one_of("metric", METRICS)]
+# Dotted changes to a recipe; names of earlier versions are read.
+Changes = Annotated[
+    dict[str, Any],
+    BeforeValidator(lambda given: legacy.changes(given) if isinstance(given, dict) else given),
+]
 
 
 class Axis(Table):
@@ -42,7 +49,7 @@ class Axis(Table):
             RecipeError: there is no such key in the recipe, or no number.
         """
         found: Any = made.tables()
-        for part in self.key.split("."):
+        for part in legacy.KEYS.get(self.key, self.key).split("."):
             found = found.get(part) if isinstance(found, dict) else None
         if isinstance(found, bool) or not isinstance(found, (int, float)):
             shown = "a table" if isinstance(found, dict) else repr(found)
@@ -61,8 +68,8 @@ class Variant(Table):
     """
 
     series: str = ""
-    changes: dict[str, Any] = {}
-    smoke: dict[str, Any] = {}
+    changes: Changes = {}
+    smoke: Changes = {}
     reported: dict[Metric, float] = {}
 
 
@@ -99,8 +106,8 @@ class Experiment(Table):
                 two variants are the same run.
             OptionError: a key of `changes` is what the variants differ in.
         """
-        base = recipes.load(self.recipe)
-        base = (base.smoke() if smoke else base).changed(changes or {})
+        base, changes = recipes.load(self.recipe), legacy.changes(changes or {})
+        base = (base.smoke() if smoke else base).changed(changes)
         for metric in self.metrics:
             if metric not in base.spec.metrics:
                 raise RecipeError(
@@ -109,7 +116,7 @@ class Experiment(Table):
                 )
         made: dict[str, Recipe] = {}
         for name, variant in self.variants.items():
-            for key in set(changes or {}) & set(variant.changes):
+            for key in set(changes) & set(variant.changes):
                 raise OptionError(
                     f"'{key}' is what the variants of {self.name} differ in",
                     "change other keys, or run the variant you want with `zoo train`",
@@ -270,7 +277,7 @@ def _is_finished(out: Path, name: str, asked: Recipe, resume: bool) -> bool:
 
 def _check_same(path: Path, asked: Recipe) -> None:
     """Raise BundleError unless the recipe at `path` is the one asked for."""
-    found, wanted = (_flat(each.resolved().tables()) for each in (recipes.load(path), asked))
+    found, wanted = (flat(each.resolved().tables()) for each in (recipes.load(path), asked))
     for key in dict.fromkeys([*wanted, *found]):
         if found.get(key) != wanted.get(key):
             raise BundleError(
@@ -278,14 +285,3 @@ def _check_same(path: Path, asked: Recipe) -> None:
                 f"not {wanted.get(key)!r}",
                 "choose another --out, ask for that recipe with --set, or delete the folder",
             )
-
-
-def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found

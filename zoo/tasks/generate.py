@@ -66,7 +66,7 @@ class Generate(Task):
         """
         further = recipe.data.also if split == "train" else []
         data = [recipe.data, *(recipe.data.model_copy(update=dict(also)) for also in further)]
-        whole = recipe.tokenizer.kind != "spaces"
+        whole = not recipe.tokenizer.spec.by_line
         texts: list[Example] = []
         for i, corpus in enumerate(data):
             texts += corpora.load(

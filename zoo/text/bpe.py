@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import BundleError, DataError, OptionError
+from zoo.text import vocabulary as vocabularies
+from zoo.text.tokenizer import Tokenizer
 
 UNKNOWN = "<unk>"
 END_OF_WORD = "</w>"
@@ -27,7 +29,7 @@ BREAK = f"\n{END_OF_WORD}"
 LINE_BREAKS = re.compile(r"[^\S\n]*(?:\r\n?|\n)\s*")
 
 
-class BpeTokenizer:
+class BpeTokenizer(Tokenizer):
     """Turns text into ids of byte-pair tokens and back.
 
     Id 0 is the unknown token, which stands for a character that is not in the vocabulary, or for
@@ -38,7 +40,7 @@ class BpeTokenizer:
         merges: pairs of tokens that are joined, the first ones first.
     """
 
-    suffix, unknown = ".bpe.json", "characters"
+    kind, unknown = "bpe", "characters"
     pad_id, unk_id = -1, 0
     #: a text that is to be continued neither begins nor ends with a token of its own
     open_ended = True
@@ -64,20 +66,8 @@ class BpeTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> BpeTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is no vocabulary.
-        """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            words, merges = content["words"], [each.split(" ") for each in content["merges"]]
-            if not all(isinstance(word, str) for word in words):
-                raise TypeError("not text")
-            pairs = [(first, second) for first, second in merges]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
-        return cls(words, pairs)
+        content = vocabularies.read(path, merges=True)
+        return cls(content["words"], content["merges"])
 
     @classmethod
     def train(cls, lines: Iterable[str], *, vocabulary: int) -> BpeTokenizer:
@@ -121,14 +111,8 @@ class BpeTokenizer:
 
     def save(self, path: Path | str) -> None:
         """Write tokens and merges as JSON, one on each line."""
-        content = {"words": self.words, "merges": [" ".join(pair) for pair in self.merges]}
-        text = json.dumps(content, ensure_ascii=False, indent=0) + "\n"
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
-
-    @property
-    def size(self) -> int:
-        """Number of tokens, the unknown one and the line break included."""
-        return len(self.words)
+        merges = [" ".join(pair) for pair in self.merges]
+        vocabularies.write(path, {"words": self.words, "merges": merges})
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, line breaks within it included."""
@@ -147,10 +131,6 @@ class BpeTokenizer:
                 lines[-1].append(i)
         # Unknown tokens stay, so that one sees them.
         return "\n".join(self._tokenizer.decode(each, skip_special_tokens=False) for each in lines)
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the token of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]
 
 
 def _characters(pipeline: Any, lines: Iterable[str]) -> list[str]:

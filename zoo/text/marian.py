@@ -19,13 +19,14 @@ import sentencepiece
 
 from zoo.errors import BundleError
 from zoo.text import vocabulary as vocabularies
+from zoo.text.tokenizer import Tokenizer
 
 PADDING, UNKNOWN, END = "<pad>", "<unk>", "</s>"
 OPENING, CLOSING = ">>", "<<"
 SPACE = "\u2581"
 
 
-class MarianTokenizer:
+class MarianTokenizer(Tokenizer):
     """Turns text into ids of pieces and back. The decoder starts with padding.
 
     Args:
@@ -33,8 +34,7 @@ class MarianTokenizer:
         words: the vocabulary, a piece's place is its id; `<pad>`, `<unk>` and `</s>` are in it.
     """
 
-    suffix, unknown = ".marian.json", "characters"
-    open_ended = False
+    kind, unknown = "marian", "characters"
 
     def __init__(self, model: bytes, words: Sequence[str]) -> None:
         self.model = model
@@ -60,11 +60,6 @@ class MarianTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> MarianTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is none.
-        """
         content = vocabularies.read(path, "model")
         try:
             model = base64.b64decode(content["model"], validate=True)
@@ -76,11 +71,6 @@ class MarianTokenizer:
         """Write the SentencePiece model, in base 64, and the vocabulary as JSON."""
         model = base64.b64encode(self.model).decode("ascii")
         vocabularies.write(path, {"model": model, "words": self.words})
-
-    @property
-    def size(self) -> int:
-        """Number of pieces, the special ones included."""
-        return len(self.words)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's pieces, without the end."""
@@ -95,7 +85,3 @@ class MarianTokenizer:
         """Return the text of ids; padding, end and unknown pieces are left out."""
         pieces = [self.words[int(i)] for i in ids if int(i) not in self._special]
         return self._processor.DecodePieces(pieces).replace(SPACE, " ").strip()
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the piece of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]

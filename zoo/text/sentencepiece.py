@@ -15,15 +15,13 @@ from pathlib import Path
 import sentencepiece
 
 from zoo.errors import BundleError, DataError
-from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
+from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID, Tokenizer
 
 
-class SentencePieceTokenizer:
+class SentencePieceTokenizer(Tokenizer):
     """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end."""
 
-    suffix, unknown = ".model", "characters"
-    open_ended = False
-    pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
+    kind, unknown = "sentencepiece", "characters"
 
     def __init__(self, model: bytes) -> None:
         self.model = model
@@ -40,11 +38,6 @@ class SentencePieceTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> SentencePieceTokenizer:
-        """Read a .model file.
-
-        Raises:
-            BundleError: if the file is no SentencePiece model.
-        """
         try:
             return cls(Path(path).read_bytes())
         except RuntimeError as error:
@@ -93,23 +86,18 @@ class SentencePieceTokenizer:
         return cls(model.getvalue())
 
     def save(self, path: Path | str) -> None:
-        """Write the .model file."""
         Path(path).write_bytes(self.model)
 
     @property
     def size(self) -> int:
-        """Number of pieces, the special ones included."""
         return self._processor.GetPieceSize()
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's pieces, without start and end."""
         return self._processor.EncodeAsIds(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; padding, start and end are left out."""
         special = (PAD_ID, START_ID, END_ID)
         return self._processor.DecodeIds([int(i) for i in ids if int(i) not in special])
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the piece of each id, as it stands in the vocabulary."""
         return [self._processor.IdToPiece(int(i)) for i in ids]

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.errors import BundleError
 from zoo.text import vocabulary as vocabularies
-from zoo.text.words import UNKNOWN
+from zoo.text.moses import UNKNOWN
+from zoo.text.tokenizer import Tokenizer
 
 JOINER, END_OF_WORD = "@@", "</w>"
 MOSES_HYPHEN = "@-@"
@@ -24,7 +24,7 @@ HYPHENS = ("##AT##-##AT##", MOSES_HYPHEN)
 ESCAPES = ("&quot;", "&apos;", "&amp;")
 
 
-class SubwordTokenizer:
+class SubwordTokenizer(Tokenizer):
     """Turns text into ids of pieces and back.
 
     Args:
@@ -36,8 +36,7 @@ class SubwordTokenizer:
             letter, or as a letter of its own where a pair has it alone, as in the first version.
     """
 
-    suffix = ".subwords.json"
-    open_ended = False
+    kind = "subwords"
 
     def __init__(
         self,
@@ -73,40 +72,18 @@ class SubwordTokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> SubwordTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is no vocabulary.
-        """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            words, special, language = (content[x] for x in ("words", "special", "language"))
-            if not all(isinstance(each, str) for each in (language, *words, *special)):
-                raise TypeError("not text")
-            merges = [
-                (first, second) for first, second in (x.split(" ") for x in content["merges"])
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
-        return cls(words, special, language, merges)
+        found = vocabularies.read(path, "language", lists=("special",), merges=True)
+        return cls(found["words"], found["special"], found["language"], found["merges"])
 
     def save(self, path: Path | str) -> None:
         """Write language, pieces and merges as JSON, one on each line."""
-        merges = [" ".join(pair) for pair in self.merges]
-        content: dict[str, str | list[str]] = {
-            "language": self.language, "special": self.special, "words": self.words,
-            "merges": merges,
-        }  # fmt: skip
-        vocabularies.write(path, content)
-
-    @property
-    def size(self) -> int:
-        """Number of pieces, the special ones included."""
-        return len(self.words)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's pieces, without start and end."""
-        return [self._ids.get(piece, self.unk_id) for piece in self.split(text)]
+        vocabularies.write(
+            path,
+            {
+                "language": self.language, "special": self.special, "words": self.words,
+                "merges": [" ".join(pair) for pair in self.merges],
+            },
+        )  # fmt: skip
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules; padding, start and end are left out."""
@@ -118,12 +95,7 @@ class SubwordTokenizer:
             words = [MOSES_HYPHEN if word == self._hyphen else word for word in words]
         return self._join(words, unescape=self._escape)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the piece of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]
-
     def split(self, text: str) -> list[str]:
-        """Return the pieces of a text, those that the vocabulary lacks as well."""
         words = self._moses(
             text, aggressive_dash_splits=self._hyphen is not None, escape=self._escape
         )

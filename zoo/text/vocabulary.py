@@ -53,11 +53,19 @@ def most_frequent(counts: Counter[str], special: Sequence[str], vocabulary: int)
     return [*special, *found[: vocabulary - len(special)]]
 
 
-def read(path: Path | str, *keys: str, optional: Sequence[str] = ()) -> dict[str, Any]:
+def read(
+    path: Path | str,
+    *keys: str,
+    optional: Sequence[str] = (),
+    lists: Sequence[str] = (),
+    merges: bool = False,
+) -> dict[str, Any]:
     """Return what `write` wrote: "words", a list of text, and a text for each of `keys`.
 
     Args:
         optional: further keys, of which a text is "" if it was not written.
+        lists: keys of further lists of text.
+        merges: whether there are "merges", a list of texts of two pieces, returned as pairs.
 
     Raises:
         BundleError: if the file is no vocabulary.
@@ -66,9 +74,15 @@ def read(path: Path | str, *keys: str, optional: Sequence[str] = ()) -> dict[str
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         found = {key: content[key] for key in keys} | {"words": list(content["words"])}
         found |= {key: content.get(key, "") for key in optional}
-        texts = (found[key] for key in (*keys, *optional))
-        if not all(isinstance(each, str) for each in (*texts, *found["words"])):
+        texts = [found[key] for key in (*keys, *optional)] + found["words"]
+        for key in lists:
+            found[key] = list(content[key])
+            texts += found[key]
+        if not all(isinstance(each, str) for each in texts):
             raise TypeError("not text")
+        if merges:
+            pairs = (each.split(" ") for each in content["merges"])
+            found["merges"] = [(first, second) for first, second in pairs]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
     return found

@@ -179,6 +179,11 @@ def recipe(
         model["arguments"] |= {
             key: base.model.arguments[key] for key in shared if not key.startswith("dropout")
         }
+    # AR and TAR are a way to train, which is the start's.
+    own = ("ar_alpha", "tar_beta")
+    model["arguments"] = {k: v for k, v in model["arguments"].items() if k not in own} | {
+        key: start.model.arguments[key] for key in own if key in start.model.arguments
+    }
     if "classes" in model["arguments"]:
         model["arguments"] = {**model["arguments"], "classes": len(labels) or 1}
     measured = (base if task == base.task else start).tables()["evaluate"]

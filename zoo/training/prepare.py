@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from zoo.data.encoded import Encoded
 from zoo.data.examples import Example
 from zoo.errors import DataError
 from zoo.hub import resolve
-from zoo.text import Tokenizer, load_tokenizers, save_tokenizers, train_tokenizer
+from zoo.text import Tokenizer, load_tokenizers, save_tokenizers, train_tokenizers
 
 
 @dataclass(frozen=True)
@@ -105,30 +103,10 @@ def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
     if recipe.tokenizer.weights:
         tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
     else:
-        tokenizers = train_tokenizers(recipe, task.learned_texts(train))
+        tokenizers = train_tokenizers(
+            recipe.tokenizer, task.learned_texts(train), recipe.data.languages, recipe.seed
+        )
     save_tokenizers(folder, *tokenizers)
     for split, examples in (("train", train), ("valid", valid)):
         task.encode_examples(examples, tokenizers, recipe).save(folder, split)
     return {"seen": task.count_seen(train, test), "test": test}
-
-
-def train_tokenizers(
-    recipe: Recipe, rows: Sequence[tuple[str, ...]]
-) -> tuple[Tokenizer, Tokenizer]:
-    """Learn the recipe's tokenizers from `tokenizer.sample` training rows, or all.
-
-    Args:
-        rows: of one text, or of one in each language: then there are two tokenizers unless they
-            are shared.
-    """
-    settings, data = recipe.tokenizer, recipe.data
-    if settings.sample and settings.sample < len(rows):
-        rows = random.Random(recipe.seed).sample(rows, settings.sample)
-    languages = [data.source, data.target] if data.source else [data.language]
-    if settings.shared or len(languages) == 1:
-        texts = (text for row in rows for text in row)
-        both = train_tokenizer(settings, texts, settings.vocabulary, languages[0], recipe.seed)
-        return both, both
-    sides = zip(zip(*rows, strict=True), settings.sizes, languages, strict=True)
-    source, target = (train_tokenizer(settings, *side, recipe.seed) for side in sides)
-    return source, target

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from zoo.errors import DataError
 from zoo.text import vocabulary as vocabularies
-from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
+from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID, Tokenizer
 
 # No text has these words: Moses cuts at < and >.
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
@@ -22,7 +22,7 @@ SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 UNKNOWN = "UNK"
 
 
-class WordTokenizer:
+class MosesTokenizer(Tokenizer):
     """Turns text into ids of words and back. Ids 0 to 3: padding, unknown, start, end.
 
     Args:
@@ -30,33 +30,26 @@ class WordTokenizer:
         language: whose rules of Moses apply, as in "fr"; English's where Moses has none.
     """
 
-    suffix, unknown = ".words.json", "words"
-    open_ended = False
-    pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
+    kind, unknown = "moses", "words"
 
     def __init__(self, words: Sequence[str], language: str) -> None:
         # Its tables of characters take a while: only who reads words waits for them.
-        from sacremoses import MosesDetokenizer, MosesTokenizer
+        import sacremoses
 
         self.words = list(words)
         self.language = language
         vocabularies.check(self.words, SPECIAL)
         self._ids = {word: i for i, word in enumerate(self.words)}
-        self._cut = MosesTokenizer(lang=language).tokenize
-        self._join = MosesDetokenizer(lang=language).detokenize
+        self._cut = sacremoses.MosesTokenizer(lang=language).tokenize
+        self._join = sacremoses.MosesDetokenizer(lang=language).detokenize
 
     @classmethod
-    def load(cls, path: Path | str) -> WordTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is no vocabulary.
-        """
+    def load(cls, path: Path | str) -> MosesTokenizer:
         content = vocabularies.read(path, "language")
         return cls(content["words"], content["language"])
 
     @classmethod
-    def train(cls, lines: Iterable[str], *, vocabulary: int, language: str) -> WordTokenizer:
+    def train(cls, lines: Iterable[str], *, vocabulary: int, language: str) -> MosesTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
         Args:
@@ -82,26 +75,12 @@ class WordTokenizer:
         """Write language and words as JSON, a word on each line."""
         vocabularies.write(path, {"language": self.language, "words": self.words})
 
-    @property
-    def size(self) -> int:
-        """Number of words, the special ones included."""
-        return len(self.words)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's words, without start and end."""
-        return [self._ids.get(word, UNK_ID) for word in self.split(text)]
-
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules; padding, start and end are left out."""
         kept = [int(i) for i in ids if int(i) not in (PAD_ID, START_ID, END_ID)]
         words = [UNKNOWN if i == UNK_ID else self.words[i] for i in kept]
         return self._join(words, unescape=False)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the word of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]
-
     def split(self, text: str) -> list[str]:
-        """Return the words of a text, those that the vocabulary lacks as well."""
         # Moses writes & as &amp; and the like for its own files' sake; nothing here needs it.
         return self._cut(text, escape=False)

@@ -7,25 +7,25 @@ import json
 import pytest
 
 from zoo.errors import BundleError, DataError, OptionError
-from zoo.text import MarkedTokenizer, load_tokenizers, save_tokenizers
-from zoo.text.marked import MOST, SPECIAL
+from zoo.text import FastaiTokenizer, load_tokenizers, save_tokenizers
+from zoo.text.fastai import MOST, SPECIAL
 
 
-def made(*lines: str, vocabulary: int = 10_000) -> MarkedTokenizer:
+def made(*lines: str, vocabulary: int = 10_000) -> FastaiTokenizer:
     """A vocabulary of all words of some lines, or of `vocabulary`."""
-    return MarkedTokenizer.train(lines, vocabulary=vocabulary)
+    return FastaiTokenizer.train(lines, vocabulary=vocabulary)
 
 
 def split(text: str) -> str:
     """The words and markers of a text, a space between them; a line break reads "|"."""
-    return " ".join(MarkedTokenizer(SPECIAL).split(text)).replace("\n", "|")
+    return " ".join(FastaiTokenizer(SPECIAL).split(text)).replace("\n", "|")
 
 
 def decoded(words: str) -> str:
     """The text of words and markers that are written with spaces between; "|" is a line break."""
     tokens = ["\n" if word == "|" else word for word in words.split()]
     other = [word for word in dict.fromkeys(tokens) if word not in SPECIAL]
-    tokenizer = MarkedTokenizer([*SPECIAL, *other])
+    tokenizer = FastaiTokenizer([*SPECIAL, *other])
     return tokenizer.decode([tokenizer.words.index(word) for word in tokens])
 
 
@@ -249,42 +249,42 @@ def test_no_words_or_no_room_for_them():
 def test_what_is_saved_is_plain_and_read_back(tmp_path):
     tokenizer = made("Été, it's a line.\nAnother")
     save_tokenizers(tmp_path, tokenizer, tokenizer)
-    path = tmp_path / "tokenizer.marked.json"
+    path = tmp_path / "tokenizer.fastai.json"
     assert json.loads(path.read_text("utf-8")) == {"words": tokenizer.words}
     assert "été" in path.read_text("utf-8")
     again, target = load_tokenizers(tmp_path)
     assert again is target
-    assert isinstance(again, MarkedTokenizer)
+    assert isinstance(again, FastaiTokenizer)
     assert again.words == tokenizer.words
     assert again.encode("It's\nété") == tokenizer.encode("It's\nété")
-    again.save(tmp_path / "again.marked.json")
-    assert (tmp_path / "again.marked.json").read_bytes() == path.read_bytes()
+    again.save(tmp_path / "again.fastai.json")
+    assert (tmp_path / "again.fastai.json").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("content", ["not JSON", "[]", "{}", '{"words": 3}', '{"words": [4]}'])
 def test_what_is_no_vocabulary_is_refused(tmp_path, content):
-    (tmp_path / "tokenizer.marked.json").write_text(content, "utf-8")
+    (tmp_path / "tokenizer.fastai.json").write_text(content, "utf-8")
     with pytest.raises(BundleError, match="is no vocabulary"):
-        MarkedTokenizer.load(tmp_path / "tokenizer.marked.json")
+        FastaiTokenizer.load(tmp_path / "tokenizer.fastai.json")
 
 
 @pytest.mark.parametrize("words", [["a", "b"], SPECIAL[::-1], SPECIAL[:8], [*SPECIAL, "a", "a"]])
 def test_other_special_words_and_words_twice_are_refused(words):
     with pytest.raises(BundleError, match="begins with xxpad, xxunk, xxbos, xxeos"):
-        MarkedTokenizer(words)
+        FastaiTokenizer(words)
 
 
 def test_markers_of_capitals_that_a_model_never_read(tmp_path):
-    words = MarkedTokenizer.train(["The FILM was good"], vocabulary=50).words
-    tokenizer = MarkedTokenizer(words, absent=["xxmaj"])
+    words = FastaiTokenizer.train(["The FILM was good"], vocabulary=50).words
+    tokenizer = FastaiTokenizer(words, absent=["xxmaj"])
     assert tokenizer.split("The FILM") == ["the", "xxup", "film"]
-    tokenizer.save(tmp_path / "x.marked.json")
-    again = MarkedTokenizer.load(tmp_path / "x.marked.json")
+    tokenizer.save(tmp_path / "x.fastai.json")
+    again = FastaiTokenizer.load(tmp_path / "x.fastai.json")
     assert again.absent == ["xxmaj"]
     assert again.encode("The FILM") == tokenizer.encode("The FILM")
-    assert "absent" not in written(MarkedTokenizer(words), tmp_path)
+    assert "absent" not in written(FastaiTokenizer(words), tmp_path)
 
 
-def written(tokenizer: MarkedTokenizer, folder) -> dict:
-    tokenizer.save(folder / "y.marked.json")
-    return json.loads((folder / "y.marked.json").read_text(encoding="utf-8"))
+def written(tokenizer: FastaiTokenizer, folder) -> dict:
+    tokenizer.save(folder / "y.fastai.json")
+    return json.loads((folder / "y.fastai.json").read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ from html.entities import html5
 from pathlib import Path
 
 from zoo.text import vocabulary as vocabularies
-from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID
+from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, Tokenizer
 
 SPECIAL = ("xxpad", "xxunk", "xxbos", "xxeos", "xxmaj", "xxup", "xxrep", "xxwrep", "\n")
 UNKNOWN, CAPITALISED, UPPER, REPEATED, WORD_REPEATED, BREAK = (
@@ -64,7 +64,7 @@ CUT_ALREADY = {"<unk>": ("<unk>",), HYPHEN: (HYPHEN,), "@,@": (",",), "@.@": (".
 CONTRACTIONS = {"'s", "'t", "'re", "'ve", "'ll", "'d", "'m", "'clock"}
 
 
-class MarkedTokenizer:
+class FastaiTokenizer(Tokenizer):
     """Turns English text into ids of words and markers, and back.
 
     Ids 0 to 3: padding, unknown, start, end; then the markers and the line break.
@@ -75,9 +75,7 @@ class MarkedTokenizer:
             first models of fast.ai never read one.
     """
 
-    suffix, unknown = ".marked.json", "words"
-    open_ended = False
-    pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
+    kind, unknown = "fastai", "words"
 
     def __init__(self, words: Sequence[str], absent: Sequence[str] = ()) -> None:
         self.words = list(words)
@@ -86,27 +84,16 @@ class MarkedTokenizer:
         self._ids = {word: i for i, word in enumerate(self.words)}
 
     @classmethod
-    def load(cls, path: Path | str) -> MarkedTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is no vocabulary.
-        """
+    def load(cls, path: Path | str) -> FastaiTokenizer:
         content = vocabularies.read(path, optional=("absent",))
         return cls(content["words"], content["absent"].split())
 
     @classmethod
-    def train(cls, lines: Iterable[str], *, vocabulary: int) -> MarkedTokenizer:
+    def train(cls, lines: Iterable[str], *, vocabulary: int) -> FastaiTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
-        Args:
-            lines: the text, whole documents or parts of them.
-            vocabulary: number of words, the nine special ones included. Lines with fewer different
-                words give all that they have.
-
-        Raises:
-            DataError: if there is no word in the lines.
-            OptionError: if `vocabulary` leaves no room for a word.
+        Lines are whole documents or parts of them; arguments and errors are those of
+        `zoo.text.vocabulary.most_frequent`.
         """
         counts: Counter[str] = Counter()
         cut = cls(SPECIAL)
@@ -118,15 +105,6 @@ class MarkedTokenizer:
         """Write the words as JSON, a word on each line."""
         absent = {"absent": " ".join(self.absent)} if self.absent else {}
         vocabularies.write(path, {"words": self.words, **absent})
-
-    @property
-    def size(self) -> int:
-        """Number of words, the special ones included."""
-        return len(self.words)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's words and markers, without start and end."""
-        return [self._ids.get(word, UNK_ID) for word in self.split(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules; padding, start and end are left out.
@@ -144,12 +122,7 @@ class MarkedTokenizer:
                 lines[-1].append(word)
         return "\n".join(_joined(words) for words in lines)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the word or marker of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]
-
     def split(self, text: str) -> list[str]:
-        """Return the words and markers of a text, words that the vocabulary lacks as well."""
         found: list[str] = []
         for word, group in itertools.groupby(_cut(text)):
             times = sum(1 for _ in group)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zoo.text import vocabulary as vocabularies
+from zoo.text.tokenizer import Tokenizer
 
 SPECIAL = ("<eos>", "<unk>")
 END, UNKNOWN = SPECIAL
@@ -23,15 +24,14 @@ END, UNKNOWN = SPECIAL
 JOINT = re.compile(r" ?(?<!\S)@([-,.])@(?!\S) ?")
 
 
-class SpaceTokenizer:
+class WhitespaceTokenizer(Tokenizer):
     """Turns text into ids of words and back. Id 0: end, start and padding; id 1: unknown.
 
     Args:
         words: the vocabulary, a word's place is its id; the first two are `SPECIAL`.
     """
 
-    suffix, unknown = ".spaces.json", "words"
-    open_ended = False
+    kind, unknown = "whitespace", "words"
     pad_id, unk_id, start_id, end_id = 0, 1, 0, 0
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -45,26 +45,14 @@ class SpaceTokenizer:
         self._join = MosesDetokenizer(lang="en").detokenize
 
     @classmethod
-    def load(cls, path: Path | str) -> SpaceTokenizer:
-        """Read what `save` wrote.
-
-        Raises:
-            BundleError: if the file is no vocabulary.
-        """
+    def load(cls, path: Path | str) -> WhitespaceTokenizer:
         return cls(vocabularies.read(path)["words"])
 
     @classmethod
-    def train(cls, lines: Iterable[str], *, vocabulary: int) -> SpaceTokenizer:
+    def train(cls, lines: Iterable[str], *, vocabulary: int) -> WhitespaceTokenizer:
         """Take the most frequent words of lines of text; of equal ones the first in code order.
 
-        Args:
-            lines: the text.
-            vocabulary: number of words, the two special ones included. Lines with fewer different
-                words give all that they have.
-
-        Raises:
-            DataError: if there is no word in the lines.
-            OptionError: if `vocabulary` leaves no room for a word.
+        Arguments and errors are those of `zoo.text.vocabulary.most_frequent`.
         """
         counts = Counter(word for line in lines for word in line.split())
         return cls(vocabularies.most_frequent(counts, SPECIAL, vocabulary))
@@ -72,15 +60,6 @@ class SpaceTokenizer:
     def save(self, path: Path | str) -> None:
         """Write the words as JSON, a word on each line."""
         vocabularies.write(path, {"words": self.words})
-
-    @property
-    def size(self) -> int:
-        """Number of words, the special ones included."""
-        return len(self.words)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's words, without start and end."""
-        return [self._ids.get(word, self.unk_id) for word in self.split(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules for English so that it reads well.
@@ -92,10 +71,5 @@ class SpaceTokenizer:
         words = " ".join(self.words[int(i)] for i in ids if int(i) != self.end_id)
         return self._join(JOINT.sub(r"\1", words).split(), unescape=False)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the word of each id, as it stands in the vocabulary."""
-        return [self.words[int(i)] for i in ids]
-
     def split(self, text: str) -> list[str]:
-        """Return the words of a text, those that the vocabulary lacks as well."""
         return text.split()

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import BundleError, DataError, OptionError
-from zoo.text import SpaceTokenizer, load_tokenizers, save_tokenizers
+from zoo.text import WhitespaceTokenizer, load_tokenizers, save_tokenizers
 
 
-def made(*lines: str, vocabulary: int = 10_000) -> SpaceTokenizer:
+def made(*lines: str, vocabulary: int = 10_000) -> WhitespaceTokenizer:
     """A vocabulary of all words of some lines, or of `vocabulary`."""
-    return SpaceTokenizer.train(lines, vocabulary=vocabulary)
+    return WhitespaceTokenizer.train(lines, vocabulary=vocabulary)
 
 
 def test_nothing_is_changed():
@@ -79,26 +79,26 @@ def test_no_words_or_no_room_for_them():
 def test_what_is_saved_is_plain_and_read_back(tmp_path):
     tokenizer = made("\u00e9t\u00e9 it 's <unk>")
     save_tokenizers(tmp_path, tokenizer, tokenizer)
-    path = tmp_path / "tokenizer.spaces.json"
+    path = tmp_path / "tokenizer.whitespace.json"
     assert json.loads(path.read_text("utf-8")) == {"words": tokenizer.words}
     again, target = load_tokenizers(tmp_path)
     assert again is target
-    assert isinstance(again, SpaceTokenizer)
+    assert isinstance(again, WhitespaceTokenizer)
     assert again.words == tokenizer.words
     assert again.encode("it 's red") == tokenizer.encode("it 's red")
 
 
 @pytest.mark.parametrize("content", ["not JSON", "[]", "{}", '{"words": 3}', '{"words": [4]}'])
 def test_what_is_no_vocabulary_is_refused(tmp_path, content):
-    (tmp_path / "tokenizer.spaces.json").write_text(content, "utf-8")
+    (tmp_path / "tokenizer.whitespace.json").write_text(content, "utf-8")
     with pytest.raises(BundleError, match="is no vocabulary"):
-        SpaceTokenizer.load(tmp_path / "tokenizer.spaces.json")
+        WhitespaceTokenizer.load(tmp_path / "tokenizer.whitespace.json")
 
 
 @pytest.mark.parametrize("words", [["a", "b"], ["<unk>", "<eos>"], ["<eos>", "<unk>", "a", "a"]])
 def test_other_special_words_and_words_twice_are_refused(words):
     with pytest.raises(BundleError, match="begins with <eos>, <unk>"):
-        SpaceTokenizer(words)
+        WhitespaceTokenizer(words)
 
 
 @pytest.mark.parametrize(("corpus", "size"), [("ptb", 10_000), ("wikitext-2", 33_278)])

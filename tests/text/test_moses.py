@@ -10,16 +10,16 @@ import pytest
 from zoo import bundle
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, DataError, ZooWarning
-from zoo.text import SentencePieceTokenizer, WordTokenizer, load_tokenizers, save_tokenizers
-from zoo.text.words import SPECIAL
+from zoo.text import MosesTokenizer, SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from zoo.text.moses import SPECIAL
 
 
-def made(lines: list[str], language: str = "en", most: int | None = None) -> WordTokenizer:
+def made(lines: list[str], language: str = "en", most: int | None = None) -> MosesTokenizer:
     """A vocabulary of all words of some lines, or of `most`."""
-    cut = WordTokenizer(SPECIAL, language)
+    cut = MosesTokenizer(SPECIAL, language)
     words = {word for line in lines for word in cut.split(line)}
     size = len(SPECIAL) + len(words) if most is None else most
-    return WordTokenizer.train(lines, vocabulary=size, language=language)
+    return MosesTokenizer.train(lines, vocabulary=size, language=language)
 
 
 @pytest.mark.parametrize(("side", "language"), [(0, "en"), (1, "fr")])
@@ -90,11 +90,11 @@ def test_too_few_words():
 
 def test_what_is_saved_is_plain_and_read_back(tmp_path):
     tokenizer = made(["Où est l'été ?"], "fr")
-    tokenizer.save(tmp_path / "source.words.json")
-    content = json.loads((tmp_path / "source.words.json").read_text("utf-8"))
+    tokenizer.save(tmp_path / "source.moses.json")
+    content = json.loads((tmp_path / "source.moses.json").read_text("utf-8"))
     assert content == {"language": "fr", "words": tokenizer.words}
-    assert "été" in (tmp_path / "source.words.json").read_text("utf-8")
-    again = WordTokenizer.load(tmp_path / "source.words.json")
+    assert "été" in (tmp_path / "source.moses.json").read_text("utf-8")
+    again = MosesTokenizer.load(tmp_path / "source.moses.json")
     assert (again.words, again.language) == (tokenizer.words, "fr")
     assert again.encode("Où est l'été ?") == tokenizer.encode("Où est l'été ?")
 
@@ -111,9 +111,9 @@ def test_what_is_saved_is_plain_and_read_back(tmp_path):
     ],
 )
 def test_what_is_no_vocabulary_is_refused(tmp_path, content):
-    (tmp_path / "source.words.json").write_text(content, "utf-8")
+    (tmp_path / "source.moses.json").write_text(content, "utf-8")
     with pytest.raises(BundleError, match="is no vocabulary"):
-        WordTokenizer.load(tmp_path / "source.words.json")
+        MosesTokenizer.load(tmp_path / "source.moses.json")
 
 
 @pytest.mark.parametrize(
@@ -121,23 +121,23 @@ def test_what_is_no_vocabulary_is_refused(tmp_path, content):
 )
 def test_other_special_words_and_words_twice_are_refused(words):
     with pytest.raises(BundleError, match="begins with <pad>, <unk>, <s>, </s>"):
-        WordTokenizer(words, "en")
+        MosesTokenizer(words, "en")
 
 
 def test_what_a_folder_holds_is_loaded_by_its_kind(tmp_path, tiny_tokenizer):
     english, french = made(["I am cold."]), made(["Va !"], "fr")
     save_tokenizers(tmp_path, english, french)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "source.words.json", "target.words.json",
+        "source.moses.json", "target.moses.json",
     ]  # fmt: skip
     source, target = load_tokenizers(tmp_path)
-    assert isinstance(source, WordTokenizer)
-    assert isinstance(target, WordTokenizer)
+    assert isinstance(source, MosesTokenizer)
+    assert isinstance(target, MosesTokenizer)
     assert (source.language, target.language) == ("en", "fr")
-    (tmp_path / "target.words.json").unlink()
+    (tmp_path / "target.moses.json").unlink()
     with pytest.raises(BundleError, match=r"has no tokenizer\.model") as caught:
         load_tokenizers(tmp_path)
-    assert "source.words.json" in caught.value.hint
+    assert "source.moses.json" in caught.value.hint
     tiny_tokenizer.save(tmp_path / "target.model")
     assert isinstance(load_tokenizers(tmp_path)[1], SentencePieceTokenizer)
 
@@ -149,9 +149,9 @@ def test_what_a_folder_holds_is_loaded_by_its_kind(tmp_path, tiny_tokenizer):
 def wordy(tmp_path_factory, corpora_folder):
     """A bundle of random weights that reads and writes words, loaded."""
     import keras
+    from zoo.data.prepare import prepare
 
     from zoo.config import catalog
-    from zoo.data.prepare import prepare
     from zoo.pretrained import load
 
     made, folder = (
@@ -170,7 +170,7 @@ def wordy(tmp_path_factory, corpora_folder):
 
 
 def test_every_verb_takes_words(wordy, tmp_path, pairs):
-    assert isinstance(wordy.tokenizer, WordTokenizer)
+    assert isinstance(wordy.tokenizer, MosesTokenizer)
     assert isinstance(wordy.predict("The cat eats."), str)
     assert np.isfinite(wordy.score("The cat eats.", "Le chat mange."))
     measured = wordy.evaluate(pairs[:6], progress=False)
@@ -180,7 +180,7 @@ def test_every_verb_takes_words(wordy, tmp_path, pairs):
     assert tuned.tokenizer is wordy.tokenizer
     bundle.verify(tmp_path / "tuned")
     names = {path.name for path in (tmp_path / "tuned").iterdir()}
-    assert {"source.words.json", "target.words.json"} <= names
+    assert {"source.moses.json", "target.moses.json"} <= names
     card = (tmp_path / "tuned" / "README.md").read_text("utf-8")
     assert "Words cut by the rules of Moses" in card
     (inputs, labels), *_ = wordy.preprocess(pairs)

@@ -1,0 +1,115 @@
+"""What a recipe may choose by name: optimizers and schedules, one row each. Imports no Keras.
+
+Add a row to add a choice: settings, errors and docs read these tables. The tokenizers and metrics
+have tables of their own beside this one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import AfterValidator
+
+from zoo.config.tables import problem
+from zoo.errors import did_you_mean
+
+
+class OptimizerSpec(NamedTuple):
+    """One optimizer that `optimizer.name` may choose."""
+
+    path: str  # of the Keras optimizer: "module:Class"
+    about: str  # what it is, for the docs
+    keys: tuple[str, ...] = ()  # of [optimizer], beside those that all take
+    path_of_groups: str = ""  # of the class that has a rate for each group of layers
+    averages: bool = False  # whether it averages the weights by itself
+
+
+class ScheduleSpec(NamedTuple):
+    """One schedule that `schedule.name` may choose."""
+
+    path: str  # of the function from a recipe to its rate: "module:function"
+    about: str  # the rate, for the docs
+    needs: Mapping[str, str] = {}  # keys of [schedule] that must be set, and what they are
+
+
+OPTIMIZERS: dict[str, OptimizerSpec] = {
+    "adam": OptimizerSpec(
+        "keras.optimizers:Adam",
+        "Adam; alone has rates by groups of layers (`optimizer.discriminate`, "
+        "`schedule.unfreeze_every`)",
+        keys=("beta_1", "beta_2", "epsilon"),
+        path_of_groups="zoo.optim.discriminative:DiscriminativeAdam",
+    ),
+    "sgd": OptimizerSpec(
+        "keras.optimizers:SGD", "plain SGD, with momentum if it is given", keys=("momentum",)
+    ),
+    "adadelta": OptimizerSpec(
+        "keras.optimizers:Adadelta", "Adadelta, which finds its own rate: a rate of 1 is Zeiler's",
+        keys=("rho", "epsilon"),
+    ),
+    "asgd": OptimizerSpec(
+        "zoo.optim.asgd:ASGD", "SGD that averages its weights once the validation loss stops "
+        "falling, see `optimizer.nonmonotone` (NT-ASGD)", averages=True,
+    ),
+}  # fmt: skip
+
+_PEAK = {"peak": "a peak rate"}
+_RISE = "linear to `peak` in `warmup` updates, then"
+_AT = "zoo.optim.schedules"
+
+SCHEDULES: dict[str, ScheduleSpec] = {
+    "constant": ScheduleSpec(f"{_AT}:constant", f"{_RISE} constant", _PEAK),
+    "cosine": ScheduleSpec(
+        f"{_AT}:cosine", f"{_RISE} half a cosine to zero at the last update", _PEAK
+    ),
+    "halving": ScheduleSpec(
+        f"{_AT}:halving",
+        "`peak` for `halve_after` updates, then half of it, halved again every `halve_every`",
+        {
+            **_PEAK, "halve_after": "the number of updates before the first halving",
+            "halve_every": "the number of updates between two halvings",
+        },
+    ),
+    "inverse_sqrt": ScheduleSpec(
+        f"{_AT}:inverse_sqrt", f"{_RISE} falling with the root of the update", _PEAK
+    ),
+    "linear": ScheduleSpec(f"{_AT}:linear", f"{_RISE} linear to zero at the last update", _PEAK),
+    "noam": ScheduleSpec(
+        f"{_AT}:noam", "as `inverse_sqrt`, with the peak that width and `warmup` give"
+    ),
+    "slanted_triangular": ScheduleSpec(
+        f"{_AT}:slanted_triangular",
+        "linear to `peak` for the share `cut` of the updates, then linear down; both ends are at "
+        "`peak` / `ratio`; so `cycles` times",
+        {
+            **_PEAK, "cut": "the share of the updates that the rate rises for",
+            "ratio": "the ratio of the peak to both ends",
+        },
+    ),
+}  # fmt: skip
+
+
+def imported(path: str) -> Any:
+    """Return the class or function at "module:name"; this imports its module."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def one_of(noun: str, rows: Mapping[str, Any]) -> AfterValidator:
+    """Return what makes a text field of a table accept the names of some rows only."""
+
+    def check(name: str) -> str:
+        if name not in rows:
+            raise problem(f"there is no {noun} '{name}'", did_you_mean(name, rows))
+        return name
+
+    return AfterValidator(check)
+
+
+def check_needs(name: str, needs: Mapping[str, str], settings: Any, table: str) -> None:
+    """Raise a validation error if a chosen row needs a key that the table does not set."""
+    for key, what in needs.items():
+        if getattr(settings, key) is None:
+            raise problem(f"'{name}' needs {what}", f"set {table}.{key}")

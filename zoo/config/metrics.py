@@ -1,0 +1,49 @@
+"""The metrics, one row each: how they are called and written, which direction is better. Light."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class MetricSpec(NamedTuple):
+    """How one number of metrics.json is told."""
+
+    label: str  # its name in tables and figures
+    unit: str = ""  # what follows the value
+    digits: int = 1  # after the point
+    higher: bool = True  # whether a higher value is better
+    card: str = ""  # a longer name for model cards, with {piece} or {loss_unit}; "" is the label
+    per_piece: bool = False  # whether it is a mean over pieces, another number with other pieces
+    indexed: bool = False  # whether the hub's index shows it beside the main metric
+    tabled: bool = False  # whether the README's table shows it beside the main metric
+
+    @property
+    def column(self) -> str:
+        """The label with its unit, as a column or an axis is called."""
+        return f"{self.label}{self.unit}"
+
+    def shown(self, value: float) -> str:
+        """Return a value as text, such as "BLEU 45.1"."""
+        return f"{self.label} {value:.{self.digits}f}{self.unit}"
+
+
+METRICS: dict[str, MetricSpec] = {
+    "bleu": MetricSpec("BLEU"),
+    "chrf": MetricSpec("chrF", indexed=True, tabled=True),
+    "accuracy": MetricSpec("accuracy", " %"),
+    "error": MetricSpec("test error", " %", higher=False),
+    "macro_f1": MetricSpec("macro F1", " %", card="macro F1 (%)", indexed=True, tabled=True),
+    "perplexity": MetricSpec(
+        "perplexity", higher=False, card="perplexity per {piece}", per_piece=True
+    ),
+    "perplexity_per_token": MetricSpec("perplexity per token", higher=False, indexed=True),
+    "bits_per_character": MetricSpec("bits per character", higher=False, indexed=True),
+    "pearson": MetricSpec("Pearson"),
+    "spearman": MetricSpec("Spearman", indexed=True),
+    "loss": MetricSpec("loss", higher=False, card="validation loss ({loss_unit})", per_piece=True),
+}
+
+
+def spec(name: str) -> MetricSpec:
+    """Return a metric's row; a number without one is called by its name."""
+    return METRICS.get(name, MetricSpec(name.replace("_", " ")))

@@ -1,0 +1,71 @@
+"""The kinds of tokenizers, one row each. Imports no Keras.
+
+To add a kind, write its class (see `zoo.text.tokenizer.Tokenizer`) and add its row: recipes, files
+of bundles, model cards and docs read this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+
+class TokenizerSpec(NamedTuple):
+    """What the package knows about one kind of tokenizer."""
+
+    path: str  # of the class: "module:Class"
+    suffixes: tuple[str, ...]  # of its file: the first one is written, all are read
+    unit: Literal["piece", "word"]  # what a text is cut into
+    about: str  # how a text is cut, for the docs
+    card: str = ""  # the same for a model card; "": it comes with converted weights alone
+    train: tuple[str, ...] = ()  # what the class' `train` takes beside lines and vocabulary
+    options: Mapping[str, str | None] = {}  # keys of [tokenizer] of its own, and their defaults
+    needs: Mapping[str, str] = {}  # those of them that must be set, and what they are
+    shareable: bool = True  # whether one tokenizer may serve two languages
+    by_line: bool = False  # whether WikiText is read line by line, not article by article
+
+
+TOKENIZERS: dict[str, TokenizerSpec] = {
+    "sentencepiece": TokenizerSpec(
+        "zoo.text.sentencepiece:SentencePieceTokenizer", (".model",), "piece",
+        "pieces learned from raw text by SentencePiece",
+        "SentencePiece {algorithm}, {many}, normalisation {normalization}.",
+        train=("algorithm", "normalization", "seed"),
+        options={"algorithm": None, "normalization": "nmt_nfkc"},
+        needs={"algorithm": "an algorithm: 'unigram' or 'bpe'"},
+    ),
+    "moses": TokenizerSpec(
+        "zoo.text.moses:MosesTokenizer", (".moses.json", ".words.json"), "word",
+        "words cut by the rules of Moses for their language, the most frequent of each side",
+        "Words cut by the rules of Moses, the most frequent of each side, {source_size} in "
+        "{source} and {target_size} in {target}.",
+        train=("language",), shareable=False,
+    ),
+    "fastai": TokenizerSpec(
+        "zoo.text.fastai:FastaiTokenizer", (".fastai.json", ".marked.json"), "word",
+        "English words in lower case with fastai's markers, the most frequent",
+        "English words with fastai's markers, the {target_size} most frequent.",
+    ),
+    "whitespace": TokenizerSpec(
+        "zoo.text.whitespace:WhitespaceTokenizer", (".whitespace.json", ".spaces.json"), "word",
+        "words between white space as they stand, the most frequent",
+        "Words between white space, the {target_size} most frequent.",
+        by_line=True,
+    ),
+    "bpe": TokenizerSpec(
+        "zoo.text.bpe:BpeTokenizer", (".bpe.json",), "piece",
+        "GPT's byte pairs in lower case, with `</w>` at the end of a word",
+        "Lower-cased byte pairs, {target_size} pieces.",
+    ),
+    "marian": TokenizerSpec(
+        "zoo.text.marian:MarianTokenizer", (".marian.json",), "piece",
+        "Marian's pieces, SentencePiece with a vocabulary of its own; of converted weights alone",
+    ),
+    "subwords": TokenizerSpec(
+        "zoo.text.subwords:SubwordTokenizer", (".subwords.json",), "piece",
+        "words cut by Moses, then into pieces by subword-nmt's merges; of converted weights alone",
+    ),
+}  # fmt: skip
+
+# What a recipe may choose.
+LEARNED = {kind: row for kind, row in TOKENIZERS.items() if row.card}

@@ -28,14 +28,15 @@ ALLOWED = {
     "bundle": {"errors", "version", "files", "config", "text"},
     "convert": {"errors", "config", "text", "layers", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
-    "data": {"errors", "config", "text", "hub"},
+    "data": {"errors", "files", "config", "text", "hub"},
     "tasks": {"errors", "config", "text", "compiling", "decoding", "data"},
     "golden": {"errors", "config", "text", "bundle", "tasks"},
     "optim": {"errors", "config"},
     "training": {
-        "errors", "version", "config", "text", "data", "tasks", "bundle", "hub", "golden", "optim",
+        "errors", "version", "files", "config", "text", "data", "tasks", "bundle", "hub", "golden",
+        "optim",
     },
-    "export": {"errors", "version", "config", "text", "bundle", "decoding", "tasks"},
+    "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
     "pretrained": {
         "errors", "config", "text", "data", "tasks", "bundle", "hub", "convert", "golden",
         "training",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from zoo.config.recipe import Recipe
 from zoo.data import corpora, prepare_texts, texts
 from zoo.data.arrays import Arrays, Documents, Ragged
 from zoo.errors import DataError
+from zoo.files import replacing_folder
 from zoo.hub import resolve
 from zoo.text import (
     SentencePieceTokenizer,
@@ -89,19 +89,11 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
     ):
         raise DataError(f"{out} exists and holds no prepared data", "choose another --out")
-    aside = out.with_name(out.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with replacing_folder(out) as aside:
         facts = _write_pairs(recipe, aside) if recipe.task == "translate" else _write(recipe, aside)
         (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
         text = json.dumps(facts, ensure_ascii=False)
         (aside / "prepared.json").write_text(text, encoding="utf-8")
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    shutil.rmtree(out, ignore_errors=True)
-    aside.rename(out)
     return Prepared.read(out)
 
 

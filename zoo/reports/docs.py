@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo.config import catalog
 from zoo.errors import DataError, NotSupported
+from zoo.files import replacing
 
 BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"
 END = "<!-- end of results -->"
@@ -68,7 +69,8 @@ def write(folder: Path | None = None, check: bool = False) -> list[Path]:
     changed = [page for page, text in made.items() if text != page.read_text(encoding="utf-8")]
     if not check:
         for page in changed:
-            page.write_text(made[page], encoding="utf-8")
+            with replacing(page) as aside:
+                aside.write_text(made[page], encoding="utf-8")
     return changed
 
 

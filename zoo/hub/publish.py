@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tomli_w
+import tomlkit
 
 from zoo import bundle
 from zoo.bundle import model_card
@@ -212,7 +212,7 @@ def _entry(read: bundle.Bundle, repo: str, commit: str, hashes: dict[str, str]) 
     facts |= {"revision": commit, "sha256": hashes}
     if tag is None:
         tag = recipe.name.removeprefix(f"{recipe.paper}-")
-    return tomli_w.dumps({"weights": {tag: facts}})
+    return tomlkit.dumps({"weights": {tag: facts}})
 
 
 def _bytes(content: bytes | Path) -> int:

@@ -19,6 +19,7 @@ ALLOWED = {
     "errors": set(),
     "version": set(),
     "files": {"errors"},
+    "progress": set(),
     "compiling": {"errors"},
     "config": {"errors"},
     "layers": {"errors"},
@@ -29,12 +30,12 @@ ALLOWED = {
     "convert": {"errors", "config", "text", "layers", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
     "data": {"errors", "files", "config", "text", "hub"},
-    "tasks": {"errors", "config", "text", "compiling", "decoding", "data"},
+    "tasks": {"errors", "progress", "config", "text", "compiling", "decoding", "data"},
     "golden": {"errors", "config", "text", "bundle", "tasks"},
     "optim": {"errors", "config"},
     "training": {
-        "errors", "version", "files", "config", "text", "data", "tasks", "bundle", "hub", "golden",
-        "optim",
+        "errors", "version", "files", "progress", "config", "text", "data", "tasks", "bundle",
+        "hub", "golden", "optim",
     },
     "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
     "pretrained": {
@@ -56,7 +57,8 @@ ALLOWED = {
 BUILDS_ON: dict[str, set[str]] = {"ulmfit2018": {"merity2017"}, "gpt1_tasks": {"gpt1"}}
 
 LIGHT = (
-    "errors", "version", "files", "__init__", "config/__init__", "config/tables", "config/catalog",
+    "errors", "version", "files", "progress", "__init__", "config/__init__", "config/tables",
+    "config/catalog",
     "config/cards", "config/settings", "config/recipe", "config/tasks", "reports/__init__",
     "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
     "cli/__init__", "cli/main", "cli/shell", "cli/hub",

@@ -108,15 +108,15 @@ def fit(
     state: dict[str, Any] = {"history": [], "best": None, "best_loss": None}
     first = _begin(run_folder, trained, state, resume)
     keeper = Keeper(run_folder, recipe, state)
-    callbacks = [keeper, Progress(course.data, recipe)]
     # Epoch by epoch: the batches of one are a window on the endless row of steps, and nothing but
     # the checkpointed state is carried from one to the next. Keras' number of an epoch is the step
     # that it begins at; the last one may be shorter.
-    for step in range(first, settings.updates, settings.updates_per_epoch):
-        if keeper.out_of_patience:
-            break
-        length = min(settings.updates_per_epoch, settings.updates - step)
-        course.epoch(step, length, callbacks)
+    with Progress(course.data, recipe) as progress:
+        for step in range(first, settings.updates, settings.updates_per_epoch):
+            if keeper.out_of_patience:
+                break
+            length = min(settings.updates_per_epoch, settings.updates - step)
+            course.epoch(step, length, [keeper, progress])
     return _choose(trained, run_folder, state, settings.average, course.validate)
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -119,8 +118,6 @@ def write(
         texts["metrics.json"] = to_json(metrics)
     if golden is not None:
         texts["golden.json"] = to_json(golden)
-    if history:
-        texts["history.csv"] = _csv(history)
     if card is None:
         card = model_card.text(resolved, metrics or {}, sum(map(np.size, weights.values())))
     texts["README.md"] = card
@@ -132,6 +129,8 @@ def write(
         save_tokenizers(staged, *tokenizers)
         for name, content in texts.items():
             (staged / name).write_text(content, encoding="utf-8", newline="\n")
+        if history:
+            files.write_csv(staged / "history.csv", history)
         manifest.write(staged)
     return Path(folder)
 
@@ -246,15 +245,6 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 # Models

@@ -87,9 +87,9 @@ class Keeper(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Tells loss, target tokens a second and the time left: use it in a `with` block.
+    """Tells loss, target tokens a second and the time left in a line for each fit-epoch.
 
-    A line is printed for each fit-epoch; on a terminal a bar moves below them meanwhile.
+    On a terminal a bar moves below them in a block `with progress.bar`.
     """
 
     def __init__(
@@ -106,13 +106,6 @@ class Progress(keras.callbacks.Callback):
         self.step = 0
         self.tokens = 0
         self.started = 0.0
-
-    def __enter__(self) -> Progress:
-        self.bar.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.bar.__exit__(*error)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.step = epoch

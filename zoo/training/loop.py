@@ -111,7 +111,8 @@ def fit(
     # Epoch by epoch: the batches of one are a window on the endless row of steps, and nothing but
     # the checkpointed state is carried from one to the next. Keras' number of an epoch is the step
     # that it begins at; the last one may be shorter.
-    with Progress(course.data, recipe) as progress:
+    progress = Progress(course.data, recipe)
+    with progress.bar:
         for step in range(first, settings.updates, settings.updates_per_epoch):
             if keeper.out_of_patience:
                 break

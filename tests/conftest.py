@@ -10,6 +10,7 @@ import ctypes
 import functools
 import itertools
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from given import PAIRS
 from zoo.config import recipe as recipes
 
 ONE = "vaswani2017-tatoeba-en-fr"
+# Bytes that a process of tests may take, with some room.
+WORKER = 2 * 10**9
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let `-n auto` start no more processes than there is memory for."""
+    if not hasattr(os, "sysconf"):
+        return None
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, memory // WORKER))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,9 +41,13 @@ def freed():
         return
     # Models and their compiled functions hold each other: only the collector, which this calls,
     # frees them.
-    sys.modules["keras"].utils.clear_session()
-    if "jax" in sys.modules:
-        sys.modules["jax"].clear_caches()
+    import keras
+
+    keras.utils.clear_session()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
 

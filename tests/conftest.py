@@ -1,13 +1,17 @@
 """What several tests share: a few lines of text, and tiny bundles of every paper (tiny.py).
 
-Nothing here is trained: the tiny models' weights are random, drawn once from a fixed seed.
+Nothing here is trained: the tiny models' weights are random, drawn once from a fixed seed. Bundles
+last for a whole run, models for a file, so that what they compiled is freed: see `freed`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,36 @@ from given import PAIRS
 from zoo.config import recipe as recipes
 
 ONE = "vaswani2017-tatoeba-en-fr"
+# Bytes that a process of tests may take, with some room.
+WORKER = 2 * 10**9
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let `-n auto` start no more processes than there is memory for."""
+    if not hasattr(os, "sysconf"):
+        return None
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, memory // WORKER))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed():
+    """Free after each file what its models compiled, and give the memory back to the system."""
+    yield
+    if "keras" not in sys.modules:
+        return
+    # Models and their compiled functions hold each other: only the collector, which this calls,
+    # frees them.
+    import keras
+
+    keras.utils.clear_session()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(scope="session")
@@ -99,9 +133,9 @@ def bundles(tmp_path_factory):
     return written
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def loaded(bundles):
-    """A function: the tiny bundle of a recipe, loaded once for all tests."""
+    """A function: the tiny bundle of a recipe, loaded once for all tests of a file."""
     from zoo.pretrained import load
 
     return functools.cache(lambda recipe: load(bundles(recipe)))
@@ -121,36 +155,36 @@ def pytest_generate_tests(metafunc) -> None:
             import tiny
 
             found = tiny.recipe_names(task)
-            metafunc.parametrize(fixture, found.values(), ids=found, scope="session")
+            metafunc.parametrize(fixture, found.values(), ids=found, scope="module")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def every_bundle(recipe_name, bundles) -> Path:
     """The tiny bundle of every paper. Shared by all tests: copy it before changing it."""
     return bundles(recipe_name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def every_pretrained(recipe_name, loaded):
-    """Every paper's tiny bundle, loaded. Shared by all tests: do not change its weights."""
+    """Every paper's tiny bundle, loaded. Shared by a file's tests: do not change its weights."""
     return loaded(recipe_name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def every_translator(translator_name, loaded):
-    """Every translator's tiny bundle, loaded. Shared by all tests."""
+    """Every translator's tiny bundle, loaded. Shared by a file's tests."""
     return loaded(translator_name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def every_writer(writer_name, loaded):
-    """Every language model's tiny bundle, loaded. Shared by all tests."""
+    """Every language model's tiny bundle, loaded. Shared by a file's tests."""
     return loaded(writer_name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def every_classifier(classifier_name, loaded):
-    """Every classifier's tiny bundle, loaded. Shared by all tests."""
+    """Every classifier's tiny bundle, loaded. Shared by a file's tests."""
     return loaded(classifier_name)
 
 
@@ -160,9 +194,9 @@ def tiny_bundle(bundles) -> Path:
     return bundles(ONE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny_pretrained(loaded):
-    """The tiny bundle, loaded. Shared by all tests: do not change its weights."""
+    """The tiny bundle, loaded. Shared by a file's tests: do not change its weights."""
     return loaded(ONE)
 
 
@@ -172,7 +206,7 @@ def tiny_recipe(tiny_bundle) -> recipes.Recipe:
     return recipes.load(tiny_bundle)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny_tokenizer(tiny_pretrained):
     """The tiny bundle's tokenizer: SentencePiece, 96 pieces, knows every letter of `pairs`."""
     return tiny_pretrained.tokenizer

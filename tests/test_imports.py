@@ -20,6 +20,7 @@ ALLOWED = {
     "errors": set(),
     "version": set(),
     "files": {"errors"},
+    "progress": set(),
     "compiling": {"errors"},
     "config": {"errors"},
     "layers": {"errors"},
@@ -30,14 +31,17 @@ ALLOWED = {
     "bundle": {"errors", "version", "files", "config", "text"},
     "convert": {"errors", "config", "text", "layers", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
-    "data": {"errors", "config", "text", "hub"},
-    "tasks": {"errors", "contracts", "config", "text", "compiling", "decoding", "data"},
+    "data": {"errors", "files", "config", "text", "hub"},
+    "tasks": {
+        "errors", "contracts", "progress", "config", "text", "compiling", "decoding", "data",
+    },
     "golden": {"errors", "config", "text", "bundle", "tasks"},
     "optim": {"errors", "contracts", "config"},
     "training": {
-        "errors", "version", "config", "text", "data", "tasks", "bundle", "hub", "golden", "optim",
+        "errors", "version", "files", "progress", "config", "text", "data", "tasks", "bundle",
+        "hub", "golden", "optim",
     },
-    "export": {"errors", "version", "config", "text", "bundle", "decoding", "tasks"},
+    "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
     "pretrained": {
         "errors", "config", "text", "data", "tasks", "bundle", "hub", "convert", "golden",
         "training",
@@ -54,9 +58,10 @@ ALLOWED = {
 }  # fmt: skip
 
 LIGHT = (
-    "errors", "version", "files", "__init__", "config/__init__", "config/tables", "config/catalog",
-    "config/cards", "config/choices", "config/entries", "config/legacy", "config/metrics",
-    "config/settings", "config/recipe", "config/tasks", "config/tokenizers", "reports/__init__",
+    "errors", "version", "files", "progress", "__init__", "config/__init__", "config/tables",
+    "config/catalog", "config/cards", "config/choices", "config/entries", "config/legacy",
+    "config/metrics", "config/settings", "config/recipe", "config/tasks", "config/tokenizers",
+    "reports/__init__",
     "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
     "models/__init__", "models/contracts", "cli/__init__", "cli/main", "cli/shell", "cli/hub",
     "hub/__init__", "hub/names", "hub/client", "hub/records",

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend.common import global_state
 
 from zoo import bundle, compiling
 from zoo.bundle import weights
@@ -122,17 +123,11 @@ def small(name: str) -> recipes.Recipe:
 
 @contextlib.contextmanager
 def zeroed() -> Iterator[None]:
-    """Let weights begin at zero: drawing those of a model at full size takes seconds."""
-    original = keras.layers.Layer.add_weight
-
-    def add_weight(self, shape=None, initializer=None, *args, **kwargs):
-        return original(self, shape, "zeros", *args, **kwargs)
-
-    keras.layers.Layer.add_weight = add_weight
-    try:
+    """Let weights have shapes and no values: a model at full size takes neither memory nor time."""
+    with keras.StatelessScope(initialize_variables=False):
         yield
-    finally:
-        keras.layers.Layer.add_weight = original
+    # Or the end of the next such scope would draw them all.
+    global_state.set_global_attribute("uninitialized_variables", [])
 
 
 def randomise(model: keras.Model) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from zoo.decoding import search
 from zoo.errors import BundleError, NotSupported, OptionError, check_path
+from zoo.files import replacing_folder
 from zoo.tasks.translate import Translate
 from zoo.text import SentencePieceTokenizer
 
@@ -59,21 +59,15 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
     import tensorflow
 
     module = _module(pretrained, *tokenizers)
-    aside = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        signature = module.translate.get_concrete_function()
-        tensorflow.saved_model.save(module, str(aside), signatures=_named(signature))
-        (aside / ABOUT).write_text(_about(pretrained), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
+        with replacing_folder(folder) as aside:
+            signature = module.translate.get_concrete_function()
+            tensorflow.saved_model.save(module, str(aside), signatures=_named(signature))
+            (aside / ABOUT).write_text(_about(pretrained), encoding="utf-8")
     except (OSError, tensorflow.errors.OpError) as failure:
         raise BundleError(
             f"cannot write {folder}: {failure}", "free some space or choose another folder"
         ) from failure
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 

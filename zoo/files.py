@@ -4,27 +4,153 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import glob
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+if sys.platform != "win32":
+    import fcntl
+
+# Without locks (Windows) what is written aside counts as abandoned after so many seconds.
+ABANDONED = 86_400
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`, with its suffix, which takes its place if the block succeeds."""
-    aside = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
+    """Yield an empty file beside `path`, with its suffix, that takes its place after the block.
+
+    If the block fails, or the process is killed, `path` stays what it was.
+    """
+    with _aside(path, path.stem, path.suffix) as aside:
         yield aside
+        flush(aside)
         aside.replace(path)
+        flush(path.parent)
+
+
+@contextlib.contextmanager
+def replacing_folder(
+    folder: Path, adopt: Callable[[Path, Path], None] | None = None
+) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` that takes its place after the block.
+
+    If the block fails, or the process is killed, `folder` stays what it was, or `recover` brings it
+    back. What a killed process left is removed, what another process still writes is not.
+
+    Args:
+        adopt: called with the old folder and the new one before the old one is removed.
+    """
+    folder = folder.expanduser().resolve()  # a link keeps pointing to what it pointed to
+    recover(folder)
+    _remove_previous(folder, adopt)  # of a process that was killed right before it did this
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _aside(folder, folder.name) as aside:
+        yield aside
+        for path in (*aside.rglob("*"), aside):
+            flush(path)
+        try:
+            if folder.exists():
+                folder.rename(_previous(folder))
+            aside.rename(folder)
+        except BaseException:
+            recover(folder)
+            raise
+        flush(folder.parent)
+        _remove_previous(folder, adopt)
+
+
+def recover(folder: Path) -> None:
+    """Bring a folder back that a kill left under its temporary name, if there is one."""
+    if _previous(folder).is_dir() and not folder.exists():
+        _previous(folder).rename(folder)
+
+
+def _previous(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def _remove_previous(folder: Path, adopt: Callable[[Path, Path], None] | None) -> None:
+    previous = _previous(folder)
+    if previous.is_dir():
+        if adopt is not None:
+            adopt(previous, folder)
+        shutil.rmtree(previous)
+
+
+@contextlib.contextmanager
+def _aside(path: Path, stem: str, suffix: str | None = None) -> Iterator[Path]:
+    """Yield a locked file, or folder without a suffix, that is removed unless it was renamed."""
+    end = suffix or ""
+    for leftover in path.parent.glob(f".{glob.escape(stem)}.writing-*{glob.escape(end)}"):
+        if _is_abandoned(leftover):
+            _remove(leftover)
+    aside = path.with_name(f".{stem}.writing-{os.getpid()}-{secrets.token_hex(4)}{end}")
+    aside.mkdir() if suffix is None else aside.touch(exist_ok=False)
+    try:
+        with _locked(aside):
+            yield aside
     finally:
-        aside.unlink(missing_ok=True)
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold the system's lock of a file or folder, which ends with the process; say if it is ours.
+
+    Windows renames nothing that is open, so there is no lock.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        ours = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process has it, or the file system has no locks
+            ours = False
+        yield ours
+    finally:
+        os.close(handle)
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        if sys.platform == "win32":
+            return time.time() - path.stat().st_mtime > ABANDONED
+        with _locked(path) as ours:
+            return ours
+    except OSError:  # it has just been renamed
+        return False
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or the entries of a folder are on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows under the names of the first one's keys."""
+    """Write rows under the names of all their keys."""
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -160,7 +160,7 @@ def test_a_disk_without_room_for_the_bundle_is_told(hub, checkpoint, monkeypatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(bundle, "save_weights", full)
+        patch.setattr(bundle.storage, "save_weights", full)
         with pytest.raises(
             HubError, match=r"made of openai/gpt cannot be kept: .*space.*\n.*HF_HOME"
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 
 import hub_server
@@ -91,6 +92,22 @@ def test_only_the_lines_of_one_table_change():
         'hub = "u/b"\n', 'hub = "u/b"\nrevision = "new"\n\n[weights."a.b".sha256]\n"x.json" = "1"\n'
     )
     assert pin.edited(made, "a.b", "newer", {"x.json": "1"}) == made.replace('"new"', '"newer"')
+
+
+def test_every_table_of_the_registry_gains_lines_and_loses_none():
+    hashes = {"model.safetensors": "1", "a b.json": "2"}
+    for name in catalog.names():
+        text = (catalog.data_root() / "registry" / f"{name}.toml").read_text("utf-8")
+        for tag, weights in catalog.entry(name).weights.items():
+            if weights.revision is not None:
+                continue
+            made = pin.edited(text, tag, "c" * 40, hashes)
+            assert {line[:1] for line in difflib.ndiff(text.splitlines(), made.splitlines())} == {
+                " ", "+"
+            }  # fmt: skip
+            assert tomllib.loads(made)["weights"][tag]["sha256"] == hashes
+            again = pin.edited(made, tag, "d" * 40, hashes)
+            assert again == made.replace("c" * 40, "d" * 40)
 
 
 def test_a_table_that_cannot_be_edited_is_left_alone(tmp_path):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from zoo import files
 from zoo.errors import CheckpointError
 from zoo.training import checkpoints
 
@@ -123,7 +124,7 @@ def test_a_kill_while_writing_leaves_the_one_before(tmp_path, monkeypatch, momen
             raise KeyboardInterrupt
         flushed.append(path)
 
-    monkeypatch.setattr(checkpoints, "flush", killed)
+    monkeypatch.setattr(files, "flush", killed)
     with pytest.raises(KeyboardInterrupt):
         checkpoints.save(tmp_path, 4, made(2), STATE)
     monkeypatch.undo()

@@ -102,12 +102,13 @@ def test_a_failure_leaves_what_was_there(smoke, tmp_path, monkeypatch):
 
 
 def test_it_replaces_its_own_and_a_partial_one_only(smoke, tmp_path):
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "prepared.json").write_text("{")
+    left = tmp_path / ".out.writing-1-x"
+    left.mkdir()
+    (left / "prepared.json").write_text("{")
     prepare.prepare(smoke, tmp_path / "out")
     again = prepare.prepare(smoke.changed({"data.limit": 18}), tmp_path / "out")
     assert len(again.train) == 18
-    assert not (tmp_path / "out.partial").exists()
+    assert not left.exists()
 
 
 def test_other_folders_are_refused(smoke, tmp_path, monkeypatch):

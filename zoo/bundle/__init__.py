@@ -8,7 +8,6 @@ from zoo.bundle.storage import (
     build_model,
     check_dtype,
     check_writable,
-    flush,
     is_bundle,
     model_with,
     names,
@@ -25,6 +24,6 @@ from zoo.bundle.storage import (
 
 __all__ = [
     "EDITABLE", "MANIFEST", "Bundle", "arrays", "build_model", "check_dtype", "check_writable",
-    "flush", "is_bundle", "model_with", "names", "read", "read_weights", "reading", "recover",
+    "is_bundle", "model_with", "names", "read", "read_weights", "reading", "recover",
     "rewrite", "save_weights", "variables", "verify", "write",
 ]  # fmt: skip

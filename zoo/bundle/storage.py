@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import files
 from zoo.bundle import manifest, model_card
 from zoo.bundle.manifest import (
     EDITABLE,
@@ -43,6 +43,7 @@ from zoo.bundle.weights import arrays, filled, read_weights, save_weights, varia
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
+from zoo.files import recover
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EDITABLE", "MANIFEST", "Bundle", "arrays", "build_model", "check_dtype", "check_writable",
-    "flush", "model_with", "names", "read", "read_weights", "reading", "recover", "rewrite",
+    "model_with", "names", "read", "read_weights", "reading", "recover", "rewrite",
     "save_weights", "variables", "verify", "write",
 ]  # fmt: skip
 
@@ -117,8 +118,6 @@ def write(
         texts["metrics.json"] = to_json(metrics)
     if golden is not None:
         texts["golden.json"] = to_json(golden)
-    if history:
-        texts["history.csv"] = _csv(history)
     if card is None:
         card = model_card.text(resolved, metrics or {}, sum(map(np.size, weights.values())))
     texts["README.md"] = card
@@ -130,6 +129,8 @@ def write(
         save_tokenizers(staged, *tokenizers)
         for name, content in texts.items():
             (staged / name).write_text(content, encoding="utf-8", newline="\n")
+        if history:
+            files.write_csv(staged / "history.csv", history)
         manifest.write(staged)
     return Path(folder)
 
@@ -214,70 +215,28 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         )
 
 
-def recover(folder: Path) -> None:
-    """Bring a bundle back that a kill left under its temporary name, if there is one."""
-    previous = _previous(folder)
-    if previous.is_dir() and not folder.exists():
-        previous.rename(folder)
-
-
 @contextlib.contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `folder` when the block succeeds."""
-    folder = folder.expanduser().resolve()  # a link keeps pointing to the new bundle
-    parent, previous = folder.parent, _previous(folder)
-    staged = parent / f".{folder.name}.writing-{os.getpid()}"
+    folder = folder.expanduser().resolve()
     try:
         recover(folder)
         check_writable(folder)
-        _finish(previous, folder)
-        for leftover in parent.glob(f".{folder.name}.writing-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        staged.mkdir(parents=True)
-        yield staged
-        for path in staged.iterdir():
-            flush(path)
-        flush(staged)
-        if folder.exists():
-            folder.rename(previous)
-        staged.rename(folder)
-        flush(parent)
-        _finish(previous, folder)
-    except BaseException as error:
-        recover(folder)
-        shutil.rmtree(staged, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise BundleError(
-                f"cannot write {folder}: {error.strerror or error}",
-                "free some space or choose another folder; what was there before is untouched",
-            ) from error
-        raise
+        with files.replacing_folder(folder, _adopt) as staged:
+            yield staged
+    except OSError as error:
+        raise BundleError(
+            f"cannot write {folder}: {error.strerror or error}",
+            "free some space or choose another folder; what was there before is untouched",
+        ) from error
 
 
-def _finish(previous: Path, folder: Path) -> None:
-    """Move what does not belong to the replaced bundle into the new one, then remove the old."""
-    if not previous.is_dir():
-        return
+def _adopt(previous: Path, folder: Path) -> None:
+    """Move what does not belong to the replaced bundle into the new one."""
     belongs = {MANIFEST, *EDITABLE, *read_json(previous / MANIFEST).get("files", {})}
     for path in previous.iterdir():
         if path.name not in belongs and not (folder / path.name).exists():
             path.rename(folder / path.name)
-    shutil.rmtree(previous)
-
-
-def _previous(folder: Path) -> Path:
-    return folder.parent / f".{folder.name}.previous"
-
-
-def flush(path: Path) -> None:
-    """Wait until a file or the entries of a folder are on the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open folders
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:
@@ -286,15 +245,6 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 # Models

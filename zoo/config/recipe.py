@@ -177,9 +177,9 @@ def loads(data: Mapping[str, Any] | str, where: str = "recipe", warn: bool = Tru
 
 def dumps(recipe: Recipe) -> str:
     """Return the recipe as TOML text, which `loads` reads back to an equal recipe."""
-    import tomli_w
+    import tomlkit
 
-    return tomli_w.dumps(_without_none(recipe.tables()))
+    return tomlkit.dumps(_without_none(recipe.tables()))
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ LAYOUTS = {
     "zoo.convert.nematus": "Nematus' model.npz with options and dictionaries",
     "zoo.convert.fairseq": "fairseq's model.pt with dictionaries",
 }
+KNOWN = f"`zoo list` shows the models by name; known checkpoints: {'; '.join(LAYOUTS.values())}"
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,30 @@ def read(path: Path) -> Converted:
         BundleError: no layout that is known; or a known one with something missing, surplus, of
             another shape or unsafe to read.
     """
-    for name in LAYOUTS:
-        module: ModuleType = importlib.import_module(name)
-        if module.recognises(path):
-            found: Converted = module.read(path)
-            return found
-    if path.is_file():
-        what = "is no checkpoint that is known; a checkpoint is a folder as a rule"
-    else:
-        names = sorted(each.name for each in path.iterdir())
-        shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
-        what = "is neither a bundle (bundle.json is missing) nor a checkpoint that is known; it "
-        what += f"holds {shown}"
+    module = layout(path)
+    if module is not None:
+        found: Converted = module.read(path)
+        return found
+    if path.is_dir():
+        raise BundleError(f"{path} {unknown(each.name for each in path.iterdir())}", KNOWN)
     raise BundleError(
-        f"{path} {what}",
-        f"`zoo list` shows the models by name; known checkpoints: {'; '.join(LAYOUTS.values())}",
+        f"{path} is no checkpoint that is known; a checkpoint is a folder as a rule", KNOWN
+    )
+
+
+def layout(path: Path) -> ModuleType | None:
+    """Return the module that reads a folder or file, None if none does."""
+    modules = map(importlib.import_module, LAYOUTS)
+    return next((module for module in modules if module.recognises(path)), None)
+
+
+def unknown(names: Iterable[str]) -> str:
+    """Return what is to be said of a folder with such files that no module reads."""
+    files = sorted(names)
+    shown = ", ".join(files[:8]) + (" ..." if len(files) > 8 else "") or "nothing"
+    return (
+        f"is neither a bundle ({bundle.MANIFEST} is missing) nor a checkpoint that is known; it "
+        f"holds {shown}"
     )
 
 

@@ -9,7 +9,6 @@ verify      everything checked again
 cache       what lies in the cache, and deleting it
 pin         a revision and hashes written into the registry
 publish     a bundle sent
-commands    these as verbs of the shell
 
 Importing any of these imports neither Keras nor huggingface_hub.
 """

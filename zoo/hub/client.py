@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import logging
 import os
 import sys
@@ -43,17 +42,18 @@ class File:
 
     def problem(self, path: Path) -> str:
         """Return what is wrong with the file at `path`, "" if nothing is."""
+        from huggingface_hub.utils.sha import git_hash
+
         size = path.stat().st_size
         if self.size is not None and size != self.size:
             return f"has {size:,} bytes instead of {self.size:,}"
-        for kind, wanted, found in (
-            ("sha256", self.sha256, sha256),
-            ("git blob id", self.blob, git_blob),
-        ):
-            if wanted is not None:
-                is_so = found(path)
-                return "" if is_so == wanted else f"has the {kind} {is_so} instead of {wanted}"
-        return ""
+        if self.sha256 is not None:
+            kind, wanted, found = "sha256", self.sha256, sha256(path)
+        elif self.blob is not None:
+            kind, wanted, found = "git blob id", self.blob, git_hash(path.read_bytes())
+        else:
+            return ""
+        return "" if found == wanted else f"has the {kind} {found} instead of {wanted}"
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,6 @@ class Listing:
     commit: str
     files: dict[str, File]
     private: bool
-
-
-def git_blob(path: Path) -> str:
-    """Return the id that git gives a file's content, in hex."""
-    found = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            found.update(part)
-    return found.hexdigest()
 
 
 # Places
@@ -245,8 +236,6 @@ def _explain(
             f"{file} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it",
             "unset HF_HUB_OFFLINE",
         )
-    if isinstance(error, errors.HFValidationError):
-        return HubError(f"'{repo}' is no name of a repository: {error}", "write user/repo")
     if isinstance(error, errors.LocalTokenNotFoundError):
         return HubError(f"nobody is logged in to {endpoint()}", f"{log_in}; tokens: {TOKENS}")
     if isinstance(error, errors.GatedRepoError):

@@ -14,7 +14,6 @@ import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
 from zoo.errors import HubError, HubUnreachable, ZooWarning
 from zoo.files import is_plain
@@ -140,7 +139,11 @@ def get(repo: str, commit: str, name: str, file: File) -> Path:
     Raises:
         HubError: it cannot be fetched, or is not what it should be for the second time.
     """
-    plain(repo, name)
+    if not is_plain(name):
+        raise HubError(
+            f"a file '{name}' of {repo} would lie outside its folder",
+            "do not use this repository: ask whoever made it",
+        )
     path = client.download(repo, commit, name)
     problem = file.problem(path)
     if not problem:
@@ -164,33 +167,17 @@ def get(repo: str, commit: str, name: str, file: File) -> Path:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a bad file of the cache so that nothing takes it for a good one; return where it is.
+    """Rename what is bad in the cache so that nothing takes it for good; return where it is.
 
     In the cache a file is a link to its content; the content is renamed, and the link removed.
     """
     content = path.resolve()
-    aside = beside(content)
+    number = 1
+    while (aside := content.with_name(f"{content.name}.bad-{number}")).exists():
+        number += 1
     content.rename(aside)
     path.unlink(missing_ok=True)
     return aside
-
-
-def beside(path: Path) -> Path:
-    """Return a free name beside a path for what is set aside."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.bad-{number}")).exists():
-        number += 1
-    return aside
-
-
-def plain(repo: str, name: str) -> str:
-    """Return a file name without folders, or refuse it."""
-    if not is_plain(name):
-        raise HubError(
-            f"a file '{name}' of {repo} would lie outside its folder",
-            "do not use this repository: ask whoever made it",
-        )
-    return name
 
 
 def _compare(source: Source, listing: Listing) -> dict[str, File]:
@@ -216,7 +203,7 @@ def _compare(source: Source, listing: Listing) -> dict[str, File]:
 
 def _choose(source: Source, listing: Listing) -> dict[str, File]:
     """Return which files of a repository a model is made of, looking into the small ones."""
-    from zoo import bundle
+    from zoo import bundle, convert
 
     repo, commit = source.repo, listing.commit
     files = {name: each for name, each in listing.files.items() if "/" not in name}
@@ -238,8 +225,8 @@ def _choose(source: Source, listing: Listing) -> dict[str, File]:
     small = [name for name, each in files.items()
              if name.endswith(".json") and (each.size or 0) < LARGEST_JSON]  # fmt: skip
     paths = [get(repo, commit, name, files[name]) for name in small]
-    if not paths or layout(paths[0].parent) is None:
-        raise _unknown(repo, listing)
+    if not paths or convert.layout(paths[0].parent) is None:
+        raise HubError(f"{repo} {convert.unknown(listing.files)}", convert.KNOWN)
     whole = any(name.endswith(".safetensors") for name in files)
     return {
         name: each
@@ -247,32 +234,6 @@ def _choose(source: Source, listing: Listing) -> dict[str, File]:
         if name.endswith(ENDINGS)
         and (not name.endswith(".bin") or (PICKLES.fullmatch(name) and not whole))
     }
-
-
-def layout(folder: Path) -> ModuleType | None:
-    """Return the module of zoo.convert that reads such a folder, None if none does."""
-    import importlib
-
-    from zoo import convert
-
-    for name in convert.LAYOUTS:
-        module = importlib.import_module(name)
-        if module.recognises(folder):
-            return module
-    return None
-
-
-def _unknown(repo: str, listing: Listing) -> HubError:
-    from zoo import bundle, convert
-
-    names = sorted(listing.files)
-    shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
-    return HubError(
-        f"{repo} is neither a bundle ({bundle.MANIFEST} is missing) nor a checkpoint that is "
-        f"known; it holds {shown}",
-        f"`zoo list` shows the models by name; known checkpoints: "
-        f"{'; '.join(convert.LAYOUTS.values())}",
-    )
 
 
 def _check_space(source: Source, missing: Mapping[str, File]) -> None:

@@ -11,9 +11,6 @@ from zoo.errors import HubError, UnknownName
 
 PREFIX = "hf://"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-# The hub's own rule for the two parts of a name.
-PART = r"[A-Za-z0-9](?:[\w.-]*\w)?"
-REPOSITORY = re.compile(rf"(?:{PART}/)?{PART}")
 
 
 @dataclass(frozen=True)
@@ -86,8 +83,11 @@ def checked(repo: str) -> str:
     Raises:
         HubError: it is none.
     """
-    if not REPOSITORY.fullmatch(repo) or ".." in repo or "--" in repo:
-        raise HubError(
-            f"'{repo}' is no name of a repository", "write user/repo, as in hf://user/repo@revision"
-        )
+    from huggingface_hub import errors, utils
+
+    try:
+        utils.validate_repo_id(repo)
+    except errors.HFValidationError as error:
+        hint = "write user/repo, as in hf://user/repo@revision"
+        raise HubError(f"'{repo}' is no name of a repository: {error}", hint) from error
     return repo

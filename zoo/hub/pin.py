@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import tomllib
 from pathlib import Path
 
-import tomli_w
+import tomlkit
+from tomlkit.items import Comment, Table, Whitespace
 
 from zoo.config import catalog
 from zoo.errors import HubError, OptionError, RecipeError
-from zoo.files import sha256
+from zoo.files import replacing, sha256
 from zoo.hub import client, download, names, records
 
 
@@ -57,7 +55,7 @@ def _write(
 ) -> None:
     text = path.read_text(encoding="utf-8")
     if tag not in tomllib.loads(text).get("weights", {}):  # it was found by a pattern
-        table = tomli_w.dumps({"weights": {tag: weights.model_dump(exclude_defaults=True)}})
+        table = tomlkit.dumps({"weights": {tag: weights.model_dump(exclude_defaults=True)}})
         text = f"{text.rstrip()}\n\n{table}"
     changed = edited(text, tag, commit, hashes)
     wanted = tomllib.loads(text)
@@ -67,55 +65,41 @@ def _write(
             f"{path} is written in a way that cannot be edited",
             f'write revision = "{commit}" and the table [weights.{tag}.sha256] by hand: {hashes}',
         )
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(changed, encoding="utf-8", newline="\n")
-        aside.replace(path)
+        with replacing(path) as aside:
+            aside.write_text(changed, encoding="utf-8", newline="\n")
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise HubError(
             f"{path} cannot be written: {error.strerror}", "pin in a checkout of your own"
         ) from error
 
 
-HEADER = re.compile(r"^\[{1,2}[^\[\]]+\]{1,2}\s*(#.*)?$")
-
-
 def edited(text: str, tag: str, commit: str, hashes: dict[str, str]) -> str:
     """Return a registry file's text with revision and hashes in one table of weights.
 
-    All other lines stay as they are, comments too.
+    All other lines stay as they are, comments too. What is no table of its own stays as it is.
     """
-    lines = text.split("\n")
-    key = rf"(?:{re.escape(tag)}|{re.escape(json.dumps(tag))})"
-    table = re.compile(rf"^\[weights\.{key}\]\s*(#.*)?$")
-    old = re.compile(rf"^\[weights\.{key}\.sha256\]\s*(#.*)?$")
-    if (begin := _find(lines, old)) is not None:
-        end = _end(lines, begin)
-        del lines[begin - (not lines[begin - 1]) : end]  # with the blank line above
-    begin = _find(lines, table)
-    if begin is None:
+    document = tomlkit.parse(text)
+    table = document["weights"][tag]
+    if not isinstance(table, Table):
         return text
-    end = _end(lines, begin)
-    kept = [line for line in lines[begin:end] if not re.match(r"(revision|sha256)\s*=", line)]
-    written = json.dumps(tag) if re.search(r"[^\w-]", tag) else tag
-    pinned = [
-        f'revision = "{commit}"',
-        "",
-        f"[weights.{written}.sha256]",
-        *(f'{json.dumps(name)} = "{each}"' for name, each in hashes.items()),
-    ]
-    lines[begin:end] = kept + pinned
-    return "\n".join(lines)
+    # To tomlkit the lines above the next table's header are this one's, and it writes below them.
+    following = _comments_at_the_end(table.get("sha256", table))
+    for key in ("revision", "sha256"):
+        table.pop(key, None)
+    pinned = tomlkit.table()
+    pinned.update(hashes)
+    for item in following:
+        pinned.add(item)
+    table.update({"revision": commit, "sha256": pinned})
+    return tomlkit.dumps(document)
 
 
-def _find(lines: list[str], header: re.Pattern[str]) -> int | None:
-    return next((i for i, line in enumerate(lines) if header.match(line)), None)
-
-
-def _end(lines: list[str], begin: int) -> int:
-    """Return where a table's own lines end: before the blank lines and comments of the next."""
-    end = next((i for i in range(begin + 1, len(lines)) if HEADER.match(lines[i])), len(lines))
-    while end > begin + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-        end -= 1
-    return end
+def _comments_at_the_end(table: Table) -> list[Comment | Whitespace]:
+    """Take the comments and blank lines after a table's last key out of it, and return them."""
+    body = table.value.body
+    found: list[Comment | Whitespace] = []
+    while body and isinstance(item := body[-1][1], Comment | Whitespace):
+        found.insert(0, item)
+        body.pop()
+    return found

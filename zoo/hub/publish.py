@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tomli_w
+import tomlkit
 
 from zoo import bundle
 from zoo.bundle import model_card
 from zoo.errors import HubError
-from zoo.files import sha256
 from zoo.hub import client, names
 from zoo.hub.download import size
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd
 
 CARD = "README.md"
 # What a new repository begins with, and what a bundle may share one with.
@@ -88,6 +86,8 @@ def push(
     names.checked(repo)
     if "/" not in repo:
         raise HubError(f"'{repo}' names no owner", f"write user/{repo}")
+    from huggingface_hub import CommitOperationAdd
+
     read = bundle.read(folder)
     card = _card(read, repo)
     contents: dict[str, bytes | Path] = {
@@ -96,13 +96,14 @@ def push(
     if (read.folder / "LICENSE").is_file():
         contents["LICENSE"] = read.folder / "LICENSE"
     contents[CARD] = card.encode()
-    files = {name: _bytes(content) for name, content in contents.items()}
+    added = [CommitOperationAdd(name, content) for name, content in contents.items()]
+    files = {each.path_in_repo: each.upload_info.size for each in added}
     commit: str | None = None
     deleted: list[str] = []
     if not dry_run:
-        commit, deleted = _send(repo, contents, private, overwrite)
-    hashes = {name: _sha256(content) for name, content in sorted(contents.items())}
-    entry = _entry(read, repo, commit or "0" * 40, hashes)
+        commit, deleted = _send(repo, added, private, overwrite)
+    hashes = {each.path_in_repo: each.upload_info.sha256.hex() for each in added}
+    entry = _entry(read, repo, commit or "0" * 40, dict(sorted(hashes.items())))
     return Published(repo, commit, files, deleted, hashes, entry, card)
 
 
@@ -130,15 +131,15 @@ def _card(read: bundle.Bundle, repo: str) -> str:
 
 
 def _send(
-    repo: str, contents: dict[str, bytes | Path], private: bool, overwrite: bool
+    repo: str, added: list[CommitOperationAdd], private: bool, overwrite: bool
 ) -> tuple[str, list[str]]:
     """Make the repository if need be, and one commit; return it and what it deleted."""
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+    from huggingface_hub import CommitOperationDelete
     from huggingface_hub.errors import RepositoryNotFoundError
 
     api = client.api()
     with client.explained(repo, writing=True):
-        _check_token(api, repo)
+        client.retried(api.whoami)  # or an unknown token would be said to have no rights
         try:
             info = client.retried(lambda: api.model_info(repo))
         except RepositoryNotFoundError:
@@ -151,11 +152,8 @@ def _send(
             )
     held = [each.rfilename for each in info.siblings or []]
     before = _held_bundle(repo, str(info.sha), held, overwrite)
-    deleted = sorted(name for name in before if name in held and name not in contents)
-    operations: list[Any] = [
-        CommitOperationAdd(name, content) for name, content in contents.items()
-    ]
-    operations += [CommitOperationDelete(name) for name in deleted]
+    deleted = sorted({*before} & {*held} - {each.path_in_repo for each in added})
+    operations: list[Any] = [*added, *map(CommitOperationDelete, deleted)]
     with client.explained(repo, writing=True):
         # Not tried again as a whole: if only the answer was lost, there would be two commits.
         made = client.quietly(
@@ -164,17 +162,6 @@ def _send(
             )
         )
     return made.oid, deleted
-
-
-def _check_token(api: HfApi, repo: str) -> None:
-    """Raise HubError if a token can only read, which the hub would say after the upload."""
-    about = client.retried(api.whoami)
-    role = about.get("auth", {}).get("accessToken", {}).get("role")
-    if role == "read":
-        raise HubError(
-            f"this token may not write to {repo}: it is one to read with",
-            f"make one with write permission at {client.TOKENS}, and set HF_TOKEN to it",
-        )
 
 
 def _held_bundle(repo: str, commit: str, held: list[str], overwrite: bool) -> list[str]:
@@ -212,14 +199,4 @@ def _entry(read: bundle.Bundle, repo: str, commit: str, hashes: dict[str, str]) 
     facts |= {"revision": commit, "sha256": hashes}
     if tag is None:
         tag = recipe.name.removeprefix(f"{recipe.paper}-")
-    return tomli_w.dumps({"weights": {tag: facts}})
-
-
-def _bytes(content: bytes | Path) -> int:
-    return content.stat().st_size if isinstance(content, Path) else len(content)
-
-
-def _sha256(content: bytes | Path) -> str:
-    if isinstance(content, Path):
-        return sha256(content)
-    return hashlib.sha256(content).hexdigest()
+    return tomlkit.dumps({"weights": {tag: facts}})

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zoo.files import replacing
 from zoo.hub.client import File, snapshot
 from zoo.hub.names import COMMIT
 
@@ -160,8 +160,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        aside.replace(path)
+        with replacing(path) as aside:
+            aside.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -48,8 +48,7 @@ def verify(reference: str | os.PathLike[str]) -> str:
         try:
             bundle.verify(record.converted)
         except BundleError as error:
-            aside = download.beside(record.converted)
-            record.converted.rename(aside)
+            aside = download.set_aside(record.converted)
             problems.append(f"{error.message}; it was set aside as {aside}")
     if problems:
         raise HubError(

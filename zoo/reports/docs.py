@@ -16,6 +16,7 @@ from zoo.config.metrics import METRICS
 from zoo.config.tasks import TASKS
 from zoo.config.tokenizers import TOKENIZERS
 from zoo.errors import DataError, NotSupported, did_you_mean
+from zoo.files import replacing
 
 BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"
 END = "<!-- end of results -->"
@@ -75,7 +76,8 @@ def write(folder: Path | None = None, check: bool = False) -> list[Path]:
     changed = [page for page, text in made.items() if text != page.read_text(encoding="utf-8")]
     if not check:
         for page in changed:
-            page.write_text(made[page], encoding="utf-8")
+            with replacing(page) as aside:
+                aside.write_text(made[page], encoding="utf-8")
     return changed
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+from zoo.progress import Bar
 
 # A batch is padded to the next of these lengths and numbers of rows: few shapes, few compilings.
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
@@ -20,16 +21,12 @@ def bucket(value: int, buckets: Sequence[int]) -> int:
 
 def with_progress(batches: Sequence[np.ndarray], wanted: bool) -> Iterator[np.ndarray]:
     """Go through batches, with a bar of texts on stderr if that is a terminal."""
-    if not wanted or len(batches) < 2 or not sys.stderr.isatty():
+    if not wanted or len(batches) < 2:
         yield from batches
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        shown = bar.add_task("reading", total=sum(len(part) for part in batches))
+    with Bar("reading", sum(map(len, batches))) as bar:
+        done = 0
         for part in batches:
             yield part
-            bar.advance(shown, len(part))
+            done += len(part)
+            bar.show(done)

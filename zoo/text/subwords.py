@@ -1,7 +1,8 @@
-"""Words in pieces by learned merges, as subword-nmt cuts them for Nematus and fairseq.
+"""Words in pieces by learned merges, which subword-nmt itself cuts as for Nematus and fairseq.
 
 Words are cut by the rules of Moses, then each into the longest pieces that its merges make of its
-letters; a piece that does not end its word ends in "@@". Without merges a word is one piece. What
+letters; a piece that does not end its word ends in "@@" (`tokenizers` drops letters that no merge
+has, and knows no first version). Without merges a word is one piece. What
 the vocabulary tells is followed: where it has "&quot;", Moses writes such characters so; where it
 has a joint for hyphens, "@-@" or "##AT##-##AT##", a word is cut at its hyphens.
 """
@@ -9,7 +10,6 @@ has a joint for hyphens, "@-@" or "##AT##-##AT##", a word is cut at its hyphens.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,7 +67,8 @@ class SubwordTokenizer(Tokenizer):
         self._join = MosesDetokenizer(lang=language).detokenize
         # Of a pair that is there twice, the first counts.
         self._ranks = {pair: i for i, pair in reversed(list(enumerate(self.merges)))}
-        self._separate = any(second == END_OF_WORD for _, second in self.merges)
+        separate = any(second == END_OF_WORD for _, second in self.merges)
+        self._version = (0, 1) if separate else (0, 2)
         self._cut = functools.lru_cache(maxsize=2**17)(self._merged)
 
     @classmethod
@@ -111,24 +112,7 @@ class SubwordTokenizer(Tokenizer):
         """Return the pieces of a word: the pair that was learned first is joined, then the next."""
         if not self.merges:
             return (word,)
-        parts = [*word, END_OF_WORD] if self._separate else [*word[:-1], word[-1] + END_OF_WORD]
-        while len(parts) > 1:
-            pairs = list(itertools.pairwise(parts))
-            best = min(pairs, key=lambda pair: self._ranks.get(pair, len(self.merges)))
-            if best not in self._ranks:
-                break
-            joined: list[str] = []
-            i = 0
-            while i < len(parts):
-                if tuple(parts[i : i + 2]) == best:
-                    joined.append(parts[i] + parts[i + 1])
-                    i += 2
-                else:
-                    joined.append(parts[i])
-                    i += 1
-            parts = joined
-        if parts[-1] == END_OF_WORD:
-            parts.pop()
-        else:
-            parts[-1] = parts[-1].removesuffix(END_OF_WORD)
-        return (*(part + JOINER for part in parts[:-1]), parts[-1])
+        from subword_nmt.apply_bpe import encode
+
+        *parts, last = encode(word, self._ranks, {}, None, JOINER, self._version, {})
+        return (*(part + JOINER for part in parts), last)

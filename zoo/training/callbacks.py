@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,6 +13,7 @@ from zoo.config.recipe import Recipe
 from zoo.data.batches import Batches
 from zoo.errors import TrainingError
 from zoo.optim.asgd import stalled
+from zoo.progress import Bar
 from zoo.training import checkpoints
 
 
@@ -85,9 +85,9 @@ class CheckpointCallback(keras.callbacks.Callback):
 
 
 class ProgressCallback(keras.callbacks.Callback):
-    """Prints loss, target tokens a second and the time left.
+    """Tells loss, target tokens a second and the time left in a line for each fit-epoch.
 
-    On a terminal one line is redrawn; elsewhere a line is printed for each fit-epoch.
+    On a terminal a bar moves below them in a block `with progress.bar`.
     """
 
     def __init__(
@@ -99,12 +99,11 @@ class ProgressCallback(keras.callbacks.Callback):
         super().__init__()
         self.batches = batches
         self.recipe = recipe
-        self.stream = stream or sys.stderr
+        self.bar = Bar("training", recipe.train.updates, stream)
         self.first = 0
         self.step = 0
         self.tokens = 0
         self.started = 0.0
-        self.drawn = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.step = epoch
@@ -114,23 +113,20 @@ class ProgressCallback(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.tokens += self.batches.tokens(self.step)
         self.step += 1
-        now = time.monotonic()
-        if self.stream.isatty() and now - self.drawn > 0.5:
-            self.drawn = now
-            self.stream.write("\r" + self.line(logs or {}) + "\033[K")
-            self.stream.flush()
+        self.bar.show(self.step, f"training  {self._measured(logs or {})}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        start = "\r" if self.stream.isatty() else ""
-        self.stream.write(start + self.line(logs or {}) + "\n")
-        self.stream.flush()
+        self.bar.say(self.line(logs or {}))
 
     def line(self, logs: dict) -> str:
         """Return "step 500/4000  loss 4.812  val_loss 4.6  2,105 tokens/s  0:31:20 left"."""
-        took = max(time.monotonic() - self.started, 1e-9)
         updates = self.recipe.train.updates
+        took = time.monotonic() - self.started
         left = int(took / max(self.step - self.first, 1) * (updates - self.step))
-        values = "  ".join(f"{key} {logs[key]:.3f}" for key in ("loss", "val_loss") if key in logs)
         clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
-        speed = f"{self.tokens / took:,.0f} tokens/s"
-        return f"step {self.step}/{updates}  {values}  {speed}  {clock} left"
+        return f"step {self.step}/{updates}  {self._measured(logs)}  {clock} left"
+
+    def _measured(self, logs: dict) -> str:
+        values = [f"{key} {logs[key]:.3f}" for key in ("loss", "val_loss") if key in logs]
+        speed = self.tokens / max(time.monotonic() - self.started, 1e-9)
+        return "  ".join([*values, f"{speed:,.0f} tokens/s"])

@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
-from zoo.bundle import flush
 from zoo.errors import CheckpointError
+from zoo.files import replacing_folder
 
 PREFIX = "step-"
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
@@ -37,26 +37,16 @@ def save(folder: Path, step: int, model: keras.Model, state: dict[str, Any]) -> 
         CheckpointError: if the disk refuses; earlier checkpoints are untouched.
     """
     path = folder / f"{PREFIX}{step:08d}"
-    aside = folder / f"{path.name}.partial"
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        # `save_file` is not used: it gives its files mode 0600.
-        (aside / WEIGHTS).write_bytes(to_bytes(_values(model.variables)))
-        (aside / OPTIMIZER).write_bytes(to_bytes(_values(model.optimizer.variables)))
-        if getattr(model.optimizer, "averages", False):
-            with model.optimizer.swapped(model.trainable_variables):
-                (aside / MEANS).write_bytes(to_bytes(_values(model.variables)))
-        (aside / STATE).write_text(json.dumps({"step": step, **state}), encoding="utf-8")
-        for file in aside.iterdir():
-            flush(file)
-        flush(aside)
-        if path.exists():
-            shutil.rmtree(path)
-        aside.rename(path)
-        flush(folder)
+        with replacing_folder(path) as aside:
+            # `save_file` is not used: it gives its files mode 0600.
+            (aside / WEIGHTS).write_bytes(to_bytes(_values(model.variables)))
+            (aside / OPTIMIZER).write_bytes(to_bytes(_values(model.optimizer.variables)))
+            if getattr(model.optimizer, "averages", False):
+                with model.optimizer.swapped(model.trainable_variables):
+                    (aside / MEANS).write_bytes(to_bytes(_values(model.variables)))
+            (aside / STATE).write_text(json.dumps({"step": step, **state}), encoding="utf-8")
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
         last = latest(folder)
         raise CheckpointError(
             f"the checkpoint of step {step} could not be written to {folder}: {error}",
@@ -105,8 +95,7 @@ def average(paths: list[Path], model: keras.Model) -> None:
 
 def found(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first."""
-    paths = folder.glob(f"{PREFIX}*")
-    return sorted(path for path in paths if path.suffix != ".partial" and path.is_dir())
+    return sorted(path for path in folder.glob(f"{PREFIX}{'[0-9]' * 8}") if path.is_dir())
 
 
 def latest(folder: Path) -> Path | None:

@@ -55,16 +55,17 @@ def fit(
     saving = CheckpointCallback(run_folder, recipe, state)
     progress = ProgressCallback(trainer.batches, recipe)
     hooks = keras.callbacks.CallbackList([saving, progress, *callbacks], model=model)
-    for epoch in range(first, settings.updates, settings.updates_per_epoch):
-        if saving.out_of_patience:
-            break
-        hooks.on_epoch_begin(epoch)
-        total = 0.0
-        for step in range(epoch, min(epoch + settings.updates_per_epoch, settings.updates)):
-            total += trainer.update(step)
-            logs = {"loss": total / (step - epoch + 1)}  # the mean of the epoch so far
-            hooks.on_train_batch_end(step - epoch, logs)
-        hooks.on_epoch_end(epoch, {**logs, "val_loss": trainer.validate()})
+    with progress.bar:
+        for epoch in range(first, settings.updates, settings.updates_per_epoch):
+            if saving.out_of_patience:
+                break
+            hooks.on_epoch_begin(epoch)
+            total = 0.0
+            for step in range(epoch, min(epoch + settings.updates_per_epoch, settings.updates)):
+                total += trainer.update(step)
+                logs = {"loss": total / (step - epoch + 1)}  # the mean of the epoch so far
+                hooks.on_train_batch_end(step - epoch, logs)
+            hooks.on_epoch_end(epoch, {**logs, "val_loss": trainer.validate()})
     return _choose(model, run_folder, state, settings.average, trainer.validate)
 
 

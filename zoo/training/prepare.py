@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from zoo.config.tasks import task_class
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example
 from zoo.errors import DataError
+from zoo.files import replacing_folder
 from zoo.hub import resolve
 from zoo.text import Tokenizer, load_tokenizers, save_tokenizers, train_tokenizers
 
@@ -79,19 +79,11 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
     ):
         raise DataError(f"{out} exists and holds no prepared data", "choose another --out")
-    aside = out.with_name(out.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with replacing_folder(out) as aside:
         facts = _write(recipe, aside)
         (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
         text = json.dumps(facts, ensure_ascii=False)
         (aside / "prepared.json").write_text(text, encoding="utf-8")
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    shutil.rmtree(out, ignore_errors=True)
-    aside.rename(out)
     return Prepared.read(out)
 
 

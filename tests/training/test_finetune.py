@@ -146,7 +146,11 @@ def test_labels_come_after_the_texts(writer, planned):
     classified(writer, ROWS)
     (_, first), (_, second) = planned
     assert (first.recipe.task, second.recipe.task) == ("generate", "classify")
-    assert first.recipe.model == writer.recipe.model
+    # The same model; AR and TAR, which are arguments of it, are those of the recipe to start from.
+    arguments = dict(writer.recipe.model.arguments)
+    assert (arguments.pop("ar_alpha"), arguments.pop("tar_beta")) == (2, 1)
+    assert first.recipe.model.arguments == arguments
+    assert first.recipe.model.size == writer.recipe.model.size
     assert first.recipe.schedule == recipes.load("ulmfit2018-imdb-lm").schedule
     assert (first.anew, second.anew) == (False, True)
     assert second.recipe.data.labels == ["bad", "good"]

@@ -1,13 +1,14 @@
 """What several tests share: a few lines of text, and tiny bundles of every paper (tiny.py).
 
 Nothing here is trained: the tiny models' weights are random, drawn once from a fixed seed. Bundles
-last for a whole run, models for a file, so that what they compiled is freed: see `freed`.
+last for a whole run, models for a file, after which what they compiled is freed.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import itertools
 import json
 import os
@@ -20,8 +21,9 @@ from given import PAIRS
 from zoo.config import recipe as recipes
 
 ONE = "vaswani2017-tatoeba-en-fr"
-# Bytes that a process of tests may take, with some room.
-WORKER = 2 * 10**9
+# Bytes that a process of tests may take, and by which it may grow before it looks what is free.
+WORKER, GROWTH = 2 * 10**9, 10**8
+HELD = pytest.StashKey[int]()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -33,23 +35,36 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return max(1, min(os.cpu_count() or 1, memory // WORKER))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def freed():
-    """Free after each file what its models compiled, and give the memory back to the system."""
-    yield
-    if "keras" not in sys.modules:
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Free what models compiled after each file, and within one as soon as it takes much memory.
+
+    Models and their compiled functions hold each other, so that only the collector frees them.
+    """
+    at_the_end = nextitem is None or nextitem.path != item.path
+    if "keras" not in sys.modules or not (
+        at_the_end or resident() > item.session.stash.get(HELD, 0)
+    ):
         return
-    # Models and their compiled functions hold each other: only the collector, which this calls,
-    # frees them.
     import keras
 
-    keras.utils.clear_session()
-    if keras.backend.backend() == "jax":
-        import jax
+    if at_the_end:
+        keras.utils.clear_session(free_memory=False)
+        if keras.backend.backend() == "jax":
+            import jax
 
-        jax.clear_caches()
+            jax.clear_caches()
+    gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
+    item.session.stash[HELD] = resident() + GROWTH
+
+
+def resident() -> int:
+    """Return how many bytes of memory this process has, 0 where that is not told."""
+    if sys.platform != "linux":
+        return 0
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(scope="session")

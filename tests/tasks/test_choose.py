@@ -39,7 +39,7 @@ def test_probabilities_are_of_the_answers_that_there_are(made, found):
     assert found[0, 2] == found[2, 2] == 0
     for (context, answers), row in zip(QUESTIONS, found, strict=True):
         # An answer is scored by itself: others only share the probability.
-        each = [made._logits([(context, (answer, answer))])[0, 0] for answer in answers]
+        each = [made.logits([(context, (answer, answer))])[0, 0] for answer in answers]
         wanted = metrics.softmax(np.array([each]))[0]
         np.testing.assert_allclose(row[: len(answers)], wanted, atol=1e-5)
     again = made.probabilities(QUESTIONS[::-1], batch_size=1)
@@ -52,7 +52,7 @@ def test_a_score_is_the_models(made):
     longest = max(map(len, sequences))
     rows = [[-1] * (longest - len(each)) + each for each in sequences]
     wanted = logits(made.model, *rows)
-    np.testing.assert_allclose(made._logits([("it", ("red", "blue"))])[0], wanted, atol=1e-5)
+    np.testing.assert_allclose(made.logits([("it", ("red", "blue"))])[0], wanted, atol=1e-5)
 
 
 def test_answers_and_scores(made, found):

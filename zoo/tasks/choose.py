@@ -14,7 +14,6 @@ from zoo.data.columns import Columns, is_whole, plain_value, text_of
 from zoo.data.examples import Example
 from zoo.errors import DataError, InputError, counted
 from zoo.tasks import metrics
-from zoo.tasks.base import check_examples
 from zoo.tasks.entail import Entail
 
 NUMBERED = re.compile(r"(answer|choice)_(\d+)")
@@ -82,86 +81,18 @@ class Choose(Entail):
             raise InputError(f"{name} has fewer than two answers", hint)
         return context, texts
 
-    def predict(
-        self,
-        texts: Sequence[Any],
-        *,
-        scores: bool = False,
-        batch_size: int | None = None,
-        progress: bool = False,
-    ) -> list[Any]:
-        """Return the most probable answer to each question.
+    def classes(self, given: Any) -> Sequence[str]:
+        return list(given[1])
 
-        Args:
-            scores: return all answers with their probabilities instead, the most probable first;
-                those of equal answers are added.
-            batch_size: questions read together.
-            progress: show a bar while there is more than one batch and stderr is a terminal.
+    def check_truth(self, where: str, given: Any, truth: Any) -> None:
+        count = len(given[1])
+        if not isinstance(truth, int) or not 0 <= truth < count:
+            raise DataError(
+                f"{where}: there is no answer {truth!r}", f"give the place of one, 0 to {count - 1}"
+            )
 
-        Raises:
-            InputError: see `encode`.
-        """
-        texts = list(texts)
-        found = self.probabilities(texts, batch_size=batch_size, progress=progress)
-        results: list[Any] = []
-        for (_, answers), row in zip(texts, found, strict=True):
-            told: dict[str, float] = {}
-            for answer, each in zip(answers, row, strict=False):
-                told[answer] = told.get(answer, 0.0) + float(each)
-            best = dict(sorted(told.items(), key=lambda item: -item[1]))
-            results.append(best if scores else list(answers)[int(row.argmax())])
-        return results
-
-    def probabilities(
-        self, texts: Sequence[Any], *, batch_size: int | None = None, progress: bool = False
-    ) -> np.ndarray:
-        """Return the probability of each answer: float64 [questions, answers].
-
-        A question with fewer answers than another has zeros at the end.
-        """
-        if not len(texts):
-            return np.zeros((0, 0))
-        return metrics.softmax(self._logits(texts, batch_size, progress))
-
-    def evaluate(
-        self,
-        examples: Sequence[tuple[Any, Any]],
-        *,
-        batch_size: int | None = None,
-        progress: bool = False,
-    ) -> dict[str, Any]:
-        """Count how often the model chooses the right answer.
-
-        Args:
-            examples: ((context, answers), place of the right answer from 0) each.
-
-        Returns:
-            "accuracy" in percent, "loss" in nats a question, "texts", the number of questions.
-
-        Raises:
-            DataError: there is no example, or a place that no answer has.
-        """
-        check_examples(examples)
-        for number, ((_, answers), place) in enumerate(examples, start=1):
-            if not isinstance(place, int) or not 0 <= place < len(answers):
-                raise DataError(
-                    f"row {number}: there is no answer {place!r}",
-                    f"give the place of one, 0 to {len(answers) - 1}",
-                )
-        found = self.probabilities(
-            [question for question, _ in examples], batch_size=batch_size, progress=progress
-        )
-        return metrics.choice(found, np.array([place for _, place in examples]))
-
-    # Golden outputs --------------------------------------------------------------------------
-
-    def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
-        """Return log P of each answer, float64 [questions]."""
-        found = self.probabilities(texts)
-        places = [
-            list(answers).index(each) for (_, answers), each in zip(texts, outputs, strict=True)
-        ]
-        return np.log(found[np.arange(len(texts)), places])
+    def measure(self, rows: np.ndarray, truths: Sequence[Any]) -> dict[str, Any]:
+        return metrics.choice(rows, np.array(truths))
 
 
 def _columns(names: Sequence[str]) -> Columns:

@@ -131,35 +131,54 @@ class Classify(Task):
         batch_size: int | None = None,
         progress: bool = False,
     ) -> list[Any]:
-        """Return the most probable label of each text.
+        """Return the most probable label of each text, or what else the task answers.
 
         Args:
-            scores: return all labels with their probabilities instead, the most probable first.
+            scores: return all labels with their probabilities instead, the most probable first;
+                those of equal answers to a question are added.
             batch_size: texts read together.
             progress: show a bar while there is more than one batch and stderr is a terminal.
 
         Raises:
             InputError: see `encode`.
         """
-        found = self.probabilities(texts, batch_size=batch_size, progress=progress)
+        texts = list(texts)
+        rows = self.outputs(texts, batch_size, progress)
+        return [self.answer(text, row, scores) for text, row in zip(texts, rows, strict=True)]
+
+    def classes(self, given: Any) -> Sequence[str]:
+        """Return what an input may be answered with, in the order of its probabilities."""
+        return self.labels
+
+    def outputs(self, texts: Sequence[Any], batch_size: int | None, progress: bool) -> np.ndarray:
+        """Return what answers are made of: the probabilities of each text's classes."""
+        return self.probabilities(texts, batch_size=batch_size, progress=progress)
+
+    def answer(self, given: Any, row: np.ndarray, scores: bool) -> Any:
+        """Return the answer to one input, made of its row of `outputs`."""
+        classes = self.classes(given)
         if not scores:
-            return [self.labels[i] for i in found.argmax(axis=1)]
-        return [
-            {self.labels[i]: float(row[i]) for i in np.argsort(-row, kind="stable")}
-            for row in found
-        ]
+            return classes[int(row.argmax())]
+        totals: dict[str, float] = {}
+        for name, probability in zip(classes, row, strict=False):
+            totals[name] = totals.get(name, 0.0) + float(probability)
+        return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
     def probabilities(
         self, texts: Sequence[Any], *, batch_size: int | None = None, progress: bool = False
     ) -> np.ndarray:
-        """Return the probability of each label: float64 [texts, labels]."""
+        """Return the probability of each label: float64 [texts, labels].
+
+        Of the answers to questions: a question with fewer than another has zeros at the end.
+        """
         if not len(texts):
             return np.zeros((0, len(self.labels)))
-        return metrics.softmax(self._logits(texts, batch_size, progress))
+        return metrics.softmax(self.logits(texts, batch_size, progress))
 
-    def _logits(
+    def logits(
         self, texts: Sequence[Any], batch_size: int | None = None, progress: bool = False
     ) -> np.ndarray:
+        """Return the logits of each text: float64 [texts, classes]."""
         rows = self.options.batch_size if batch_size is None else batch_size
         check_count("batch_size", rows)
         return logits(self.model, self._sequences(texts), self.tokenizer.pad_id, rows, progress)
@@ -171,29 +190,38 @@ class Classify(Task):
         batch_size: int | None = None,
         progress: bool = False,
     ) -> dict[str, Any]:
-        """Compare the labels that the model gives to texts with their true ones.
+        """Compare the model's answers with the true ones.
 
         Args:
-            examples: (text, label) each.
+            examples: (text, label) each; the place of the right answer of a question, from 0, or a
+                number where the model gives numbers.
 
         Returns:
             "accuracy" and "macro_f1" in percent, "loss" in nats a text, "confusion" (for each true
-            label, how often each label was given), "texts".
+            label, how often each label was given), "texts"; of questions all but the second and
+            the fourth; of numbers "pearson" and "spearman", the correlations times 100, "loss", the
+            mean squared error, and "texts".
 
         Raises:
-            DataError: there is no example, or a label that the model does not have.
+            DataError: there is no example, or an answer that the model does not have.
         """
         check_examples(examples)
-        for number, (_, label) in enumerate(examples, start=1):
-            if label not in self.labels:
-                raise DataError(
-                    f"row {number}: the model has no label '{label}'",
-                    f"its labels are {', '.join(self.labels)}",
-                )
-        found = self.probabilities(
-            [text for text, _ in examples], batch_size=batch_size, progress=progress
-        )
-        return metrics.classification(found, [label for _, label in examples], self.labels)
+        for number, (given, truth) in enumerate(examples, start=1):
+            self.check_truth(f"row {number}", given, truth)
+        rows = self.outputs([given for given, _ in examples], batch_size, progress)
+        return self.measure(rows, [truth for _, truth in examples])
+
+    def check_truth(self, where: str, given: Any, truth: Any) -> None:
+        """Raise DataError unless the model could give this answer."""
+        if truth not in self.labels:
+            raise DataError(
+                f"{where}: the model has no label '{truth}'",
+                f"its labels are {', '.join(self.labels)}",
+            )
+
+    def measure(self, rows: np.ndarray, truths: Sequence[Any]) -> dict[str, Any]:
+        """Return the metrics of `outputs` beside the true answers."""
+        return metrics.classification(rows, truths, self.labels)
 
     # Golden outputs --------------------------------------------------------------------------
 
@@ -205,11 +233,11 @@ class Classify(Task):
         return list(firsts.values())[:4]
 
     def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
-        """Return log P of each label, float64 [texts]."""
-        found = self.probabilities(texts)
-        chosen = [self.labels.index(label) for label in outputs]
-        return np.log(found[np.arange(len(texts)), chosen])
+        """Return log P of each answer, float64 [texts]."""
+        pairs = zip(texts, outputs, strict=True)
+        places = [list(self.classes(given)).index(output) for given, output in pairs]
+        return np.log(self.probabilities(texts)[np.arange(len(texts)), places])
 
     def golden_logits(self, text: Any, output: Any) -> np.ndarray:
         """Return the logits [1, classes] of a text."""
-        return self._logits([text])
+        return self.logits([text])

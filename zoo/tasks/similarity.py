@@ -13,11 +13,11 @@ from zoo.data.columns import is_whole, number_of, plain_value
 from zoo.data.examples import Example
 from zoo.errors import DataError, NotSupported, OptionError
 from zoo.tasks import metrics
-from zoo.tasks.base import check_examples
 from zoo.tasks.entail import Entail
 
 # Columns of these names hold numbers.
 SCORES = ("score", "similarity")
+NUMBERS = "this model gives numbers, not labels with probabilities"
 
 
 class Similarity(Entail):
@@ -73,29 +73,17 @@ class Similarity(Entail):
             return np.array(labels, dtype=np.float32)
         return super().encode_labels(labels, recipe)
 
-    def predict(
-        self,
-        texts: Sequence[Any],
-        *,
-        scores: bool = False,
-        batch_size: int | None = None,
-        progress: bool = False,
-    ) -> list[Any]:
-        """Return the most probable label of each pair, or its number.
-
-        Raises:
-            OptionError: `scores` of a model that gives numbers.
-            InputError: see `encode`.
-        """
+    def outputs(self, texts: Sequence[Any], batch_size: int | None, progress: bool) -> np.ndarray:
         if self.labels:
-            return super().predict(texts, scores=scores, batch_size=batch_size, progress=progress)
+            return super().outputs(texts, batch_size, progress)
+        return self.logits(texts, batch_size, progress) if len(texts) else np.zeros((0, 1))
+
+    def answer(self, given: Any, row: np.ndarray, scores: bool) -> Any:
+        if self.labels:
+            return super().answer(given, row, scores)
         if scores:
-            raise OptionError(
-                "this model gives numbers, not labels with probabilities", "leave scores out"
-            )
-        if not len(texts):
-            return []
-        return [float(row[0]) for row in self._logits(texts, batch_size, progress)]
+            raise OptionError(NUMBERS, "leave scores out")
+        return float(row[0])
 
     def probabilities(
         self, texts: Sequence[Any], *, batch_size: int | None = None, progress: bool = False
@@ -106,44 +94,22 @@ class Similarity(Entail):
             NotSupported: the model gives numbers.
         """
         if not self.labels:
-            raise NotSupported(
-                "this model gives numbers, not labels with probabilities", "predict gives them"
-            )
+            raise NotSupported(NUMBERS, "predict gives them")
         return super().probabilities(texts, batch_size=batch_size, progress=progress)
 
-    def evaluate(
-        self,
-        examples: Sequence[tuple[Any, Any]],
-        *,
-        batch_size: int | None = None,
-        progress: bool = False,
-    ) -> dict[str, Any]:
-        """Compare what the model gives to pairs with what is true.
-
-        Args:
-            examples: (pair, label) each, or (pair, number).
-
-        Returns:
-            What `Classify.evaluate` does; of numbers "pearson" and "spearman", the correlations
-            times 100, "loss", the mean squared error, and "texts", the number of pairs.
-
-        Raises:
-            DataError: there is no example, a label that the model does not have, or none that is a
-                number where the model gives numbers.
-        """
+    def check_truth(self, where: str, given: Any, truth: Any) -> None:
         if self.labels:
-            return super().evaluate(examples, batch_size=batch_size, progress=progress)
-        check_examples(examples)
-        for number, (_, truth) in enumerate(examples, start=1):
-            if not isinstance(truth, (int, float)):
-                raise DataError(
-                    f"row {number}: the label '{truth}' is no number",
-                    "this model gives numbers: measure it on numbers",
-                )
-        found = self.predict(
-            [pair for pair, _ in examples], batch_size=batch_size, progress=progress
-        )
-        return metrics.regression(np.array(found), np.array([truth for _, truth in examples]))
+            super().check_truth(where, given, truth)
+        elif not isinstance(truth, (int, float)):
+            raise DataError(
+                f"{where}: the label '{truth}' is no number",
+                "this model gives numbers: measure it on numbers",
+            )
+
+    def measure(self, rows: np.ndarray, truths: Sequence[Any]) -> dict[str, Any]:
+        if self.labels:
+            return super().measure(rows, truths)
+        return metrics.regression(rows[:, 0], np.array(truths))
 
     def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
         """Return log P of each label, or the numbers, float64 [pairs]."""

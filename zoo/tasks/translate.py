@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
-from zoo import compiling
 from zoo.config.recipe import Recipe
 from zoo.data import columns
 from zoo.data.encoded import Encoded, Ragged, padded
@@ -19,14 +17,11 @@ from zoo.data.examples import Example, with_references
 from zoo.decoding import search
 from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count, counted
 from zoo.models.contracts import Aligner
-from zoo.tasks import metrics, unknown
+from zoo.tasks import forcing, metrics, unknown
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 from zoo.text import Tokenizer
 from zoo.text.tokenizer import PAD_ID
-
-# Scoring holds logits for this many target positions at a time.
-SCORED_POSITIONS = 2048
 
 
 @dataclass(frozen=True)
@@ -184,13 +179,13 @@ class Translate(Task):
             OptionError: an option out of its range.
         """
         encoded = self.encode_sources(texts)
-        found = self._decode(
+        outputs = self._decode(
             encoded, beam_size, length_penalty, max_length, batch_size, num_return, progress
         )
         decode = self.target_tokenizer.decode
         if num_return == 1:
-            return [decode(ids[0]) for ids in found]
-        return [[decode(each) for each in ids] for ids in found]
+            return [decode(ids[0]) for ids in outputs]
+        return [[decode(ids) for ids in best] for best in outputs]
 
     def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
         """Return whether it is one pair that is scored, and sources and targets.
@@ -215,18 +210,7 @@ class Translate(Task):
         float64 [texts].
         """
         pairs = list(zip(self.encode_sources(sources), self._encode_targets(targets), strict=True))
-        lengths = [self._bucket(max(len(source), len(target))) for source, target in pairs]
-        scores = np.zeros(len(pairs), dtype=np.float64)
-        for length in sorted(set(lengths)):
-            chosen = [i for i, each in enumerate(lengths) if each == length]
-            rows = max(1, SCORED_POSITIONS // length)
-            for first in range(0, len(chosen), rows):
-                part = chosen[first : first + rows]
-                count = min(bucket(len(part), ROWS), rows)
-                arrays = self._pair_arrays([pairs[i] for i in part], length, count)
-                found = compiling.run(_log_probability, self.model, self._padding, arrays)
-                scores[part] = ops.convert_to_numpy(found)[: len(part)]
-        return scores
+        return forcing.log_probabilities(self.model, pairs, self._tokenizers, self._bucket)
 
     def align(self, text: str, target: str | None = None) -> Alignment:
         """Return which source pieces the model looked at for each target piece.
@@ -247,9 +231,7 @@ class Translate(Task):
         else:
             ids = self._encode_targets([target])[0]
         length = self._bucket(max(len(source), len(ids)))
-        arrays = self._pair_arrays([(source, ids)], length, 1)
-        weights = ops.convert_to_numpy(compiling.run(_attention, self.model, None, arrays))
-        matrix = weights[0, : len(ids), : len(source)].astype(np.float32)
+        matrix = forcing.attention(self.model, (source, ids), self._tokenizers, length)
         return Alignment(
             matrix, self.source_tokenizer.pieces(source), self.target_tokenizer.pieces(ids)
         )
@@ -279,9 +261,9 @@ class Translate(Task):
         """
         check_examples(examples)
         sources = [source for source, _ in examples]
-        references = [list(each) for _, each in examples]
-        for number, each in enumerate(references, start=1):
-            if not each:
+        references = [list(targets) for _, targets in examples]
+        for number, targets in enumerate(references, start=1):
+            if not targets:
                 raise DataError(f"example {number} has no reference", "give it one or leave it out")
         outputs = self.predict(
             sources,
@@ -297,7 +279,7 @@ class Translate(Task):
             length_penalty = self.options.length_penalty
         measured["length_penalty"] = length_penalty
         if likelihood:
-            firsts = [each[0] for each in references]
+            firsts = [targets[0] for targets in references]
             pieces = sum(len(ids) for ids in self._encode_targets(firsts))
             measured["loss"] = -float(self.score(sources, firsts).sum()) / pieces
             measured["perplexity"] = float(np.exp(measured["loss"]))
@@ -325,8 +307,8 @@ class Translate(Task):
     # Arrays ----------------------------------------------------------------------------------
 
     @property
-    def _padding(self) -> int:
-        return self.target_tokenizer.pad_id
+    def _tokenizers(self) -> Tokenizers:
+        return self.source_tokenizer, self.target_tokenizer
 
     @property
     def _longest(self) -> int | None:
@@ -360,7 +342,7 @@ class Translate(Task):
         limits = limits if longest is None else np.minimum(limits, longest)
         order = np.argsort(-lengths, kind="stable")  # the longest first
         batches = [order[first : first + size] for first in range(0, len(order), size)]
-        found: list[list[list[int]]] = [[] for _ in encoded]
+        outputs: list[list[list[int]]] = [[] for _ in encoded]
         for part in with_progress(batches, progress):
             rows = min(bucket(len(part), ROWS), size)
             # Rows that only fill up repeat the last one and may not go beyond one step.
@@ -388,23 +370,11 @@ class Translate(Task):
             )
             for row, index in enumerate(part):
                 complete = np.isfinite(decoded.scores[row])
-                found[index] = [
+                outputs[index] = [
                     ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist()
                     for ids in decoded.ids[row][complete]
                 ]
-        return found
-
-    def _pair_arrays(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], length: int, rows: int
-    ) -> dict[str, np.ndarray]:
-        """Return source, target (the decoder's input) and labels, int32 [rows, length]."""
-        pairs = [*pairs, *[pairs[-1]] * (rows - len(pairs))]
-        start, padding = self.target_tokenizer.start_id, self._padding
-        return {
-            "source": padded([each for each, _ in pairs], length, self.source_tokenizer.pad_id),
-            "target": padded([[start, *each[:-1]] for _, each in pairs], length, padding),
-            "labels": padded([each for _, each in pairs], length, padding),
-        }
+        return outputs
 
 
 def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:
@@ -419,21 +389,3 @@ def _never_written(tokenizer: Tokenizer) -> int | None:
     fairseq's leave it untrained: both libraries forbid it.
     """
     return None if tokenizer.pad_id == PAD_ID else tokenizer.pad_id
-
-
-# Compiled -----------------------------------------------------------------------------------------
-
-
-def _log_probability(model: keras.Model, padding: int, arrays: dict) -> Any:
-    """Return log P [batch] of the labels, padding left out."""
-    labels = arrays["labels"]
-    logits = model({"source": arrays["source"], "target": arrays["target"]}, training=False)
-    chosen = ops.take_along_axis(logits, labels[:, :, None], axis=-1)[:, :, 0]
-    each = chosen - ops.logsumexp(logits, axis=-1)
-    return ops.sum(ops.where(labels == padding, 0.0, each), axis=1)
-
-
-def _attention(model: keras.Model, options: None, arrays: dict) -> Any:
-    """Return the last cross-attention, mean over heads: [batch, target, source]."""
-    weights = model.attention({"source": arrays["source"], "target": arrays["target"]})
-    return ops.mean(weights, axis=1)

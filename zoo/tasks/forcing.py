@@ -1,0 +1,92 @@
+"""Sources and targets through a translator by teacher forcing, in few shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo import compiling
+from zoo.data.encoded import padded
+from zoo.tasks.batching import ROWS, bucket
+from zoo.text import Tokenizer
+
+# Scoring holds the logits of this many target positions at a time.
+SCORED_POSITIONS = 2048
+
+# The ids of a source and of a target, each with its end id.
+Pair = tuple[Sequence[int], Sequence[int]]
+
+
+def log_probabilities(
+    model: keras.Model,
+    pairs: Sequence[Pair],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    padded_length: Callable[[int], int],
+) -> np.ndarray:
+    """Return the natural log-probability of each target given its source: float64 [pairs].
+
+    Args:
+        padded_length: of a batch whose longest row has so many ids.
+    """
+    lengths = [padded_length(max(map(len, pair))) for pair in pairs]
+    scores = np.zeros(len(pairs), dtype=np.float64)
+    for length in sorted(set(lengths)):
+        indices = [i for i, padded_to in enumerate(lengths) if padded_to == length]
+        rows = max(1, SCORED_POSITIONS // length)
+        for first in range(0, len(indices), rows):
+            part = indices[first : first + rows]
+            count = min(bucket(len(part), ROWS), rows)
+            arrays = _arrays([pairs[i] for i in part], tokenizers, length, count)
+            sums = compiling.run(_log_probability, model, tokenizers[1].pad_id, arrays)
+            scores[part] = ops.convert_to_numpy(sums)[: len(part)]
+    return scores
+
+
+def attention(
+    model: keras.Model, pair: Pair, tokenizers: tuple[Tokenizer, Tokenizer], length: int
+) -> np.ndarray:
+    """Return the last layer's weights over the source, mean over heads: float32 [target, source].
+
+    Args:
+        model: see `zoo.models.contracts.Aligner`.
+        length: both sides are padded to this many ids.
+    """
+    source, target = pair
+    arrays = _arrays([pair], tokenizers, length, 1)
+    weights = ops.convert_to_numpy(compiling.run(_attention, model, None, arrays))
+    return weights[0, : len(target), : len(source)].astype(np.float32)
+
+
+def _arrays(
+    pairs: Sequence[Pair], tokenizers: tuple[Tokenizer, Tokenizer], length: int, rows: int
+) -> dict[str, np.ndarray]:
+    """Return source, target (the decoder's input) and labels, int32 [rows, length]."""
+    pairs = [*pairs, *[pairs[-1]] * (rows - len(pairs))]
+    start, padding = tokenizers[1].start_id, tokenizers[1].pad_id
+    targets = [target for _, target in pairs]
+    return {
+        "source": padded([source for source, _ in pairs], length, tokenizers[0].pad_id),
+        "target": padded([[start, *target[:-1]] for target in targets], length, padding),
+        "labels": padded(targets, length, padding),
+    }
+
+
+# Compiled -----------------------------------------------------------------------------------------
+
+
+def _log_probability(model: keras.Model, padding: int, arrays: dict) -> Any:
+    """Return log P [batch] of the labels, padding left out."""
+    labels = arrays["labels"]
+    logits = model({"source": arrays["source"], "target": arrays["target"]}, training=False)
+    chosen = ops.take_along_axis(logits, labels[:, :, None], axis=-1)[:, :, 0]
+    log_p = chosen - ops.logsumexp(logits, axis=-1)
+    return ops.sum(ops.where(labels == padding, 0.0, log_p), axis=1)
+
+
+def _attention(model: keras.Model, options: None, arrays: dict) -> Any:
+    weights = model.attention({"source": arrays["source"], "target": arrays["target"]})
+    return ops.mean(weights, axis=1)

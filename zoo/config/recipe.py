@@ -189,7 +189,7 @@ def assignment(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(f"'{text}' is not KEY=VALUE", "write a change as in train.updates=2000")
+        raise RecipeError(f"'{text}' is not KEY=VALUE", "write KEY=VALUE, as in train.updates=2000")
     key, value = key.strip(), value.strip()
     if value.lower() == "none":
         return key, None

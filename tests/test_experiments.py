@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from zoo.data.prepare import Prepared
 
 import zoo
 from zoo import files
 from zoo.config import catalog, recipe
-from zoo.data.prepare import Prepared
 from zoo.errors import BundleError, CheckpointError, OptionError, RecipeError, UnknownName
 from zoo.reports import comparison, experiments, series
 from zoo.reports.comparison import Result

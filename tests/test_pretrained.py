@@ -20,13 +20,16 @@ from zoo.errors import (
     UnknownName,
 )
 from zoo.pretrained import Pretrained, load
+from zoo.tasks.base import Task
 
 TEXTS = ["I am cold.", "The cat sleeps.", "Where is the dog?"]
 QUICK = {"train.updates": 4, "train.updates_per_epoch": 2, "train.buckets": [64]}
 
 
-class Recorder:
+class Recorder(Task):
     """A task that remembers what it was asked."""
+
+    name = "translate"
 
     def __init__(self):
         self.asked = {}
@@ -198,9 +201,9 @@ def test_finetuning_twice_gives_the_same_weights(tiny_pretrained, pairs):
 
 
 def test_preprocess_yields_the_batches_that_finetune_fits_on(tiny_pretrained, pairs, monkeypatch):
-    from zoo.data.batches import Batches
+    from zoo.data.batches import PairBatches
 
-    fitted, batch = {}, Batches.batch
+    fitted, batch = {}, PairBatches.batch
 
     def record(self, step):
         made = batch(self, step)
@@ -210,7 +213,7 @@ def test_preprocess_yields_the_batches_that_finetune_fits_on(tiny_pretrained, pa
 
     changes = QUICK | {"train.batch_tokens": 256}
     yielded = list(tiny_pretrained.preprocess(pairs, changes=changes, passes=2))
-    monkeypatch.setattr(Batches, "batch", record)
+    monkeypatch.setattr(PairBatches, "batch", record)
     tiny_pretrained.finetune(pairs, changes=changes | {"train.updates": len(yielded)})
     assert len(yielded) > 2
     for step, (inputs, labels) in enumerate(yielded):

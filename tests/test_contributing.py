@@ -100,7 +100,7 @@ def test_the_commands_of_the_page_run(checkout, capsys):
         printed[verb] = captured.out
     assert NAME in printed["list"]
     assert "Finding Structure in Time" in printed["info"]
-    assert printed["predict"].startswith("the ")
+    assert len(printed["predict"].split()) > 3
     assert "perplexity" in printed["evaluate"]
     trained = zoo.load("./runs/elman1990")
     assert trained.recipe.paper == NAME

@@ -104,7 +104,7 @@ def test_the_commands_of_the_page_run(checkout, capsys):
     assert "perplexity" in printed["evaluate"]
     trained = zoo.load("./runs/elman1990")
     assert trained.recipe.paper == NAME
-    assert np.isfinite(trained.score("the company said"))
+    assert np.isfinite(trained.score("The cat sleeps."))
 
 
 def test_the_tests_of_the_page_are_there():

@@ -332,7 +332,7 @@ class RNNSearch(PaperModel):
     # Teacher forcing ---------------------------------------------------------------------------
 
     def encode(self, source, training=False):
-        """Return the memory of all steps: "annotations" [batch, source, 2 width], "keys", "mask"."""
+        """Return each step's memory: "annotations" [batch, source, 2 width], "keys", "mask"."""
         mask = ops.not_equal(source, self.arguments.padding_id)
         x = self.dropout(self.source_embedding(source), training=training)
         forward = self.encoder_forward(x, mask)

@@ -91,7 +91,7 @@ class Classifier(PaperModel):
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
 class Chooser(Classifier):
-    """A linear layer scores each answer, softmax compares the scores (section 3.3); classes is 1."""
+    """A linear layer scores each answer, softmax compares these (section 3.3); classes is 1."""
 
     def call(self, inputs, training=False):
         """Return float32 logits [batch, answers].

@@ -51,6 +51,7 @@ def most_frequent(counts: Counter[str], special: Sequence[str], vocabulary: int)
 
 
 def no_words() -> DataError:
+    """Return the error for a training text without words."""
     return DataError(
         "no vocabulary can be made: the text has no words", "give text to learn it from"
     )

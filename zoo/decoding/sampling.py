@@ -55,7 +55,7 @@ class Sampler:
         if not np.finfo(np.float32).tiny <= self.temperature < math.inf:
             raise OptionError(
                 f"temperature is {self.temperature}",
-                "temperature is above 0; for the most probable words leave it out",
+                "temperature is above 0; for the most probable words do not sample",
             )
         if self.top_k is not None:
             check_count("top_k", self.top_k)

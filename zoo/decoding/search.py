@@ -28,7 +28,7 @@ from zoo.errors import NotSupported, OptionError, check_count
 from zoo.models.contracts import Decoder, Growable
 
 FIRST_LENGTH = 32  # smallest cache; each next one, compiled when needed, is twice as large
-FEW = 16  # up to so many sequences have a small cache anyway and begin with the second size
+FEW = 16  # up to this number of sequences a cache is small and begins with the second size
 MOST_BEAMS = 256  # a larger number is a typing error and would fill the memory
 BLOCK = 64  # pieces in a block of logits; see `_top`
 IMPOSSIBLE = -1e9  # a finite logit without probability

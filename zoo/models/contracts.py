@@ -34,8 +34,8 @@ class Decoder(Model, Protocol):
 
         Args:
             inputs: a translator takes "source", int32 [batch, source]; a language model takes
-                "tokens", int32 [batch, time], padded on the left, of which the last is the first
-                that `step` gets, and, if it carries a state, "lengths", int32 [batch], and "state".
+                "tokens", int32 [batch, time], padded on the left, whose last one `step` gets first,
+                and, if it carries a state, "lengths", int32 [batch], and "state".
             max_length: steps that the state has room for.
 
         Returns:

@@ -46,7 +46,7 @@ UNKNOWN, CAPITALISED, UPPER, REPEATED, WORD_REPEATED, BREAK = (
     SPECIAL[i] for i in (1, 4, 5, 6, 7, 8)
 )
 
-MANY = 4  # so many in a row are a repetition, as in fastai
+MANY = 4  # words or characters in a row that make a repetition, as in fastai
 MOST = 1000  # greatest repetition that `decode` writes: a model may write any number after xxrep
 
 # The semicolon excludes "AT&T", "R&D" and a web address's "?a=1&copy=2".

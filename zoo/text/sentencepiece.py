@@ -57,7 +57,7 @@ class SentencePieceTokenizer(Tokenizer):
         """Learn `vocabulary` pieces (the four special ones included) from lines of text.
 
         Raises:
-            DataError: the lines are too few for so many pieces.
+            DataError: too few lines for that number of pieces.
         """
         sentencepiece.set_random_generator_seed(seed)
         model = io.BytesIO()

@@ -73,8 +73,9 @@ class SubwordTokenizer(Tokenizer):
 
     def save(self, path: Path | str) -> None:
         """Write language, pieces and merges as JSON, one per line."""
-        content = {"language": self.language, "special": self.special, "words": self.words}
-        vocabularies.write(path, content | {"merges": [" ".join(pair) for pair in self.merges]})
+        merges = [" ".join(pair) for pair in self.merges]
+        content = {"special": self.special, "words": self.words, "merges": merges}
+        vocabularies.write(path, {"language": self.language, **content})
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules, without padding, start and end."""

@@ -371,8 +371,7 @@ class RNNSearch(PaperModel):
         """
         memory = self.encode(inputs["source"], training)
         readout, _ = self.decode(inputs["target"], memory, training)
-        readout = self.dropout(readout, training=training)
-        return ops.cast(self.softmax(readout), "float32")
+        return ops.cast(self.softmax(self.dropout(readout, training=training)), "float32")
 
     def attention(self, inputs):
         """Return alpha_ij over the source, [batch, 1, target, source]."""

@@ -2,7 +2,15 @@
 
 from zoo.bundle.manifest import EDITABLE, MANIFEST, names, verify
 from zoo.bundle.storage import (
-    Bundle, build_model, check_dtype, check_writable, is_bundle, model_with, read, reading, rewrite,
+    Bundle,
+    build_model,
+    check_dtype,
+    check_writable,
+    is_bundle,
+    model_with,
+    read,
+    reading,
+    rewrite,
     write,
 )  # fmt: skip
 from zoo.bundle.weights import arrays, read_weights, save_weights, variables

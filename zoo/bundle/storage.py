@@ -27,10 +27,8 @@ import numpy as np
 
 from zoo import files
 from zoo.bundle import manifest, model_card
-from zoo.bundle.manifest import (
-    EDITABLE, MANIFEST, REQUIRED, WEIGHTS, names, read_json, to_json, verifying,
-)  # fmt: skip
-from zoo.bundle.weights import arrays, filled, read_weights, save_weights
+from zoo.bundle.manifest import EDITABLE, MANIFEST, REQUIRED, WEIGHTS, read_json, to_json
+from zoo.bundle.weights import arrays, filled, save_weights
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
@@ -137,7 +135,7 @@ def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[
     """
     folder = read(folder).folder
     with _replacing(folder) as staged:
-        for name in [*names(folder), *EDITABLE]:
+        for name in [*manifest.names(folder), *EDITABLE]:
             if name not in changes and (folder / name).exists():
                 shutil.copyfile(folder / name, staged / name)
         for name, content in changes.items():
@@ -166,7 +164,7 @@ def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
     """
     folder = Path(folder).expanduser()
     recover(folder)
-    with verifying(folder):
+    with manifest.verifying(folder):
         text = (folder / "recipe.toml").read_text(encoding="utf-8")
         yield Bundle(
             folder,

@@ -182,7 +182,7 @@ def _passes(error: Exception) -> bool:
 
 
 def _transport() -> type[Exception]:
-    """Return the base class of the errors of huggingface_hub's HTTP library, which depends on it."""
+    """Return the base class of the HTTP library's errors; huggingface_hub decides which library."""
     from huggingface_hub import errors
 
     base: type[Exception] = errors.HfHubHTTPError.__mro__[1]

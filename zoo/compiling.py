@@ -66,8 +66,7 @@ def _compile_tensorflow(function: Traced, model: weakref.ref, options: Hashable)
     import tensorflow
 
     def traced(function, arrays):
-        _count_trace()
-        return function(_alive(model), options, arrays)
+        return function(_traced(model), options, arrays)
 
     # TensorFlow warns of too many traces of one code; a partial makes a new function per shape.
     return tensorflow.function(functools.partial(traced, function), autograph=False)
@@ -77,8 +76,7 @@ def _compile_jax(function: Traced, model: weakref.ref, options: Hashable) -> Cal
     import jax
 
     def traced(values, arrays):
-        _count_trace()
-        alive = _alive(model)
+        alive = _traced(model)
         with keras.StatelessScope(state_mapping=list(zip(alive.variables, values, strict=True))):
             return function(alive, options, arrays)
 
@@ -101,12 +99,10 @@ def loop(
     return ops.while_loop(condition, body, (ops.cast(start, "int32"), carry))
 
 
-def _count_trace() -> None:
+def _traced(model: weakref.ref) -> keras.Model:
+    """Count a compilation of a function, and return its model."""
     global _trace_count
     _trace_count += 1
-
-
-def _alive(model: weakref.ref) -> keras.Model:
     alive = model()
     assert alive is not None, "a compiled function outlived its model"
     return alive

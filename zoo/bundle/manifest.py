@@ -42,8 +42,7 @@ def verify(folder: str | os.PathLike[str]) -> None:
 def verifying(folder: Path) -> Iterator[None]:
     """Verify a folder, hashing the weights, the longest part, beside the block.
 
-    Raises:
-        BundleError: see `verify`; at the end of the block if the weights were altered.
+    Raises what `verify` raises, at the end of the block if the weights were altered.
     """
     files = read(folder)["files"]
     for name in REQUIRED:

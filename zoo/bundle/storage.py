@@ -146,12 +146,7 @@ def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[
 
 
 def read(folder: str | os.PathLike[str]) -> Bundle:
-    """Verify a bundle and return it.
-
-    Raises:
-        BundleError: see `verify`.
-        RecipeError: its recipe needs another version of the package.
-    """
+    """Verify a bundle and return it; raise as `verify` does, and RecipeError for a newer recipe."""
     with reading(folder) as bundle:
         return bundle
 
@@ -183,8 +178,7 @@ def is_bundle(folder: Path) -> bool:
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Check that `write` could put a bundle here, before hours of training.
 
-    Raises:
-        BundleError: the folder holds something else than a bundle, or is a file.
+    Raises BundleError if the folder is a file or holds something other than a bundle.
     """
     folder = Path(folder).expanduser()
     if folder.exists() and not folder.is_dir():

@@ -298,8 +298,7 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
 def opened(path: str | Path) -> Any:
     """Open a safetensors file, whose tensors can be read one by one.
 
-    Raises:
-        BundleError: the file is missing or damaged.
+    Raises BundleError if the file is missing or damaged.
     """
     import ml_dtypes  # noqa: F401  gives NumPy its bfloat16
     from safetensors import SafetensorError, safe_open

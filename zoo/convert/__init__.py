@@ -32,17 +32,11 @@ KNOWN = f"`zoo list` shows the models by name; known checkpoints: {'; '.join(LAY
 
 @dataclass(frozen=True)
 class Converted:
-    """A checkpoint as a recipe, weights and tokenizers of the zoo.
+    """A checkpoint as a recipe, weights and tokenizers of the zoo."""
 
-    Attributes:
-        recipe: resolved, with the checkpoint's arguments of the model.
-        weights: float32 arrays by the names of `zoo.bundle.weights.variables`.
-        tokenizers: the source's and the target's, one object if they are shared.
-    """
-
-    recipe: Recipe
-    weights: dict[str, np.ndarray]
-    tokenizers: tuple[Tokenizer, Tokenizer]
+    recipe: Recipe  # resolved, with the checkpoint's arguments of the model
+    weights: dict[str, np.ndarray]  # float32, by the names of `zoo.bundle.weights.variables`
+    tokenizers: tuple[Tokenizer, Tokenizer]  # the source's and the target's, one object if shared
 
 
 def adapted(base: str, arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
@@ -55,8 +49,8 @@ def read(path: Path) -> Converted:
     """Read a checkpoint of another library: its folder, or one file of it.
 
     Raises:
-        BundleError: the layout is unknown, or a file or tensor is missing, surplus, of another
-            shape or unsafe to read.
+        BundleError: the layout is unknown; a file or tensor is missing, surplus, of another shape
+            or unsafe to read; the model is not the zoo's; or tokenizer and weights do not match.
     """
     module = layout(path)
     if module is not None:

@@ -16,8 +16,7 @@ UNDETERMINED = "und"
 def read_json(path: Path) -> dict[str, Any]:
     """Return the table in a JSON file, {} if it holds something else.
 
-    Raises:
-        BundleError: the file is missing or not JSON.
+    Raises BundleError if the file is missing or not JSON.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -36,8 +35,7 @@ def missing(path: Path) -> BundleError:
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a UTF-8 file that are not empty, with their numbers from 1.
 
-    Raises:
-        BundleError: the file is missing or not UTF-8.
+    Raises BundleError if the file is missing or not UTF-8.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -51,8 +49,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def vocabulary(ids: Mapping[str, Any], where: Path) -> list[str]:
     """Return the words of {word: id} in the order of their ids.
 
-    Raises:
-        BundleError: the ids are not the numbers from 0 on, each once.
+    Raises BundleError unless the ids are the numbers from 0 on, each once.
     """
     numbers = [i for i in ids.values() if type(i) is int]
     if not ids or len(numbers) < len(ids) or sorted(numbers) != list(range(len(ids))):
@@ -65,8 +62,7 @@ def vocabulary(ids: Mapping[str, Any], where: Path) -> list[str]:
 def read_merges(path: Path) -> list[tuple[str, str]]:
     """Return the pairs that subword-nmt learned, one on each line, in their order.
 
-    Raises:
-        BundleError: the file is missing or not such a list.
+    Raises BundleError if the file is missing or not such a list.
     """
     merges = []
     for number, line in numbered_lines(path):

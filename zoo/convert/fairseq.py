@@ -73,12 +73,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(folder: Path) -> Converted:
-    """Read a checkpoint.
-
-    Raises:
-        BundleError: a file or tensor is missing, surplus, of another shape or unsafe to read; the
-            model is not the zoo's; or dictionaries and weights do not belong together.
-    """
+    """Read a checkpoint; raise what `zoo.convert.read` does."""
     path = folder / FILE
     content = checkpoints.unpickled(path, [argparse.Namespace])
     namespace = content.get("args") if isinstance(content, Mapping) else None

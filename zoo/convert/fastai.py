@@ -52,11 +52,9 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> Converted:
-    """Read a checkpoint: the named file, or of a folder with both directions the forward one.
+    """Read the named file, or of a folder with both directions the forward one.
 
-    Raises:
-        BundleError: a file or tensor is missing, surplus, of another shape or unsafe to read; or
-            the list of words does not belong to the weights.
+    Raises what `zoo.convert.read` does.
     """
     file, lists = _candidates(path)[0], _lists(path)
     if len(lists) > 1:

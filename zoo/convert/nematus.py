@@ -61,12 +61,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> Converted:
-    """Read a checkpoint: a folder's model.npz, or the named file.
-
-    Raises:
-        BundleError: a file or array is missing, surplus, of another shape or unsafe to read; or the
-            model is not the zoo's.
-    """
+    """Read a folder's model.npz, or the named file; raise what `zoo.convert.read` does."""
     candidates = _candidates(path)
     file = next((path for path in candidates if path.name == "model.npz"), candidates[0])
     if len(candidates) > 1 and file.name != "model.npz":

@@ -60,12 +60,7 @@ def recognises(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Converted:
-    """Read a checkpoint.
-
-    Raises:
-        BundleError: a file or tensor is missing, surplus, of another shape or unsafe to read; or
-            tokenizer and weights do not belong together.
-    """
+    """Read a checkpoint; raise what `zoo.convert.read` does."""
     own = (folder / "params_shapes.json").is_file()
     arguments, weights = _openai(folder) if own else _transformers(folder)
     tokenizer = _tokenizer(folder, own)

@@ -68,12 +68,7 @@ def recognises(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Converted:
-    """Read a checkpoint.
-
-    Raises:
-        BundleError: a file or tensor is missing, surplus, of another shape or unsafe to read; the
-            model is not the zoo's; or tokenizers and weights do not belong together.
-    """
+    """Read a checkpoint; raise what `zoo.convert.read` does."""
     config = read_json(folder / "config.json")
     arguments = _arguments(config, folder / "config.json")
     tokenizers = _tokenizers(folder)

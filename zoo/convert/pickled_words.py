@@ -21,8 +21,7 @@ HINT = "take the file that belongs to the weights"
 def read_words(path: Path) -> list[str]:
     """Return the list of text in a pickle.
 
-    Raises:
-        BundleError: the file is missing, damaged, or holds anything else.
+    Raises BundleError if the file is missing, damaged, or holds anything else.
     """
     try:
         words = _list(path.read_bytes())

@@ -40,8 +40,7 @@ class Tensor:
 def read(folder: Path) -> dict[str, Tensor]:
     """Return the tensors of model.safetensors, or else of pytorch_model.bin.
 
-    Raises:
-        BundleError: both are missing; or the file is damaged or unsafe to read.
+    Raises BundleError if both are missing, or the file is damaged or unsafe to read.
     """
     path = folder / "model.safetensors"
     if path.is_file():
@@ -92,11 +91,7 @@ def unpickled(path: Path, allowed: Sequence[type] = ()) -> Any:
 
 
 def of_torch(content: Any, path: Path) -> dict[str, Tensor]:
-    """Return PyTorch's tensors by name.
-
-    Raises:
-        BundleError: the content of the file is not a dictionary of tensors.
-    """
+    """Return PyTorch's tensors by name; raise BundleError if the content holds anything else."""
     import torch
 
     if not isinstance(content, Mapping) or not all(map(torch.is_tensor, content.values())):
@@ -116,10 +111,8 @@ def of_torch(content: Any, path: Path) -> dict[str, Tensor]:
 def npz(path: Path) -> dict[str, Tensor]:
     """Return the arrays of a NumPy archive, reading only the headers at first.
 
-    Arrays of Python objects are pickles, and are left out.
-
-    Raises:
-        BundleError: the file is damaged or not an archive of arrays.
+    Arrays of Python objects are pickles, and are left out. Raises BundleError if the file is
+    damaged or not an archive of arrays.
     """
     tensors = {}
     try:

@@ -59,10 +59,9 @@ def transposed(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def agreed(settings: Mapping[str, Any], keys: Sequence[str], path: Path) -> Any:
-    """Return the value of several settings for which the zoo's model has one argument.
+    """Return the common value of settings for which the zoo's model has one argument.
 
-    Raises:
-        BundleError: they differ.
+    Raises BundleError if they differ.
     """
     if len({settings[key] for key in keys}) > 1:
         listed = ", ".join(f"{key} {settings[key]}" for key in keys)

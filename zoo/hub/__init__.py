@@ -36,7 +36,6 @@ def find(reference: str | os.PathLike[str]) -> Path:
     source = names.source(reference)
     if source is None:
         return catalog.find_bundle(reference)
-
     from zoo.hub import download
 
     return download.fetch(source)

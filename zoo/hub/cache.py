@@ -13,19 +13,13 @@ from zoo.hub import client, names, records
 
 @dataclass(frozen=True)
 class Entry:
-    """A commit of a repository in the cache.
+    """A commit of a repository in the cache."""
 
-    Attributes:
-        name: the name that it was requested by.
-        fetched: bytes of the downloaded files.
-        made: bytes of the bundle converted from them, 0 without one.
-    """
-
-    name: str
+    name: str  # the name that it was requested by
     repo: str
     commit: str
-    fetched: int
-    made: int
+    fetched: int  # bytes of the downloaded files
+    made: int  # bytes of the bundle converted from them, 0 without one
 
 
 def entries() -> list[Entry]:
@@ -44,9 +38,7 @@ def delete(wanted: str) -> int:
     """Delete the files of "user/repo", "hf://user/repo@commit" or a name; return how many bytes.
 
     Files belong to huggingface_hub and may serve other programs, which then download them again.
-
-    Raises:
-        HubError: the cache holds nothing of it, or it cannot be deleted.
+    Raises HubError if the cache holds nothing of it, or it cannot be deleted.
     """
     chosen = _chosen(wanted)
     freed = sum(entry.fetched + entry.made for entry in map(_entry, chosen))

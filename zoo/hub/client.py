@@ -232,28 +232,18 @@ def _explain(
         problem = f"{file} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
         return HubUnreachable(problem, "unset HF_HUB_OFFLINE")
     known = (
-        (
-            errors.LocalTokenNotFoundError,
-            f"nobody is logged in to {endpoint()}", f"{log_in}; tokens: {TOKENS}",
-        ),
-        (
-            errors.GatedRepoError,
-            f"{repo} is gated: its owner decides who may download it",
-            f"accept its terms at {at}, then {log_in}",
-        ),
-        (
-            errors.RepositoryNotFoundError,
-            f"there is no repository {repo} on {endpoint()}, or it is private",
-            f"look at the name; for a private one {log_in}",
-        ),
-        (
-            errors.RevisionNotFoundError,
-            f"{repo} has no revision '{revision}'", f"see {at}/commits/main for those it has",
-        ),
-        (
-            errors.EntryNotFoundError,
-            f"{repo} has no file {name} at {revision}", f"see {at}/tree/{revision}",
-        ),
+        (errors.LocalTokenNotFoundError,
+         f"nobody is logged in to {endpoint()}", f"{log_in}; tokens: {TOKENS}"),
+        (errors.GatedRepoError,
+         f"{repo} is gated: its owner decides who may download it",
+         f"accept its terms at {at}, then {log_in}"),
+        (errors.RepositoryNotFoundError,
+         f"there is no repository {repo} on {endpoint()}, or it is private",
+         f"look at the name; for a private one {log_in}"),
+        (errors.RevisionNotFoundError,
+         f"{repo} has no revision '{revision}'", f"see {at}/commits/main for those it has"),
+        (errors.EntryNotFoundError,
+         f"{repo} has no file {name} at {revision}", f"see {at}/tree/{revision}"),
     )  # fmt: skip
     for kind, problem, hint in known:
         if isinstance(error, kind):

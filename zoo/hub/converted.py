@@ -17,11 +17,8 @@ def bundle_of(folder: Path) -> Path:
 
     Weights keep 32 bits. The bundle belongs to a commit and a version of this package, so a moved
     branch or a corrected converter gets a new one. A bundle, or a folder that was not downloaded
-    from the hub, is returned unchanged.
-
-    Raises:
-        BundleError: the checkpoint cannot be read.
-        HubError: the bundle cannot be written.
+    from the hub, is returned unchanged. Raises BundleError if the checkpoint cannot be read, and
+    HubError if the bundle cannot be written.
     """
     if bundle.is_bundle(folder):
         return folder

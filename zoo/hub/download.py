@@ -130,8 +130,7 @@ def _fetched(source: Source, commit: str, listing: Listing | None) -> records.Re
 def get(repo: str, commit: str, name: str, file: File) -> Path:
     """Return the path of one checked file. A bad one is set aside and downloaded once more.
 
-    Raises:
-        HubError: the download fails, or the file is bad for the second time.
+    Raises HubError if the download fails, or the file is bad for the second time.
     """
     if not is_plain(name):
         raise HubError(

@@ -15,23 +15,14 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Source:
-    """A repository of the hub.
+    """A repository of the hub."""
 
-    Attributes:
-        name: as the user wrote it.
-        repo: "user/repo".
-        revision: a commit of 40 hex digits, a branch or a tag; None is the default branch.
-        sha256: of every file, from the registry; {} without a pin.
-        registered: whether the registry names it.
-        offline: names of the same paper's weights that need no network.
-    """
-
-    name: str
-    repo: str
-    revision: str | None = None
-    sha256: dict[str, str] = field(default_factory=dict)
-    registered: bool = False
-    offline: tuple[str, ...] = ()
+    name: str  # as the user wrote it
+    repo: str  # "user/repo"
+    revision: str | None = None  # a commit of 40 hex digits, a branch or a tag; None is the default
+    sha256: dict[str, str] = field(default_factory=dict)  # of every file, {} without a pin
+    registered: bool = False  # whether the registry names it
+    offline: tuple[str, ...] = ()  # names of the same paper's weights that need no network
 
     @property
     def commit(self) -> str | None:
@@ -47,8 +38,7 @@ class Source:
 def source(reference: str | os.PathLike[str]) -> Source | None:
     """Return the repository that a reference stands for, or None.
 
-    Raises:
-        HubError: the reference begins with hf:// and does not name a repository.
+    Raises HubError if it begins with hf:// and does not name a repository.
     """
     if isinstance(reference, str) and reference.startswith(PREFIX):
         repo, at, revision = reference.removeprefix(PREFIX).partition("@")

@@ -26,25 +26,15 @@ NOTHING = (CARD, ".gitattributes", ".gitignore", "LICENSE")
 
 @dataclass(frozen=True)
 class Published:
-    """What was uploaded, or would be with `dry_run`; `str` lists it.
+    """What was uploaded, or would be with `dry_run`; `str` lists it."""
 
-    Attributes:
-        repo: "user/repo".
-        commit: 40 hex digits, None with `dry_run`.
-        files: bytes of each file.
-        deleted: files of the repository's previous bundle that this one lacks.
-        sha256: of each file.
-        entry: the registry's table for these weights, as TOML.
-        card: the uploaded README.md.
-    """
-
-    repo: str
-    commit: str | None
-    files: dict[str, int]
-    deleted: list[str]
-    sha256: dict[str, str]
-    entry: str
-    card: str
+    repo: str  # "user/repo"
+    commit: str | None  # 40 hex digits, None with `dry_run`
+    files: dict[str, int]  # bytes of each file
+    deleted: list[str]  # files of the repository's previous bundle that this one lacks
+    sha256: dict[str, str]  # of each file
+    entry: str  # the registry's table for these weights, as TOML
+    card: str  # the uploaded README.md
 
     def __str__(self) -> str:
         total = size(sum(self.files.values()))

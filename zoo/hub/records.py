@@ -24,19 +24,14 @@ from zoo.hub.names import COMMIT
 
 @dataclass(frozen=True)
 class Record:
-    """The files of a repository at a commit.
-
-    Attributes:
-        name: the name that they were requested by.
-        pinned: whether the registry gave their hashes, or only the hub did.
-        stamps: size in bytes and time of change in nanoseconds of each file when last checked.
-    """
+    """The files of a repository at a commit."""
 
     repo: str
     commit: str
-    name: str
-    pinned: bool
+    name: str  # the name that they were requested by
+    pinned: bool  # whether the registry gave their hashes, or only the hub did
     files: dict[str, File]
+    # Size in bytes and time of change in nanoseconds of each file when last checked.
     stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property

@@ -35,7 +35,8 @@ def verify(reference: str | os.PathLike[str]) -> str:
         folder = catalog.find_bundle(reference)
         bundle.verify(folder)
         return f"{reference}: {counted(len(bundle.names(folder)), 'file')} as its manifest says"
-    record = _record(source)
+    commit = source.commit or records.last_commit(source.repo, source.mark)
+    record = records.read(source.repo, commit) if commit else None
     if record is None:
         raise HubError(
             f"{source.name} was not fetched yet", f"`zoo download {source.name}` fetches it"
@@ -56,8 +57,3 @@ def verify(reference: str | os.PathLike[str]) -> str:
         )
     by = "the registry says" if record.pinned else "the hub reported: not pinned"
     return f"{source.name}: {counted(len(record.files), 'file')} as {by}"
-
-
-def _record(source: names.Source) -> records.Record | None:
-    commit = source.commit or records.last_commit(source.repo, source.mark)
-    return records.read(source.repo, commit) if commit else None

@@ -75,8 +75,8 @@ def measure(
     if any(examples != first for examples in others):
         notes.append("The variants were measured on different sentences.")
     references = [targets[0] for _, targets in first]
-    pieces, *others = (_pieces(model, references) for model in models.values())
-    if any(other != pieces for other in others):
+    pieces = [_pieces(model, references) for model in models.values()]
+    if any(other != pieces[0] for other in pieces):
         kept = [metric for metric in kept if metric not in PER_PIECE]
         dropped = " and ".join(LABELS[name] for name in experiment.metrics if name not in kept)
         if dropped:
@@ -199,7 +199,6 @@ def draw(
             lines.setdefault(line, []).append((x, result.metrics[metric]))
         across, up = experiment.axis.label, LABELS[metric]
         return series.draw(lines, out, across=across, up=up, title=title)
-
     from zoo.reports import figures
 
     if experiment.reported_on:

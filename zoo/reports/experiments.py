@@ -183,7 +183,6 @@ def run(
     """
     out = Path(out).expanduser()
     missing = check(experiment, out, changes=changes, smoke=smoke, resume=resume)
-
     from zoo import pretrained
     from zoo.training import run
 
@@ -206,7 +205,7 @@ def check(
 ) -> dict[str, Recipe]:
     """Return the recipes of the variants that `run` would train: those not in `out` yet.
 
-    Checks all recipes and folders before hours of training. Arguments and errors are those of `run`.
+    All recipes and folders are checked before hours of training. Arguments and errors: see `run`.
     """
     variants = experiment.recipes(changes, smoke)
     out = Path(out).expanduser()
@@ -239,12 +238,7 @@ def _check_folder(out: Path, experiment: Experiment, resume: bool) -> None:
 
 
 def _is_finished(out: Path, name: str, recipe: Recipe, resume: bool) -> bool:
-    """Return whether a variant is trained and measured; raise if its run could not begin.
-
-    Raises:
-        BundleError: the folder holds a bundle or a run of another recipe, or something else.
-        CheckpointError: a run exists, and `resume` is not set.
-    """
+    """Return whether a variant is trained and measured; raise what `run` does."""
     from zoo import bundle
 
     target, run = out / name, out / f"{name}.run"
@@ -265,7 +259,7 @@ def _is_finished(out: Path, name: str, recipe: Recipe, resume: bool) -> bool:
 
 
 def _check_same(path: Path, recipe: Recipe) -> None:
-    """Raise BundleError unless the recipe at `path` is the one recipe for."""
+    """Raise BundleError unless the recipe at `path` equals `recipe`."""
     found, expected = (flat(x.resolved().tables()) for x in (recipes.load(path), recipe))
     for key in dict.fromkeys([*expected, *found]):
         if found.get(key) != expected.get(key):

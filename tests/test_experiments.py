@@ -14,11 +14,11 @@ import pytest
 import zoo
 from zoo import files
 from zoo.config import catalog, recipe
-from zoo.data.prepare import Prepared
 from zoo.errors import BundleError, CheckpointError, OptionError, RecipeError, UnknownName
 from zoo.reports import comparison, experiments, series
 from zoo.reports.comparison import Result
 from zoo.training import run
+from zoo.training.prepare import Prepared
 
 BASE = "vaswani2017-multi30k-de-en"
 TOML = f"""

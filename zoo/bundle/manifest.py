@@ -96,7 +96,7 @@ def read(folder: Path) -> dict[str, Any]:
         for facts in files.values()
     )
     if not isinstance(number, int) or not well_formed:
-        raise BundleError(f"{folder / MANIFEST} is no bundle manifest", "fetch the bundle again")
+        raise BundleError(f"{folder / MANIFEST} is not a bundle manifest", "fetch the bundle again")
     for name in files or ():
         plain(name, folder)
     return manifest
@@ -118,7 +118,7 @@ def plain(name: str, folder: Path) -> str:
     if not is_plain(name):
         raise BundleError(
             f"{folder / MANIFEST} names a file '{name}', which is not inside the bundle",
-            "do not use this bundle: ask whoever made it",
+            "do not use this bundle: ask its author",
         )
     return name
 

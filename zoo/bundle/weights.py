@@ -186,9 +186,9 @@ def filled(
     failed: list[BaseException] = []
     with _awaited(failed) as awaited, keras.StatelessScope():
         model = build()
-        wanted = variables(model)
-        _check_fit(source, wanted, type(model).__name__)
-        for name, variable in wanted.items():
+        named = variables(model)
+        _check_fit(source, named, type(model).__name__)
+        for name, variable in named.items():
             awaited[id(variable)].read = functools.partial(_tensor, source, name)
     if failed:
         raise failed[0]
@@ -257,7 +257,7 @@ def _tell_torch(model: keras.Model) -> None:
 
 
 def _check_fit(
-    source: str | Path | Mapping[str, np.ndarray], wanted: Mapping[str, keras.Variable], model: str
+    source: str | Path | Mapping[str, np.ndarray], named: Mapping[str, keras.Variable], model: str
 ) -> None:
     """Compare names, then shapes, and name what differs."""
     if isinstance(source, Mapping):
@@ -268,11 +268,11 @@ def _check_fit(
         with opened(source) as tensors:
             shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
     hint = "the weights belong to another model, size or version of the recipe"
-    if missing := [repr(name) for name in wanted if name not in shapes]:
+    if missing := [repr(name) for name in named if name not in shapes]:
         raise BundleError(f"{where}: {some(missing)} missing", hint)
-    if surplus := [repr(name) for name in sorted(set(shapes) - set(wanted))]:
+    if surplus := [repr(name) for name in sorted(set(shapes) - set(named))]:
         raise BundleError(f"{where}: {some(surplus)} not in the model", hint)
-    for name, variable in wanted.items():
+    for name, variable in named.items():
         if shapes[name] != tuple(variable.shape):
             pair = (shapes[name], variable.shape)
             there, here = (f"({' x '.join(map(str, shape))})" for shape in pair)
@@ -283,7 +283,7 @@ def _tensor(source: str | Path | Mapping[str, np.ndarray], name: str) -> np.ndar
     """Return a copy of one tensor, floats as float32, in memory of its own."""
     if isinstance(source, Mapping):
         return widened(source[name])
-    # An open file is mapped into memory, where its read parts stay. Opened anew for each weight, it
+    # An open file is mapped into memory, where its read parts stay. Reopened for each weight, it
     # takes at most the memory of the largest.
     with opened(source) as tensors:
         return widened(tensors.get_tensor(name), copy=False)

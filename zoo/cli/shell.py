@@ -162,14 +162,14 @@ def _suggest(failure: Exception) -> ZooError:
     command = context.command_path if context is not None else "zoo"
     option = getattr(failure, "option_name", None)
     if option and context is not None:
-        known = [
+        names = [
             flag for option in context.command.params for flag in option.opts if flag[:1] == "-"
         ]
-        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, known))
+        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, names))
     if message.startswith("No such command") and context is not None:
         name = message.split("'")[1]
-        known = context.command.list_commands(context)
-        return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, known))
+        names = context.command.list_commands(context)
+        return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, names))
     return OptionError(message, f"`{command} --help` shows how to write it")
 
 

@@ -115,7 +115,7 @@ def _weights(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     first = plain.get("0.rnns.0.weight_hh_l0_raw")
     if len(shape) != 2 or first is None or len(first.shape) != 2:
         raise BundleError(
-            f"{path} has no {TABLE} or no 0.rnns.0.weight_hh_l0_raw", "it is no language model"
+            f"{path} has no {TABLE} or no 0.rnns.0.weight_hh_l0_raw", "it is not a language model"
         )
     arguments = {
         "vocabulary": shape[0], "embedding": shape[1], "width": first.shape[1],

@@ -229,5 +229,5 @@ def _words(path: Path, rows: int) -> list[str]:
         if type(i) is int and FIRST <= i < rows:
             words[i - FIRST] = word
     if not any(type(i) is int for i in ids.values()):
-        raise BundleError(f"{path} is no dictionary of words", "copy it again")
+        raise BundleError(f"{path} is not a dictionary of words", "copy it again")
     return words

@@ -203,7 +203,7 @@ def _tokenizer(folder: Path, own: bool) -> BpeTokenizer:
     ids = sorted(words.values()) if isinstance(words, dict) else []
     if not ids or ids != list(range(len(ids))) or any(len(pair) != 2 for pair in joined):
         raise BundleError(
-            f"{folder}: its tokenizer is no vocabulary with merges",
+            f"{folder}: its tokenizer is not a vocabulary with merges",
             "take the files that belong to the weights",
         )
     return BpeTokenizer(sorted(words, key=words.__getitem__), [(a, b) for a, b in joined])

@@ -97,7 +97,9 @@ def _arguments(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
             raise BundleError(f"{path} lacks a size: {keys[0]}", "copy the checkpoint again")
         arguments[ours] = transformer_names.agreed(config, present, path)
     if not 0 <= arguments["padding_id"] < arguments["vocabulary"]:
-        raise BundleError(f"{path}: pad_token_id is no piece", "copy the checkpoint again")
+        raise BundleError(
+            f"{path}: pad_token_id is not the id of a piece", "copy the checkpoint again"
+        )
     for key, value in FIXED.items():
         if config.get(key, value) is not value:
             raise transformer_names.other(path, f"{key} {config[key]}", f"{key} {value}")

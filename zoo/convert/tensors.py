@@ -95,7 +95,7 @@ def of_torch(content: Any, path: Path) -> dict[str, Tensor]:
     import torch
 
     if not isinstance(content, Mapping) or not all(map(torch.is_tensor, content.values())):
-        raise BundleError(f"{path} is no dictionary of tensors", "save `model.state_dict()`")
+        raise BundleError(f"{path} is not a dictionary of tensors", "save `model.state_dict()`")
 
     def numbers(tensor: Any) -> np.ndarray:
         # NumPy lacks some of PyTorch's types of floats.

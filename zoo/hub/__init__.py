@@ -1,6 +1,6 @@
 """The Hugging Face hub: find models by name, download and check them, and publish bundles.
 
-names       what a name, "hf://user/repo@revision" or a path means
+names       the meaning of a name, "hf://user/repo@revision" or a path
 client      huggingface_hub, with one message for each failure
 records     what was downloaded and checked, in our own folder of the cache
 download    download and check a repository's files

@@ -30,8 +30,8 @@ def entries() -> list[Entry]:
 def _entry(record: records.Record) -> Entry:
     parts = records.parts(record.repo, record.commit)
     fetched = sum(_bytes(record.folder / name) for name in record.files)
-    made = sum(_bytes(path) for part in parts for path in part.glob("*"))
-    return Entry(record.name, record.repo, record.commit, fetched, made)
+    converted = sum(_bytes(path) for part in parts for path in part.glob("*"))
+    return Entry(record.name, record.repo, record.commit, fetched, converted)
 
 
 def delete(wanted: str) -> int:

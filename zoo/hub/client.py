@@ -231,7 +231,7 @@ def _explain(
     if isinstance(error, errors.OfflineModeIsEnabled):
         problem = f"{file} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
         return HubUnreachable(problem, "unset HF_HUB_OFFLINE")
-    known = (
+    failures = (
         (errors.LocalTokenNotFoundError,
          f"nobody is logged in to {endpoint()}", f"{log_in}; tokens: {TOKENS}"),
         (errors.GatedRepoError,
@@ -239,13 +239,13 @@ def _explain(
          f"accept its terms at {at}, then {log_in}"),
         (errors.RepositoryNotFoundError,
          f"there is no repository {repo} on {endpoint()}, or it is private",
-         f"look at the name; for a private one {log_in}"),
+         f"check the name; for a private one {log_in}"),
         (errors.RevisionNotFoundError,
          f"{repo} has no revision '{revision}'", f"see {at}/commits/main for those it has"),
         (errors.EntryNotFoundError,
          f"{repo} has no file {name} at {revision}", f"see {at}/tree/{revision}"),
     )  # fmt: skip
-    for kind, problem, hint in known:
+    for kind, problem, hint in failures:
         if isinstance(error, kind):
             return HubError(problem, hint)
     if isinstance(error, errors.HfHubHTTPError):
@@ -257,7 +257,7 @@ def _explain(
         )
     if writing and isinstance(error, ValueError):
         problem = f"{endpoint()} refuses what {repo} would hold: {error}"
-        return HubError(problem, "mend it in the bundle")
+        return HubError(problem, "correct it in the bundle")
     return _explain_disk(error, file)
 
 

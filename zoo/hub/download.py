@@ -1,7 +1,7 @@
 """Download a repository's files once and check them against expected hashes.
 
 The expected hashes are the registry's where weights are pinned: a sha256 for each file. Otherwise
-they are what the hub reports, sha256 of large files and git's blob id of small ones, which detects
+they are the hub's own, sha256 of large files and git's blob id of small ones, which detects
 files damaged on the way but not a wrong hub.
 """
 
@@ -135,7 +135,7 @@ def get(repo: str, commit: str, name: str, file: File) -> Path:
     if not is_plain(name):
         raise HubError(
             f"a file '{name}' of {repo} would lie outside its folder",
-            "do not use this repository: ask whoever made it",
+            "do not use this repository: ask its author",
         )
     path = client.download(repo, commit, name)
     problem = file.problem(path)
@@ -154,7 +154,7 @@ def get(repo: str, commit: str, name: str, file: File) -> Path:
         raise HubError(
             f"{name} of {repo} at commit {commit} {problem}, fetched twice",
             f"{client.endpoint()} serves another file than the one that was published: do not use "
-            f"it, and tell who published it; it was set aside as {aside}",
+            f"it, and tell its publisher; it was set aside as {aside}",
         )
     return path
 
@@ -188,7 +188,7 @@ def _compare(source: Source, listing: Listing) -> dict[str, File]:
             raise HubError(
                 f"the hub reports the sha256 {reported.sha256} for {name} of {source.repo}, and "
                 f"the registry pins {sha256}",
-                "do not use this copy, and tell who published it",
+                "do not use this copy, and tell its publisher",
             )
         files[name] = File(reported.size, sha256)
     return files
@@ -211,7 +211,7 @@ def _choose(source: Source, listing: Listing) -> dict[str, File]:
         if absent := [name for name in names if name not in files]:
             raise HubError(
                 f"{repo} is not complete at commit {commit}: {', '.join(absent)} is missing",
-                "tell who published it, or name an earlier commit with @",
+                "tell its publisher, or name an earlier commit with @",
             )
         names += [name for name in bundle.EDITABLE if name in files]
         return {name: files[name] for name in names}

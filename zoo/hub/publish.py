@@ -139,9 +139,9 @@ def _send(
                 f"{repo} is there already, and public",
                 f"make it private at {client.endpoint()}/{repo}/settings, or name another",
             )
-    held = [file.rfilename for file in info.siblings or []]
-    before = _held_bundle(repo, str(info.sha), held, overwrite)
-    deleted = sorted({*before} & {*held} - {addition.path_in_repo for addition in added})
+    present = [file.rfilename for file in info.siblings or []]
+    previous = _previous_bundle(repo, str(info.sha), present, overwrite)
+    deleted = sorted({*previous} & {*present} - {addition.path_in_repo for addition in added})
     operations: list[Any] = [*added, *map(CommitOperationDelete, deleted)]
     with client.explained(repo, writing=True):
         # No retry: if only the answer was lost, there would be two commits.
@@ -153,12 +153,12 @@ def _send(
     return commit.oid, deleted
 
 
-def _held_bundle(repo: str, commit: str, held: list[str], overwrite: bool) -> list[str]:
+def _previous_bundle(repo: str, commit: str, present: list[str], overwrite: bool) -> list[str]:
     """Return the files of the repository's bundle; raise HubError if it holds something else."""
-    if bundle.MANIFEST in held:
+    if bundle.MANIFEST in present:
         path = client.download(repo, commit, bundle.MANIFEST)
         return bundle.names(path.parent)
-    others = sorted(name for name in held if name not in NOTHING)
+    others = sorted(name for name in present if name not in NOTHING)
     if others and not overwrite:
         shown = ", ".join(others[:5]) + (" ..." if len(others) > 5 else "")
         raise HubError(

@@ -5,7 +5,7 @@ HF_ASSETS_CACHE/paperzoo/           HF_HOME/assets/paperzoo unless HF_ASSETS_CAC
     COMMIT.json                     a record: the expected and the checked state of each file
     COMMIT-VERSION/                 a bundle converted from the files of that commit
     revisions.json                  each branch's commit when it was last looked up
-    lock                            held while anything here is written
+    lock                            locked while anything here is written
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _folder(repo: str) -> Path:
 def _read(path: Path) -> Record | None:
     content = _json(path)
     try:
-        files = {str(name): File(**each) for name, each in content["files"].items()}
+        files = {str(name): File(**file) for name, file in content["files"].items()}
         stamps = {name: (int(size), int(time)) for name, (size, time) in content["stamps"].items()}
         return Record(**content | {"files": files, "stamps": stamps})
     except (AttributeError, KeyError, TypeError, ValueError):

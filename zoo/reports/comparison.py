@@ -226,13 +226,13 @@ def _orders(experiment: Experiment, results: Sequence[Result]) -> list[str]:
     lines = []
     for metric in results[0].metrics:
         pairs = _pairs(experiment, results, metric)
-        known = [(ours, paper) for ours, paper in pairs if paper is not None]
-        if len(known) < 2:
+        both = [(ours, paper) for ours, paper in pairs if paper is not None]
+        if len(both) < 2:
             continue
         same = all(
             (ours - other) * (paper - reported) > 0 or paper == reported
-            for i, (ours, paper) in enumerate(known)
-            for other, reported in known[:i]
+            for i, (ours, paper) in enumerate(both)
+            for other, reported in both[:i]
         )
         verb = "come" if same else "do not come"
         lines.append(f"By {LABELS[metric]} the variants {verb} in the paper's order.")

@@ -60,7 +60,7 @@ class Variant(Table):
     """A run of an experiment: dotted changes to the base recipe, and the paper's own numbers."""
 
     series: str = ""  # the picture's line that has this point, where there is an axis
-    changes: Changes = {}  # none: the recipe as it is
+    changes: Changes = {}  # {}: the unchanged recipe
     smoke: Changes = {}  # of the seconds-long version, if they are not `changes`
     reported: dict[Metric, float] = {}
 
@@ -260,11 +260,11 @@ def _is_finished(out: Path, name: str, recipe: Recipe, resume: bool) -> bool:
 
 def _check_same(path: Path, recipe: Recipe) -> None:
     """Raise BundleError unless the recipe at `path` equals `recipe`."""
-    found, expected = (flat(x.resolved().tables()) for x in (recipes.load(path), recipe))
-    for key in dict.fromkeys([*expected, *found]):
-        if found.get(key) != expected.get(key):
+    present, expected = (flat(x.resolved().tables()) for x in (recipes.load(path), recipe))
+    for key in dict.fromkeys([*expected, *present]):
+        if present.get(key) != expected.get(key):
             raise BundleError(
-                f"{path.parent} is of another recipe: {key} is {found.get(key)!r}, "
+                f"{path.parent} is of another recipe: {key} is {present.get(key)!r}, "
                 f"not {expected.get(key)!r}",
                 "choose another --out, ask for that recipe with --set, or delete the folder",
             )

@@ -223,7 +223,7 @@ def _check_comparable(models: Mapping[str, Pretrained]) -> None:
         if model.recipe.evaluate.metric != "bleu":
             raise NotSupported(
                 f"{name} does not translate, its task is {model.recipe.task}",
-                "leave it out: BLEU by length is of translations",
+                "leave it out: BLEU by length is for translations",
             )
         pairs[name] = (model.recipe.data.source, model.recipe.data.target)
     first, *others = pairs
@@ -283,7 +283,7 @@ def draw_curve(history: Sequence[Mapping[str, Any]], title: str) -> Figure:
     losses = [name for name in names if "loss" in name]
     if not losses:
         raise NotSupported(
-            "there is no training curve: the history holds no loss",
+            "there is no training curve: the history lacks losses",
             "a bundle that `zoo train` or `finetune` wrote has one in history.csv",
         )
     across = next((name for name in ("step", "epoch") if name in names), None)

@@ -19,6 +19,7 @@ from zoo.errors import BundleError, CheckpointError, OptionError, RecipeError, U
 from zoo.reports import comparison, experiments, series
 from zoo.reports.comparison import Result
 from zoo.training import run
+from zoo.training.prepare import Prepared
 
 BASE = "vaswani2017-multi30k-de-en"
 TOML = f"""

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from zoo.data.prepare import Prepared
 
 import zoo
 from zoo import files

@@ -13,7 +13,7 @@ from zoo.config.metrics import METRICS
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
-    from zoo.reports.experiments import Experiment
+    from zoo.reports.claims import Experiment
 
 LABELS = {name: row.column for name, row in METRICS.items()}
 # Means over target pieces, which only models with the same pieces share.

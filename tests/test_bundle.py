@@ -265,7 +265,8 @@ def test_failing_to_move_the_new_bundle_in_brings_the_old_one_back(copy, again, 
 
 KILLED = textwrap.dedent("""
     import os, pathlib, signal, sys
-    from zoo.bundle import storage as bundle
+    from zoo import bundle
+    from zoo.bundle import storage
     from zoo.config import recipe
     from zoo.text import load_tokenizers
     folder, when = pathlib.Path(sys.argv[1]), sys.argv[2]

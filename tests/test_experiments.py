@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from zoo.data.prepare import Prepared
 
 import zoo
 from zoo import files
@@ -19,6 +18,7 @@ from zoo.errors import BundleError, CheckpointError, OptionError, RecipeError, U
 from zoo.reports import comparison, experiments, series
 from zoo.reports.comparison import Result
 from zoo.training import run
+from zoo.training.prepare import Prepared
 
 BASE = "vaswani2017-multi30k-de-en"
 TOML = f"""

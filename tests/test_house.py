@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tomli_w
+import tomlkit
 from given import QUICK, UPDATES
 
 import zoo
@@ -189,7 +189,7 @@ def pretend(tmp_path, monkeypatch) -> recipes.Recipe:
         (root / folder).mkdir(parents=True)
     (root / "registry" / "bag2000.toml").write_text(ENTRY, "utf-8")
     monkeypatch.setattr(catalog, "data_root", lambda: root)
-    text = tomli_w.dumps(tables)
+    text = tomlkit.dumps(tables)
     (root / "recipes" / "bag2000-shouts.toml").write_text(text, "utf-8")
     data = tmp_path / "data" / "shouts"
     data.mkdir(parents=True)

@@ -62,7 +62,7 @@ LIGHT = (
     "config/catalog", "config/cards", "config/choices", "config/entries", "config/legacy",
     "config/metrics", "config/settings", "config/recipe", "config/tasks", "config/tokenizers",
     "reports/__init__",
-    "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
+    "reports/claims", "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
     "models/__init__", "models/contracts", "cli/__init__", "cli/main", "cli/shell", "cli/hub",
     "hub/__init__", "hub/names", "hub/client", "hub/records",
     "hub/download", "hub/cache", "hub/pin",

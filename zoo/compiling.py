@@ -1,14 +1,14 @@
-"""Compile a function of a model once for each shape of its arrays, on whichever backend Keras runs.
+"""Compile a function of a model once for each shape of its arrays, on any backend of Keras.
 
-Keras has no word for this outside of `fit` and `predict`, so this file, and no other, imports a
-backend's own module. Each backend has its way:
+Keras offers this only inside `fit` and `predict`, so this file, and no other, imports a backend's
+own module:
 
-    TensorFlow   `tf.function`: a graph that reads the weights where they are
-    JAX          `jax.jit` with the weights passed in through `keras.StatelessScope`: a jit that
-                 closed over them would go on with the old ones after they change
+    TensorFlow   `tf.function`: a graph that reads the model's weights in place
+    JAX          `jax.jit`, with the weights passed in through `keras.StatelessScope`: a jit that
+                 closed over them would keep the old ones after they change
     PyTorch      no compiling: the function runs as it is, without gradients
 
-What is compiled belongs to its model and is freed with it.
+A compiled function belongs to its model and is freed with it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _trace_count = 0
 
 
 def traces() -> int:
-    """Return how often a function has been compiled in this process; PyTorch never compiles."""
+    """Return how often functions were compiled in this process; PyTorch never compiles."""
     return _trace_count
 
 
@@ -41,12 +41,15 @@ def run(function: Traced, model: keras.Model, options: Hashable, arrays: Mapping
     Args:
         function: a module-level function that uses keras.ops only.
         model: a built model.
-        options: what is constant in the compiled code; another value compiles anew.
+        options: constants of the compiled code; another value compiles anew.
         arrays: nested dicts of arrays or tensors; other shapes compile anew, other values do not.
     """
     backend = keras.backend.backend()
     if backend == "torch":
-        return _without_gradients(function, model, options, arrays)
+        import torch
+
+        with torch.inference_mode():
+            return function(model, options, tree.map_structure(ops.convert_to_tensor, arrays))
     leaves = tree.flatten(arrays)
     shapes = tuple((tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in leaves)
     key = (function, options, shapes)
@@ -63,11 +66,9 @@ def _compile_tensorflow(function: Traced, model: weakref.ref, options: Hashable)
     import tensorflow
 
     def traced(function, arrays):
-        _count_trace()
-        return function(_alive(model), options, arrays)
+        return function(_traced(model), options, arrays)
 
-    # A partial, because TensorFlow counts traces by a function's code and would warn of too many:
-    # one function for each shape is what is wanted here.
+    # TensorFlow warns of too many traces of one code; a partial makes a new function per shape.
     return tensorflow.function(functools.partial(traced, function), autograph=False)
 
 
@@ -75,19 +76,11 @@ def _compile_jax(function: Traced, model: weakref.ref, options: Hashable) -> Cal
     import jax
 
     def traced(values, arrays):
-        _count_trace()
-        alive = _alive(model)
+        alive = _traced(model)
         with keras.StatelessScope(state_mapping=list(zip(alive.variables, values, strict=True))):
             return function(alive, options, arrays)
 
     return jax.jit(traced)
-
-
-def _without_gradients(function: Traced, model: keras.Model, options: Hashable, arrays: Any) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        return function(model, options, tree.map_structure(ops.convert_to_tensor, arrays))
 
 
 def loop(
@@ -95,8 +88,8 @@ def loop(
 ) -> tuple[Any, Any]:
     """Run `position, carry = body(position, carry)` from `start` while the condition holds.
 
-    The position is an int32 scalar; on PyTorch, which runs eagerly, a plain int, with which
-    tensors are cut and written much faster.
+    The position is an int32 scalar; on PyTorch, which runs eagerly, a plain int, which indexes
+    tensors much faster.
     """
     if keras.backend.backend() == "torch":
         position = int(start)
@@ -106,12 +99,10 @@ def loop(
     return ops.while_loop(condition, body, (ops.cast(start, "int32"), carry))
 
 
-def _count_trace() -> None:
+def _traced(model: weakref.ref) -> keras.Model:
+    """Count a compilation of a function, and return its model."""
     global _trace_count
     _trace_count += 1
-
-
-def _alive(model: weakref.ref) -> keras.Model:
-    found = model()
-    assert found is not None, "a compiled function outlived its model"
-    return found
+    alive = model()
+    assert alive is not None, "a compiled function outlived its model"
+    return alive

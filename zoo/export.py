@@ -1,7 +1,7 @@
-"""A TensorFlow SavedModel with text in and text out, which needs neither Keras nor this package.
+"""Export a TensorFlow SavedModel from text to text, which needs neither Keras nor this package.
 
 One graph holds everything: tensorflow_text's SentencePiece tokenizer with the bundle's own model,
-greedy decoding, and the way back to text. TensorFlow and tensorflow_text are all that runs it:
+greedy decoding, and detokenizing. TensorFlow and tensorflow_text suffice to run it:
 
     import tensorflow, tensorflow_text
 
@@ -28,7 +28,7 @@ from zoo.text import SentencePieceTokenizer
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
 
-# Beside TensorFlow's own files: says what was exported, and that `export` may replace the folder.
+# Beside TensorFlow's files; describes the export, and permits `export` to replace the folder.
 ABOUT = "paperzoo.json"
 
 
@@ -36,17 +36,15 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
     """Write a SavedModel that takes texts and gives texts, and return its folder.
 
     It has the function `translate`, and the signature "serving_default" with the input "texts" and
-    the output "outputs": string [batch] each. An output is what `predict(..., beam_size=1)` gives.
-    A graph cannot refuse a text: where `predict` would, the output is empty; one that is too long
-    is cut where `predict` cuts it.
-
-    The folder is written aside and renamed, so it is whole or not there.
+    the output "outputs": string [batch] each. An output equals that of `predict(..., beam_size=1)`.
+    A graph cannot refuse a text: where `predict` would, the output is empty; a long text is cut
+    where `predict` cuts it. The folder is written aside and renamed, so it is whole or absent.
 
     Args:
         folder: a new or empty folder, or an earlier export, which is replaced.
 
     Raises:
-        NotSupported: the model is no translator; it reads words, for which TensorFlow has no
+        NotSupported: the model is not a translator, or reads words, for which TensorFlow lacks a
             tokenizer; Keras does not run on TensorFlow; tensorflow_text is not installed.
         OptionError: the folder holds something else.
         BundleError: the disk refuses.
@@ -74,7 +72,7 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
 def _in_sentencepiece(
     pretrained: Pretrained,
 ) -> tuple[SentencePieceTokenizer, SentencePieceTokenizer]:
-    """Return both tokenizers, if they are of the kind that a graph of TensorFlow can hold."""
+    """Return both tokenizers; raise NotSupported unless a TensorFlow graph can hold them."""
     name, task = pretrained.recipe.name, pretrained.recipe.task
     if not isinstance(pretrained.task, Translate):
         raise NotSupported(
@@ -86,7 +84,7 @@ def _in_sentencepiece(
     words = source.unknown == "words"
     read = "words cut by the rules of Moses" if words else "pieces of another library"
     raise NotSupported(
-        f"{name} reads {read}, which no SavedModel can hold",
+        f"{name} reads {read}, which a SavedModel cannot hold",
         "use `zoo predict`, or train a model with tokenizer.kind = 'sentencepiece'",
     )
 
@@ -127,7 +125,7 @@ def _module(
     longest = model.max_length
 
     def in_graph(tokenizer: SentencePieceTokenizer, name: str) -> Any:
-        # Two tokenizers of one name in one SavedModel would be the same one after loading.
+        # After loading, tokenizers of the same name would be one.
         return tensorflow_text.SentencepieceTokenizer(tokenizer.model, tf.int32, name=name)
 
     class Translator(tf.Module):
@@ -151,25 +149,25 @@ def _module(
             limits = tf.cast(ids.row_lengths(), tf.int32) + recipe.evaluate.max_extra
             if longest is not None:
                 limits = tf.minimum(limits, longest)
-            found = search.greedy(
+            ids = search.greedy(
                 model,
                 ids.to_tensor(source.pad_id),
                 start_id=target.start_id,
                 end_id=target.end_id,
                 pad_id=target.pad_id,
-                # A text that cannot be read may not go beyond one step.
+                # An unreadable text stops after one step.
                 limits=tf.where(readable, limits, 1),
             )
             special = (target.pad_id, target.start_id, target.end_id)
-            text = tf.reduce_all([found != each for each in special], axis=0)
-            outputs = self.writer.detokenize(tf.ragged.boolean_mask(found, text))
+            text = tf.reduce_all([ids != token for token in special], axis=0)
+            outputs = self.writer.detokenize(tf.ragged.boolean_mask(ids, text))
             return tf.where(readable, outputs, "")
 
     return Translator()
 
 
 def _named(function: Any) -> Any:
-    """Return the function as a signature, whose output has a name."""
+    """Return the function as a signature with a named output."""
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")], autograph=False)
@@ -180,7 +178,7 @@ def _named(function: Any) -> Any:
 
 
 def _known(tokenizer: SentencePieceTokenizer) -> np.ndarray:
-    """Return bool [vocabulary]: which pieces say something, neither unknown nor white space."""
+    """Return bool [vocabulary]: false for unknown, special and whitespace pieces."""
     pieces = tokenizer.pieces(range(tokenizer.size))
     known = np.array([piece.strip("\u2581") != "" for piece in pieces])
     known[[tokenizer.pad_id, tokenizer.unk_id, tokenizer.start_id, tokenizer.end_id]] = False
@@ -188,7 +186,7 @@ def _known(tokenizer: SentencePieceTokenizer) -> np.ndarray:
 
 
 def _about(pretrained: Pretrained) -> str:
-    """Return what paperzoo.json says: which model this is and what made it."""
+    """Return the text of paperzoo.json: which model this is, and the versions that made it."""
     import tensorflow
 
     from zoo.version import __version__

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, known by their hash, named without leaving their folder."""
+"""Write files and folders whole or not at all, hash them, and check their names."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from typing import Any
 if sys.platform != "win32":
     import fcntl
 
-# Without locks (Windows) what is written aside counts as abandoned after so many seconds.
+# Without locks (Windows), a temporary file counts as abandoned after so many seconds.
 ABANDONED = 86_400
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield an empty file beside `path`, with its suffix, that takes its place after the block.
+    """Yield an empty file beside `path`, with its suffix, which replaces `path` after the block.
 
-    If the block fails, or the process is killed, `path` stays what it was.
+    If the block fails, or the process is killed, `path` stays unchanged.
     """
     with _aside(path, path.stem, path.suffix) as aside:
         yield aside
@@ -39,17 +39,17 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(
     folder: Path, adopt: Callable[[Path, Path], None] | None = None
 ) -> Iterator[Path]:
-    """Yield an empty folder beside `folder` that takes its place after the block.
+    """Yield an empty folder beside `folder`, which replaces `folder` after the block.
 
-    If the block fails, or the process is killed, `folder` stays what it was, or `recover` brings it
-    back. What a killed process left is removed, what another process still writes is not.
+    If the block fails, or the process is killed, `folder` stays unchanged, or `recover` restores
+    it. Leftovers of killed processes are removed; other processes' temporary folders stay.
 
     Args:
-        adopt: called with the old folder and the new one before the old one is removed.
+        adopt: called with the old and the new folder before the old one is removed.
     """
-    folder = folder.expanduser().resolve()  # a link keeps pointing to what it pointed to
+    folder = folder.expanduser().resolve()  # so that a link stays a link
     recover(folder)
-    _remove_previous(folder, adopt)  # of a process that was killed right before it did this
+    _remove_previous(folder, adopt)  # left by a process that was killed just before this step
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _aside(folder, folder.name) as aside:
         yield aside
@@ -67,7 +67,7 @@ def replacing_folder(
 
 
 def recover(folder: Path) -> None:
-    """Bring a folder back that a kill left under its temporary name, if there is one."""
+    """Restore a folder that a kill left under its temporary name."""
     if _previous(folder).is_dir() and not folder.exists():
         _previous(folder).rename(folder)
 
@@ -86,7 +86,7 @@ def _remove_previous(folder: Path, adopt: Callable[[Path, Path], None] | None) -
 
 @contextlib.contextmanager
 def _aside(path: Path, stem: str, suffix: str | None = None) -> Iterator[Path]:
-    """Yield a locked file, or folder without a suffix, that is removed unless it was renamed."""
+    """Yield a locked file, or a folder if `suffix` is None, and remove it unless it was renamed."""
     end = suffix or ""
     for leftover in path.parent.glob(f".{glob.escape(stem)}.writing-*{glob.escape(end)}"):
         if _is_abandoned(leftover):
@@ -106,19 +106,19 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Hold the system's lock of a file or folder, which ends with the process; say if it is ours.
+    """Lock a file or folder until the process ends, and yield whether this process has the lock.
 
-    Windows renames nothing that is open, so there is no lock.
+    Windows cannot rename open files, so nothing is locked there.
     """
     if sys.platform == "win32":
         yield False
         return
     handle = os.open(path, os.O_RDONLY)
     try:
-        ours = True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another process has it, or the file system has no locks
+            ours = True
+        except OSError:  # another process holds it, or the file system lacks locks
             ours = False
         yield ours
     finally:
@@ -136,7 +136,7 @@ def _is_abandoned(path: Path) -> bool:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file or the entries of a folder are on the disk."""
+    """Wait until a file, or a folder's list of entries, is on the disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows cannot open folders
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -147,7 +147,7 @@ def flush(path: Path) -> None:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows under the names of all their keys."""
+    """Write rows with a column for every key that occurs."""
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         columns = dict.fromkeys(name for row in rows for name in row)
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
@@ -162,5 +162,5 @@ def sha256(path: Path) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Return whether a name is that of a file inside whatever folder it is joined to."""
+    """Return whether a name, joined to a folder, stays inside it."""
     return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")

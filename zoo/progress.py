@@ -1,4 +1,4 @@
-"""The one progress bar, drawn on a terminal and nowhere else; rich is imported only to draw it."""
+"""A progress bar, drawn on terminals only; rich is imported only to draw it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TextIO
 
 
 class Bar:
-    """Shows how far something is while its `with` block runs; removed from the screen afterwards.
+    """Shows progress while its `with` block runs, and disappears afterwards.
 
     Args:
-        text: what is going on, shown before the bar.
-        total: of what `show` counts.
-        stream: where to draw, if that is a terminal; None is stderr.
+        text: shown before the bar.
+        total: the value of `done` at the end.
+        stream: where to draw, if it is a terminal; None is stderr.
     """
 
     def __init__(self, text: str, total: int, stream: TextIO | None = None) -> None:
@@ -40,12 +40,12 @@ class Bar:
             self._drawn.stop()
 
     def show(self, done: int, text: str | None = None) -> None:
-        """Redraw the bar: so much is done, and this is going on."""
+        """Redraw the bar at `done`, with a new text if given."""
         if self._drawn is not None:
             self._drawn.update(self._task, completed=done, description=text)
 
     def say(self, line: str) -> None:
-        """Write a line that stays, above the bar if there is one."""
+        """Write a permanent line, above a drawn bar."""
         if self._drawn is not None:
             self._drawn.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:

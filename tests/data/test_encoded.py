@@ -37,3 +37,17 @@ def test_a_missing_file_is_named(tmp_path):
     (tmp_path / "valid.target.offsets.npy").unlink()
     with pytest.raises(DataError, match=r"has no valid\.target\.offsets\.npy"):
         Encoded.load(tmp_path, "valid")
+
+
+def test_texts_that_an_earlier_version_prepared_are_read(tmp_path):
+    """Their files had no column's name."""
+    tokens, labels = Ragged.of(SEQUENCES), np.arange(4, dtype=np.int32)
+    np.save(tmp_path / "train.ids.npy", tokens.ids)
+    np.save(tmp_path / "train.offsets.npy", tokens.offsets)
+    np.save(tmp_path / "train.labels.npy", labels)
+    read = Encoded.load(tmp_path, "train")
+    assert [read.tokens[i].tolist() for i in range(4)] == SEQUENCES
+    np.testing.assert_array_equal(read.labels, labels)
+    np.save(tmp_path / "valid.ids.npy", tokens.ids)
+    with pytest.raises(DataError, match=r"has no valid\.offsets\.npy"):
+        Encoded.load(tmp_path, "valid")

@@ -92,4 +92,4 @@ def test_a_contract_is_kept_whole_or_not_at_all():
 def test_what_reads_documents_is_a_classifier():
     model = keras.Sequential([keras.layers.Dense(2)], name="only_call")
     with pytest.raises(NotSupported, match="only_call is no classifier"):
-        reading.logits(model, [[np.array([1, 2])]], 0)
+        reading.classifier_logits(model, [[np.array([1, 2])]], 0)

@@ -21,19 +21,19 @@ def padded(documents: list[list[int]]) -> list[list[int]]:
 def test_what_is_read_together_changes_nothing(name):
     made = task(name)
     documents = made._sequences(INPUTS[name])
-    found = reading.logits(made.model, documents, TOKENIZER.pad_id)
+    found = reading.classifier_logits(made.model, documents, TOKENIZER.pad_id)
     for row, document in zip(found, documents, strict=True):
         alone = logits(made.model, *padded([each.tolist() for each in document]))
         np.testing.assert_allclose(row[: len(alone)], alone, atol=1e-5)
         assert np.isneginf(row[len(alone) :]).all()
     assert np.isfinite(found).all() == (name != "choose")
     for rows in (1, 2):
-        again = reading.logits(made.model, documents, TOKENIZER.pad_id, rows)
+        again = reading.classifier_logits(made.model, documents, TOKENIZER.pad_id, rows)
         np.testing.assert_allclose(again, found, atol=1e-5)
 
 
 def test_nothing_is_read():
-    assert reading.logits(model("classify"), [], -1).shape == (0, 0)
+    assert reading.classifier_logits(model("classify"), [], -1).shape == (0, 0)
 
 
 def test_few_shapes_are_compiled_and_none_beyond_the_context(monkeypatch):
@@ -48,7 +48,7 @@ def test_few_shapes_are_compiled_and_none_beyond_the_context(monkeypatch):
 
     def read(*lengths):
         documents = [[np.full(length, 5, dtype="int32")] for length in lengths]
-        return reading.logits(made, documents, -1, rows=8)
+        return reading.classifier_logits(made, documents, -1, rows=8)
 
     read(3, 7, 8)
     read(CONTEXT, 20, 17)

@@ -1,4 +1,4 @@
-"""The manifest of a bundle: which files belong to it, how long each is and its sha256."""
+"""The manifest of a bundle: its files, with their lengths and sha256."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _HOLDS = (
 
 
 def verify(folder: str | os.PathLike[str]) -> None:
-    """Check that a folder is a bundle and that its files are those that were written.
+    """Check that a folder is a bundle and that its files are unchanged.
 
     Raises:
-        BundleError: no bundle (which file is missing), one of a newer format (what to install), a
-            truncated or altered file (which), a file name that leaves the folder.
+        BundleError: the folder is not a bundle (naming the missing file) or one of a newer format
+            (saying what to install), a file is truncated or altered, or a name leaves the folder.
     """
     with verifying(Path(folder)):
         pass
@@ -40,10 +40,9 @@ def verify(folder: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def verifying(folder: Path) -> Iterator[None]:
-    """Do what `verify` does, the longest part beside the block: the hash of the weights.
+    """Verify a folder, hashing the weights, the longest part, beside the block.
 
-    Raises:
-        BundleError: see `verify`; at the end of the block if the weights were altered.
+    Raises what `verify` raises, at the end of the block if the weights were altered.
     """
     files = read(folder)["files"]
     for name in REQUIRED:
@@ -74,37 +73,37 @@ def _check_hash(path: Path, expected: str) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """Return the files that a bundle's manifest lists; raises BundleError as `verify` does."""
+    """Return the files that a bundle's manifest lists; raise BundleError as `verify` does."""
     return list(read(folder)["files"])
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what a manifest says; raises BundleError unless it is one, of a known format."""
+    """Return a manifest; raise BundleError unless it is one of a known format."""
     if not folder.is_dir():
         raise BundleError(f"there is no folder {folder}", "`zoo list` shows the models by name")
     if not (folder / MANIFEST).is_file():
         raise BundleError(f"{folder} is no bundle: {MANIFEST} is missing", _HOLDS)
-    found = read_json(folder / MANIFEST)
-    number, files = found.get("format"), found.get("files")
+    manifest = read_json(folder / MANIFEST)
+    number, files = manifest.get("format"), manifest.get("files")
     if isinstance(number, int) and number > FORMAT:
         raise BundleError(
-            f"{folder} has bundle format {number}, written by paperzoo {found.get('paperzoo')}; "
+            f"{folder} has bundle format {number}, written by paperzoo {manifest.get('paperzoo')}; "
             f"this paperzoo reads formats up to {FORMAT}",
-            f'pip install --upgrade "paperzoo>={found.get("paperzoo")}"',
+            f'pip install --upgrade "paperzoo>={manifest.get("paperzoo")}"',
         )
     well_formed = isinstance(files, dict) and all(
         isinstance(facts, dict) and isinstance(facts.get("bytes"), int) and "sha256" in facts
         for facts in files.values()
     )
     if not isinstance(number, int) or not well_formed:
-        raise BundleError(f"{folder / MANIFEST} is no bundle manifest", "fetch the bundle again")
+        raise BundleError(f"{folder / MANIFEST} is not a bundle manifest", "fetch the bundle again")
     for name in files or ():
         plain(name, folder)
-    return found
+    return manifest
 
 
 def write(folder: Path) -> None:
-    """Write the manifest of a folder whose other files are all there."""
+    """Write the manifest of a folder that is complete otherwise."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.iterdir())
@@ -115,24 +114,24 @@ def write(folder: Path) -> None:
 
 
 def plain(name: str, folder: Path) -> str:
-    """Return a file name that stays inside the folder, or refuse it."""
+    """Return a file name; raise BundleError if it leaves the folder."""
     if not is_plain(name):
         raise BundleError(
             f"{folder / MANIFEST} names a file '{name}', which is not inside the bundle",
-            "do not use this bundle: ask whoever made it",
+            "do not use this bundle: ask its author",
         )
     return name
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds, {} if there is none."""
+    """Return the table in a JSON file, {} if it is missing or holds something else."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise BundleError(f"{path} is not valid JSON", "fetch the bundle again") from error
-    return held if isinstance(held, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def to_json(content: Mapping[str, Any]) -> str:

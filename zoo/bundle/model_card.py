@@ -1,4 +1,4 @@
-"""The README.md and LICENSE of a bundle, made from its recipe, its metrics and the registry."""
+"""Generate a bundle's README.md and LICENSE from its recipe, its metrics and the registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.config import cards, catalog
 from zoo.config import metrics as measures
 from zoo.config.recipe import Recipe
 
-# What metrics.json holds beside metrics, and how a reader is told.
+# The facts of metrics.json beside metrics, in words.
 FACTS = {
     "signature": "sacreBLEU signature",
     "sentences": "test sentences",
@@ -39,9 +39,9 @@ def text(
 
     Args:
         recipe: the resolved recipe of the run.
-        metrics: what metrics.json holds, {} when nothing was measured.
+        metrics: the content of metrics.json, {} without measurements.
         parameters: how many numbers the weights have.
-        reference: what loads the model; None is its name, or the folder that its recipe names.
+        reference: loads the model; None is the model's name, or the folder that its recipe names.
     """
     entry = catalog.entry(recipe.paper)
     paper, tag, weights = entry.paper, *registered(recipe)
@@ -51,39 +51,29 @@ def text(
         f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
         f"(size `{recipe.model.size}`), made with paperzoo. {paper.introduced}"
     )
-    given = recipe.spec.card_example
-    code = f"import zoo\n\nmodel = zoo.load({json.dumps(reference)})\nmodel.predict({given})"
+    load = f"model = zoo.load({json.dumps(reference)})"
+    code = f"import zoo\n\n{load}\nmodel.predict({recipe.spec.card_example})"
+    limits = weights.note if weights is not None else ""
     sections = [
-        front_matter(recipe, metrics),
-        f"# {recipe.name}",
-        about,
-        "## Use",
-        f"```python\n{code}\n```",
-        "## Measured",
-        _measured(recipe, metrics),
-        _reported(entry),
-        "## Trained",
-        _trained(recipe),
-    ]
-    if weights is not None and weights.note:
-        sections += ["## Limits", weights.note]
-    sections += [
-        "## Licence",
-        _licence(weights),
-        "## Cite",
-        f"```bibtex\n{cards.Card(entry, tag, {}).bibtex}\n```",
+        front_matter(recipe, metrics), f"# {recipe.name}", about,
+        "## Use", f"```python\n{code}\n```",
+        "## Measured", _measured(recipe, metrics), _reported(entry),
+        "## Trained", _trained(recipe),
+        limits and "## Limits", limits,
+        "## Licence", _licence(weights),
+        "## Cite", f"```bibtex\n{cards.Card(entry, tag, {}).bibtex}\n```",
         GENERATED,
-    ]
+    ]  # fmt: skip
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def registered(recipe: Recipe) -> tuple[str | None, catalog.Weights | None]:
-    """Return tag and registry facts of the weights that this recipe made, if they have a name."""
+    """Return the tag and the registry's facts of this recipe's weights, if they have a name."""
     return catalog.entry(recipe.paper).made_by(recipe.name, bool(recipe.converted))
 
 
 def license_text(recipe: Recipe) -> str:
-    """Return the LICENSE of the weights that this recipe makes."""
+    """Return the LICENSE of this recipe's weights."""
     _, weights = registered(recipe)
     lines = [f"Weights made by the recipe {recipe.name} of paperzoo.", "", _licence(weights)]
     if weights is not None and weights.license == "Apache-2.0":
@@ -92,24 +82,24 @@ def license_text(recipe: Recipe) -> str:
 
 
 def front_matter(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
-    """Return what the hub reads of a card, by its rules for metadata: YAML between two lines ---.
+    """Return the YAML between two lines --- at the head of a card, by the hub's rules for metadata.
 
-    Each value is one line of JSON, which YAML includes.
+    Each value is one line of JSON, which is YAML too.
     """
     _, weights = registered(recipe)
     license = weights.license.lower() if weights else "other"
     facts: dict[str, Any] = {"library_name": "keras", "license": license}
     if license.startswith("other"):
-        # An id of our own, with the file of the repository that says what it is.
+        # Our own id, and the file of the repository that explains it.
         name = license.partition(",")[2].strip() or "unknown"
         facts |= {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", name)}
         facts["license_link"] = "LICENSE"
     facts["language"] = weights.languages if weights else recipe.data.languages
     facts["tags"] = ["paperzoo", recipe.paper]
     facts["pipeline_tag"] = recipe.spec.pipeline
-    hubs = [recipe.data.hub, *(each.hub for each in recipe.data.also)]
-    if any(hubs):
-        facts["datasets"] = [each for each in hubs if each]
+    datasets = (recipe.data.hub, *(corpus.hub for corpus in recipe.data.also))
+    if any(datasets):
+        facts["datasets"] = [name for name in datasets if name]
     if "metric" in metrics:
         facts["metrics"] = [metrics["metric"]]
     if "value" in metrics:
@@ -123,13 +113,9 @@ def front_matter(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
 
 
 def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was measured as one result of the hub's model-index."""
-    main = metrics["metric"]
-    values = {main: metrics["value"]} | {
-        each: metrics[each]
-        for each, row in measures.METRICS.items()
-        if row.indexed and each in metrics
-    }
+    """Return the measurements as one result of the hub's model-index."""
+    indexed = [name for name, row in measures.METRICS.items() if row.indexed and name in metrics]
+    values = {metrics["metric"]: metrics["value"]} | {name: metrics[name] for name in indexed}
     return {
         "task": {"type": recipe.spec.pipeline, "name": recipe.task},
         "dataset": {
@@ -138,14 +124,14 @@ def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
             "split": metrics.get("split", recipe.evaluate.split),
         },
         "metrics": [
-            {"type": each, "value": value, "name": measures.spec(each).label}
-            for each, value in values.items()
+            {"type": name, "value": value, "name": measures.spec(name).label}
+            for name, value in values.items()
         ],
     }
 
 
 def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
-    """Return one sentence with the main number and a list of everything else."""
+    """Return a sentence with the main number, and a list of all others."""
     if not metrics:
         return "Nothing has been measured yet."
     lines = []
@@ -170,7 +156,7 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return (key, shown value) of a nested table, without what is empty."""
+    """Return (key, shown value) of a nested table, without empty values."""
     rows: list[tuple[str, str]] = []
     for key, value in table.items():
         if isinstance(value, Mapping):
@@ -185,7 +171,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _reported(entry: catalog.Entry) -> str:
-    """Return what the paper reports, for comparison."""
+    """Return the paper's own results, for comparison."""
     if not entry.paper.results:
         return ""
     rows = [
@@ -223,12 +209,12 @@ def _trained(recipe: Recipe) -> str:
             vary = "about " if train.vary_bptt else ""
             batch = f"{train.batch_sentences:,} rows of {vary}{train.bptt} {pieces}"
             loss = f"loss per {recipe.tokenizer.spec.unit}"
-            alpha, beta = (arguments.get(each, 0.0) for each in ("ar_alpha", "tar_beta"))
+            alpha, beta = (arguments.get(name, 0.0) for name in ("ar_alpha", "tar_beta"))
             if alpha or beta:
                 loss += f", alpha {alpha:g} of AR, beta {beta:g} of TAR"
     texts = f"{data.corpus} ({what})"
-    for each in data.also:
-        texts += f" and {each.corpus}" + (f" ({each.limit:,} texts)" if each.limit else "")
+    for other in data.also:
+        texts += f" and {other.corpus}" + (f" ({other.limit:,} texts)" if other.limit else "")
     begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
     return (
         f"On {texts}: at most {train.updates:,} updates of {batch}, "
@@ -239,7 +225,7 @@ def _trained(recipe: Recipe) -> str:
 
 
 def _tokenizer(recipe: Recipe) -> str:
-    """Return one sentence about how text is cut."""
+    """Return a sentence about how text is split."""
     settings = recipe.tokenizer
     source, target = (f"{size:,}" for size in settings.sizes)
     many = f"{source} pieces for the source and {target} for the target"

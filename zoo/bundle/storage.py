@@ -1,16 +1,15 @@
-"""What a trained model is on disk: a folder of plain files, written whole or not at all.
+"""A trained model on disk: a folder of plain files, written whole or not at all.
 
     recipe.toml         the resolved recipe
     model.safetensors   weights, keyed by attribute path
     tokenizer.model     or source.model and target.model
-    metrics.json        what was measured
+    metrics.json        measurements
     golden.json         a few inputs with their outputs
     history.csv         the training curve
-    README.md, LICENSE  the model card and the licence of the weights
+    README.md, LICENSE  the model card and the licence of the weights, which may be edited by hand
     bundle.json         format number, size and sha256 of every file but the last two
 
-A bundle holds no pickles and nothing that is run. Its files lie flat in the folder; README.md and
-LICENSE may be edited by hand.
+The folder is flat, and holds neither pickles nor code.
 """
 
 from __future__ import annotations
@@ -28,18 +27,8 @@ import numpy as np
 
 from zoo import files
 from zoo.bundle import manifest, model_card
-from zoo.bundle.manifest import (
-    EDITABLE,
-    MANIFEST,
-    REQUIRED,
-    WEIGHTS,
-    names,
-    read_json,
-    to_json,
-    verify,
-    verifying,
-)
-from zoo.bundle.weights import arrays, filled, read_weights, save_weights, variables
+from zoo.bundle.manifest import EDITABLE, MANIFEST, REQUIRED, WEIGHTS, read_json, to_json
+from zoo.bundle.weights import arrays, filled, save_weights
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
@@ -50,18 +39,12 @@ if TYPE_CHECKING:
 
     from zoo.text import Tokenizer
 
-__all__ = [
-    "EDITABLE", "MANIFEST", "Bundle", "arrays", "build_model", "check_dtype", "check_writable",
-    "model_with", "names", "read", "read_weights", "reading", "recover", "rewrite",
-    "save_weights", "variables", "verify", "write",
-]  # fmt: skip
-
 POLICIES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: where it lies and what its text files say."""
+    """A verified bundle: its folder and the content of its text files."""
 
     folder: Path
     recipe: recipes.Recipe
@@ -92,14 +75,13 @@ def write(
 ) -> Path:
     """Write a bundle and return its folder.
 
-    Everything is written into a sibling folder first and swapped in by renaming, so that an
-    existing bundle stays whole if the disk fills up or the process is killed. Files that were
-    added to an existing bundle by hand are kept.
+    A sibling folder is written first and then renamed, so an existing bundle stays whole if the
+    disk fills up or the process is killed. Files added to it by hand are kept.
 
     Args:
         folder: a new or empty folder, or an existing bundle, which is replaced.
         model: a built model, or its weights as arrays keyed by `variables`.
-        recipe: written resolved, that is with every argument of the builder.
+        recipe: written resolved, with every argument of the builder.
         tokenizers: the source's and the target's, the same object twice if they are shared.
         history: one row per epoch.
         card, license: README.md and LICENSE; None generates both from recipe, metrics, registry.
@@ -113,22 +95,21 @@ def write(
     resolved = recipe.resolved()
     _check_vocabularies(resolved.model.arguments, tokenizers)
     weights = model if isinstance(model, Mapping) else arrays(model)
-    texts = {"recipe.toml": recipes.dumps(resolved)}
-    if metrics is not None:
-        texts["metrics.json"] = to_json(metrics)
-    if golden is not None:
-        texts["golden.json"] = to_json(golden)
     if card is None:
         card = model_card.text(resolved, metrics or {}, sum(map(np.size, weights.values())))
-    texts["README.md"] = card
-    if license is None:
-        license = model_card.license_text(resolved)
-    texts["LICENSE"] = license
+    texts = {
+        "recipe.toml": recipes.dumps(resolved),
+        "metrics.json": None if metrics is None else to_json(metrics),
+        "golden.json": None if golden is None else to_json(golden),
+        "README.md": card,
+        "LICENSE": model_card.license_text(resolved) if license is None else license,
+    }
     with _replacing(Path(folder)) as staged:
         save_weights(staged / WEIGHTS, weights, dtype)
         save_tokenizers(staged, *tokenizers)
         for name, content in texts.items():
-            (staged / name).write_text(content, encoding="utf-8", newline="\n")
+            if content is not None:
+                (staged / name).write_text(content, encoding="utf-8", newline="\n")
         if history:
             files.write_csv(staged / "history.csv", history)
         manifest.write(staged)
@@ -148,13 +129,13 @@ def _check_vocabularies(
 
 
 def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[str, Any]]) -> Path:
-    """Replace some text files of a bundle, as atomically as `write` does; a mapping becomes JSON.
+    """Replace some text files of a bundle, as atomically as `write`; a mapping becomes JSON.
 
     `rewrite(folder, {"metrics.json": {...}, "README.md": "..."})`.
     """
     folder = read(folder).folder
     with _replacing(folder) as staged:
-        for name in [*names(folder), *EDITABLE]:
+        for name in [*manifest.names(folder), *EDITABLE]:
             if name not in changes and (folder / name).exists():
                 shutil.copyfile(folder / name, staged / name)
         for name, content in changes.items():
@@ -165,25 +146,20 @@ def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[
 
 
 def read(folder: str | os.PathLike[str]) -> Bundle:
-    """Verify a bundle and return it.
-
-    Raises:
-        BundleError: see `verify`.
-        RecipeError: its recipe needs another version of the package.
-    """
-    with reading(folder) as found:
-        return found
+    """Verify a bundle and return it; raise as `verify` does, and RecipeError for a newer recipe."""
+    with reading(folder) as bundle:
+        return bundle
 
 
 @contextlib.contextmanager
 def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
-    """Yield what `read` returns while its weights are still being verified, in another thread.
+    """Yield what `read` returns while another thread still verifies the weights.
 
-    Only after the block are they known to be whole. Raises what `read` raises, at its end too.
+    They are known to be whole only after the block. Raises what `read` raises, at its end too.
     """
     folder = Path(folder).expanduser()
     recover(folder)
-    with verifying(folder):
+    with manifest.verifying(folder):
         text = (folder / "recipe.toml").read_text(encoding="utf-8")
         yield Bundle(
             folder,
@@ -195,15 +171,14 @@ def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Return whether a folder is meant to be a bundle, whole or not."""
+    """Return whether a folder is a bundle, complete or not."""
     return any((folder / name).exists() for name in (MANIFEST, *REQUIRED[:1]))
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
-    """Check that `write` could put a bundle here, before hours are spent on making one.
+    """Check that `write` could put a bundle here, before hours of training.
 
-    Raises:
-        BundleError: the folder holds something else than a bundle, or is a file.
+    Raises BundleError if the folder is a file or holds something other than a bundle.
     """
     folder = Path(folder).expanduser()
     if folder.exists() and not folder.is_dir():
@@ -232,7 +207,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
 
 
 def _adopt(previous: Path, folder: Path) -> None:
-    """Move what does not belong to the replaced bundle into the new one."""
+    """Move the files that were added to the replaced bundle into the new one."""
     belongs = {MANIFEST, *EDITABLE, *read_json(previous / MANIFEST).get("files", {})}
     for path in previous.iterdir():
         if path.name not in belongs and not (folder / path.name).exists():
@@ -240,7 +215,7 @@ def _adopt(previous: Path, folder: Path) -> None:
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file, [] if there is none."""
+    """Return the rows of a CSV file, [] if it is missing."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -251,11 +226,7 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def build_model(bundle: Bundle, dtype: str | None = None) -> keras.Model:
-    """Return the bundle's model.
-
-    Args:
-        dtype: a Keras dtype policy for the computation; None is float32.
-    """
+    """Return the bundle's model, which computes in a Keras dtype policy; None is float32."""
     return model_with(bundle.weights, bundle.recipe, dtype)
 
 
@@ -277,6 +248,6 @@ def model_with(
 
 
 def check_dtype(dtype: str) -> None:
-    """Raise OptionError unless it names a Keras dtype policy that models compute in."""
+    """Raise OptionError unless `dtype` names a Keras dtype policy of the zoo's models."""
     if dtype not in POLICIES:
         raise OptionError(f"there is no dtype '{dtype}'", did_you_mean(dtype, POLICIES))

@@ -1,4 +1,4 @@
-"""Weights on disk: every weight of a model has a name, and safetensors holds them by it."""
+"""Weights on disk: safetensors holds every weight of a model under a name."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ STORED = ("float16", "bfloat16", "float32")
 def variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
     """Name every weight of a built model by the path of public attributes that leads to it.
 
-    Lists of layers contribute their index, the leaf is the variable's own name:
+    Lists of layers contribute their index, and the leaf is the variable's own name:
     `encoder_layers.0.attention.query.kernel`. A shared variable appears once, under its shortest
     path (the alphabetically first of equals). Seed generators and metrics are left out. Order and
-    names do not depend on the backend or on how often the process has built models.
+    names depend neither on the backend nor on models built earlier in the process.
 
     Raises:
         BundleError: a weight is not reachable by public names, or two share one name.
     """
-    found: dict[str, keras.Variable] = {}
+    named: dict[str, keras.Variable] = {}
     seen_variables: set[int] = set()
     for path, layer in _layers(model):
         own = {id(variable): variable for variable in _own_weights(layer)}
@@ -39,24 +39,24 @@ def variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
             if id(variable) in seen_variables:
                 continue
             name = f"{path}{variable.name}"
-            if name in found:
+            if name in named:
                 raise BundleError(
                     f"two weights of {type(model).__name__} are both called '{name}'",
                     "give each variable of a layer its own name",
                 )
             seen_variables.add(id(variable))
-            found[name] = variable
+            named[name] = variable
     for variable in model.weights:
         if id(variable) not in seen_variables:
             raise BundleError(
                 f"the weight '{variable.path}' of {type(model).__name__} has no public path",
                 "hold its layer in an attribute whose name does not begin with an underscore",
             )
-    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+    return dict(sorted(named.items(), key=lambda item: _natural(item[0])))
 
 
 def _layers(model: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Yield each layer with its path, breadth first: the shortest path names what is shared."""
+    """Yield each layer with its path, breadth first: a shared layer has its shortest path."""
     seen = {id(model)}
     queue = collections.deque([("", model)])
     while queue:
@@ -70,7 +70,7 @@ def _layers(model: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer
 
 def _own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     """Return the variables that this layer made itself, not those of the layers inside it."""
-    # Keras has no public word for these two lists; the check in `variables` notices if they change.
+    # These two lists of Keras are private; the check in `variables` notices if they change.
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
@@ -79,7 +79,7 @@ def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Lay
     import keras
 
     attributes = dict(vars(layer))
-    attributes.update(attributes.get("_modules", {}))  # on PyTorch layers are kept there
+    attributes.update(attributes.get("_modules", {}))  # PyTorch keeps layers there
     for name in sorted(attributes):
         value = attributes[name]
         if name.startswith("_"):
@@ -116,7 +116,7 @@ def save_weights(
     """Write weights as safetensors; integers and booleans keep their type.
 
     Args:
-        path: the file, overwritten. Written in place: write aside and rename to replace safely.
+        path: the file, overwritten in place; write aside and rename to replace it safely.
         weights: a built model, or arrays keyed as `variables` keys them.
         dtype: how numbers are stored, "float16", "bfloat16" or "float32".
 
@@ -132,13 +132,11 @@ def save_weights(
     for name, array in (weights if isinstance(weights, Mapping) else arrays(weights)).items():
         array = np.asarray(array)
         if array.dtype.kind in "fV":  # ml_dtypes are of kind V
-            stored = _narrowed(name, array.astype(np.float32), target)
-        else:
-            stored = array
-        # safetensors reads the buffer as it lies and would store a transposed view wrongly
-        tensors[name] = np.require(stored, requirements="C")
-    # One metadata key only: the order of several is random, and equal weights give equal files.
-    # `save_file` is not used: it renames over the path, whatever that was, with mode 0600.
+            array = _narrowed(name, array.astype(np.float32), target)
+        # safetensors ignores strides, and would store a transposed view wrongly
+        tensors[name] = np.require(array, requirements="C")
+    # One metadata key: the order of several is random, and equal weights must give equal files.
+    # `save_file` would replace the path, whatever it was, with a file of mode 0600.
     content = save(tensors, metadata={"format": "paperzoo"})
     try:
         Path(path).write_bytes(content)
@@ -149,13 +147,13 @@ def save_weights(
 
 
 def check_stored(dtype: str) -> None:
-    """Raise OptionError unless weights can be stored in that type."""
+    """Raise OptionError unless weights can be stored as this type."""
     if dtype not in STORED:
         raise OptionError(f"weights cannot be stored as '{dtype}'", did_you_mean(dtype, STORED))
 
 
 def _narrowed(name: str, array: np.ndarray, target: np.dtype) -> np.ndarray:
-    """Cast float32 to the stored type, refusing what would come back as something else."""
+    """Cast float32 to the stored type; refuse numbers that it cannot hold."""
     if not np.isfinite(array).all():
         raise BundleError(f"the weight '{name}' is not finite", "do not save a diverged model")
     with np.errstate(over="ignore"):
@@ -169,29 +167,29 @@ def _narrowed(name: str, array: np.ndarray, target: np.dtype) -> np.ndarray:
 
 
 def filled(
-    build: Callable[[], keras.Model], given: str | Path | Mapping[str, np.ndarray]
+    build: Callable[[], keras.Model], source: str | Path | Mapping[str, np.ndarray]
 ) -> keras.Model:
-    """Return the model that `build` builds, with given weights converted to its own types.
+    """Return the model that `build` builds, with the given weights cast to its own types.
 
-    No others are drawn, or take memory, before. Names and shapes are compared first; then the
+    Initial weights are neither drawn nor allocated. Names and shapes are compared first; then the
     tensors of a file are read one by one, each into its place.
 
     Args:
-        build: called once; what it returns is built.
-        given: a safetensors file, or arrays keyed as `variables` keys them, which are copied.
+        build: called once; returns a built model.
+        source: a safetensors file, or arrays keyed as `variables` keys them, which are copied.
 
     Raises:
-        BundleError: unreadable file; missing, surplus or differently shaped tensors, by name.
+        BundleError: the file is unreadable, or tensors are missing, surplus or of another shape.
     """
     import keras
 
     failed: list[BaseException] = []
     with _awaited(failed) as awaited, keras.StatelessScope():
         model = build()
-        wanted = variables(model)
-        _check_fit(given, wanted, type(model).__name__)
-        for name, variable in wanted.items():
-            awaited[id(variable)].read = functools.partial(_tensor, given, name)
+        named = variables(model)
+        _check_fit(source, named, type(model).__name__)
+        for name, variable in named.items():
+            awaited[id(variable)].read = functools.partial(_tensor, source, name)
     if failed:
         raise failed[0]
     _tell_torch(model)
@@ -199,7 +197,7 @@ def filled(
 
 
 class _Awaited:
-    """An initialiser that gives a weight what is to be read, zeros as long as that is not known."""
+    """An initialiser that reads a weight's value, and gives zeros until its source is known."""
 
     def __init__(self, failed: list[BaseException]) -> None:
         self.failed = failed
@@ -211,45 +209,45 @@ class _Awaited:
         if self.read is not None and not self.failed:
             try:
                 array = self.read()
-                if backend.backend() == "torch":  # a second copy is Keras' way with arrays there
+                if backend.backend() == "torch":  # Keras would copy an array there
                     import torch
 
                     array = torch.from_numpy(array)
                 return ops.convert_to_tensor(array, dtype)
-            except BaseException as error:  # Keras would not forget the weights that are left
+            except BaseException as error:  # raised here, it would keep the other weights in Keras
                 self.failed.append(error)
         return ops.zeros(shape, dtype)
 
 
 @contextlib.contextmanager
 def _awaited(failed: list[BaseException]) -> Iterator[dict[int, _Awaited]]:
-    """Let weights that are made inside this context begin with what they await.
+    """Initialise the weights made inside this context with `_Awaited`, yielded by variable id.
 
-    Inside a stateless scope Keras makes no tensor of a weight until the scope ends. Seed generators
-    keep their own initialiser.
+    Keras makes a weight's tensor only when its stateless scope ends. Seed generators keep their own
+    initialiser.
     """
     import keras
 
     original = keras.layers.Layer.add_weight
-    found: dict[int, _Awaited] = {}
+    by_id: dict[int, _Awaited] = {}
 
     def add_weight(self, shape=None, initializer=None, *args, **kwargs):
         awaited = _Awaited(failed)
         variable = original(self, shape, awaited, *args, **kwargs)
-        found[id(variable)] = awaited
+        by_id[id(variable)] = awaited
         return variable
 
     keras.layers.Layer.add_weight = add_weight
     try:
-        yield found
+        yield by_id
     finally:
         keras.layers.Layer.add_weight = original
 
 
 def _tell_torch(model: keras.Model) -> None:
-    """Make the weights parameters of the PyTorch modules that Keras' layers are there.
+    """Register the weights as parameters of the PyTorch modules that Keras' layers are there.
 
-    Keras does so when a layer is built, but not in a stateless scope, where weights have no value.
+    Keras does this when a layer is built, but not in a stateless scope, where weights lack values.
     """
     import keras
 
@@ -259,36 +257,34 @@ def _tell_torch(model: keras.Model) -> None:
 
 
 def _check_fit(
-    source: str | Path | Mapping[str, np.ndarray], wanted: Mapping[str, keras.Variable], model: str
+    source: str | Path | Mapping[str, np.ndarray], named: Mapping[str, keras.Variable], model: str
 ) -> None:
     """Compare names, then shapes, and name what differs."""
     if isinstance(source, Mapping):
         where = f"the weights do not fit the new {model}"
-        given = {name: array.shape for name, array in source.items()}
+        shapes = {name: array.shape for name, array in source.items()}
     else:
         where = f"{source} does not fit {model}"
         with opened(source) as tensors:
-            given = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
     hint = "the weights belong to another model, size or version of the recipe"
-    if missing := [name for name in wanted if name not in given]:
-        raise BundleError(f"{where}: {_some(missing)} missing", hint)
-    if surplus := sorted(set(given) - set(wanted)):
-        raise BundleError(f"{where}: {_some(surplus)} not in the model", hint)
-    for name, variable in wanted.items():
-        shape = tuple(variable.shape)
-        if given[name] != shape:
-            raise BundleError(
-                f"{where}: '{name}' is {_shape(given[name])} there, {_shape(shape)} in the model",
-                hint,
-            )
+    if missing := [repr(name) for name in named if name not in shapes]:
+        raise BundleError(f"{where}: {some(missing)} missing", hint)
+    if surplus := [repr(name) for name in sorted(set(shapes) - set(named))]:
+        raise BundleError(f"{where}: {some(surplus)} not in the model", hint)
+    for name, variable in named.items():
+        if shapes[name] != tuple(variable.shape):
+            pair = (shapes[name], variable.shape)
+            there, here = (f"({' x '.join(map(str, shape))})" for shape in pair)
+            raise BundleError(f"{where}: '{name}' is {there} there, {here} in the model", hint)
 
 
 def _tensor(source: str | Path | Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """Return a copy of one tensor, floats as float32; nobody else holds its memory."""
+    """Return a copy of one tensor, floats as float32, in memory of its own."""
     if isinstance(source, Mapping):
         return widened(source[name])
-    # The file is mapped into memory while it is open, and what was read of it stays there: opened
-    # for one weight after another, it never takes more than the largest of them.
+    # An open file is mapped into memory, where its read parts stay. Reopened for each weight, it
+    # takes at most the memory of the largest.
     with opened(source) as tensors:
         return widened(tensors.get_tensor(name), copy=False)
 
@@ -300,10 +296,9 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def opened(path: str | Path) -> Any:
-    """Return a safetensors file, whose tensors are read one by one.
+    """Open a safetensors file, whose tensors can be read one by one.
 
-    Raises:
-        BundleError: there is none, or it is damaged.
+    Raises BundleError if the file is missing or damaged.
     """
     import ml_dtypes  # noqa: F401  gives NumPy its bfloat16
     from safetensors import SafetensorError, safe_open
@@ -321,15 +316,12 @@ def opened(path: str | Path) -> Any:
 def widened(array: np.ndarray, copy: bool = True) -> np.ndarray:
     """Return floats as float32, anything else as it is.
 
-    Without a copy JAX may go on with the memory of what it is given, so nobody else may hold it.
+    JAX may keep using the memory of an array that is not copied: nothing else may use it then.
     """
     return array.astype(np.float32, copy=copy) if array.dtype.kind in "fV" else array
 
 
-def _some(names: list[str], most: int = 3) -> str:
-    listed = ", ".join(f"'{name}'" for name in names[:most])
+def some(names: list[str], most: int = 3) -> str:
+    """List the first names, and how many more there are."""
+    listed = ", ".join(names[:most])
     return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "(" + " x ".join(map(str, shape)) + ")"

@@ -1,4 +1,4 @@
-"""The shell's verbs of the hub. None of them imports Keras."""
+"""The shell's commands for the hub, none of which imports Keras."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli.shell import print_table
 from zoo.errors import HubError, ZooError, counted
 
 Names = Annotated[list[str], typer.Argument(help="NAME.TAG or hf://USER/REPO[@REVISION].")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to a command line."""
+    """Add the commands to a command line."""
     for verb in (download, verify, cache, pin, push):
         app.command()(verb)
 
@@ -56,16 +57,12 @@ def cache(
         return
     entries = caching.entries()
     rows = [("REPOSITORY", "COMMIT", "FETCHED", "CONVERTED", "NAME")]
-    for each in entries:
-        made = size(each.made) if each.made else "-"
-        rows.append((each.repo, each.commit, size(each.fetched), made, each.name))
-    rows.append(("total", "", size(sum(x.fetched for x in entries)),
-                 size(sum(x.made for x in entries)), ""))  # fmt: skip
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (f"{cell:>{wide}}" if column in (2, 3) else f"{cell:<{wide}}"
-                 for column, (cell, wide) in enumerate(zip(row, widths, strict=True)))  # fmt: skip
-        print("  ".join(cells).rstrip())
+    for entry in entries:
+        converted = size(entry.made) if entry.made else "-"
+        rows.append((entry.repo, entry.commit, size(entry.fetched), converted, entry.name))
+    fetched, made = sum(entry.fetched for entry in entries), sum(entry.made for entry in entries)
+    rows.append(("total", "", size(fetched), size(made), ""))
+    print_table(rows, right=(2, 3))
 
 
 def pin(
@@ -92,9 +89,9 @@ def push(
     """Publish a bundle on the hub; prints what the registry needs to name it."""
     from zoo.hub import publish
 
-    made = publish.push(bundle, repo, private=private, dry_run=dry_run, overwrite=overwrite)
-    print(made)
+    published = publish.push(bundle, repo, private=private, dry_run=dry_run, overwrite=overwrite)
+    print(published)
     if dry_run:
-        print(f"\nREADME.md:\n{made.card}")
+        print(f"\nREADME.md:\n{published.card}")
     else:
-        print(f"\nfor the registry:\n\n{made.entry}", end="")
+        print(f"\nfor the registry:\n\n{published.entry}", end="")

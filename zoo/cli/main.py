@@ -1,4 +1,4 @@
-"""The command `zoo`: the package's verbs from a shell. Start-up imports no Keras."""
+"""The command `zoo`: the package's verbs in a shell. Start-up does not import Keras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 
 from zoo import hub
 from zoo.cli import hub as hub_commands
-from zoo.cli.shell import check_data, explain, import_keras, read_texts, show_warning, split_columns
+from zoo.cli import shell
 from zoo.config import cards, catalog
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
@@ -48,6 +48,7 @@ LengthPenalty = Annotated[float | None, typer.Option(help="Alpha of the penalty.
 BatchSize = Annotated[int | None, typer.Option(help="Texts decoded together.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")]
+Picture = Annotated[Path, typer.Option("-o", "--out", help="The picture.")]
 Dtype = Annotated[str | None, typer.Option(help="Keras dtype policy, as in mixed_bfloat16.")]
 
 
@@ -56,7 +57,7 @@ def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """Only declares what `main` has taken off the command line already, for --help."""
+    """Declare for --help the options that `main` has already parsed."""
 
 
 @app.command("list")
@@ -75,11 +76,7 @@ def list_models() -> None:
         if not entry.weights:
             count = f"{catalog.size(entry).params:,}"
             rows.append((name, year, entry.task, count, "no trained weights"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        cells[3] = row[3].rjust(widths[3])
-        print("  ".join(cells).rstrip())
+    shell.print_table(rows, right=(3,))
     print("\n* what the bare name loads; `zoo info NAME` tells more")
 
 
@@ -95,11 +92,11 @@ def info(name: Name) -> None:
             f"{folder} is no bundle: recipe.toml is missing", "`zoo list` shows the models by name"
         )
     paper = recipes.load(str(folder.resolve())).paper
-    written = folder / "README.md"
-    if not written.is_file():
+    readme = folder / "README.md"
+    if not readme.is_file():
         print(cards.card(paper))
         return
-    text = written.read_text(encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
     if text.startswith("---\n"):  # front matter is for the hub
         text = text.partition("\n---\n")[2]
     print(text.strip())
@@ -125,10 +122,10 @@ def predict(
     dtype: Dtype = None,
 ) -> None:
     """Translate, continue, classify or compare texts; one output a line, in their order."""
-    texts = read_texts(text or [], file)
+    texts = shell.read_texts(text or [], file)
     model = _load(name, dtype)
     outputs: list[Any] = model.predict(
-        split_columns(texts, model.recipe.task, file), beam_size=beam_size, seed=seed,
+        shell.split_columns(texts, model.recipe.task, file), beam_size=beam_size, seed=seed,
         length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
         num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p, scores=scores,
     )  # fmt: skip
@@ -150,7 +147,7 @@ def evaluate(
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
-    check_data(data)
+    shell.check_data(data)
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
@@ -193,8 +190,7 @@ def prepare(
     """Write a recipe's tokenizer and tokenized data, ready for `zoo train --prepared`."""
     chosen = _recipe(recipe, changes, smoke)
 
-    import_keras()
-
+    shell.import_keras()
     from zoo.training.prepare import prepare as prepare_data
 
     prepare_data(chosen, out)
@@ -214,8 +210,7 @@ def train(
     chosen = _recipe(recipe, changes, smoke)
     if prepared is not None and not prepared.is_dir():
         raise DataError(f"there is no folder {prepared}", "`zoo prepare` writes one")
-    import_keras()
-
+    shell.import_keras()
     from zoo.training import run
 
     print(run.train(chosen, out or Path("runs") / chosen.name, prepared=prepared, resume=resume))
@@ -244,7 +239,7 @@ def experiment(
     chosen, parsed = experiments.load(experiment), _changes(changes)
     out = out or Path("runs") / chosen.name
     experiments.check(chosen, out, changes=parsed, smoke=smoke, resume=resume)
-    import_keras()
+    shell.import_keras()
     experiments.run(chosen, out, changes=parsed, smoke=smoke, resume=resume)
     print((out.expanduser() / "results.md").read_text(encoding="utf-8"))
     print(out)
@@ -259,8 +254,7 @@ def convert(
 ) -> None:
     """Write a checkpoint of another library, which you have, as a bundle."""
     catalog.entry(paper)
-    import_keras()
-
+    shell.import_keras()
     from zoo.convert import write
 
     print(write(path, paper, out, dtype))
@@ -273,7 +267,6 @@ def export(
 ) -> None:
     """Write a TensorFlow SavedModel that takes strings and gives strings."""
     model = _load(name)
-
     from zoo import export as exporting
 
     exporting.export(model, folder)
@@ -293,11 +286,10 @@ def figure() -> None:
 def figure_attention(
     name: Name,
     text: Annotated[str, typer.Argument(help="The source text.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The picture.")] = Path("attention.png"),
+    out: Picture = Path("attention.png"),
 ) -> None:
     """Draw which source pieces the decoder looked at."""
     model = _load(name)
-
     from zoo.reports import figures
 
     figures.attention(model, text, out)
@@ -307,11 +299,10 @@ def figure_attention(
 @figure_app.command("curve")
 def figure_curve(
     name: Name,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The picture.")] = Path("curve.png"),
+    out: Picture = Path("curve.png"),
 ) -> None:
     """Draw how the training of a model went, from its history.csv."""
     model = _load(name)
-
     from zoo.reports import figures
 
     figures.curve(model.history, out, model.recipe.name)
@@ -324,7 +315,7 @@ def figure_length(
         list[str], typer.Argument(help="NAME, NAME.TAG or folders of bundles.", metavar="NAME...")
     ],
     data: Data = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The picture.")] = Path("length.png"),
+    out: Picture = Path("length.png"),
     split: Split = None,
     bins: Annotated[int, typer.Option(help="Parts of the data by length; 4 are quarters.")] = 4,
     beam_size: BeamSize = None,
@@ -332,13 +323,12 @@ def figure_length(
     batch_size: BatchSize = None,
 ) -> None:
     """Draw BLEU by source length for several models; the same as CSV beside it."""
-    check_data(data)
+    shell.check_data(data)
     for name in names:
         hub.find(name)
         if names.count(name) > 1:
             raise OptionError(f"{name} is named twice", "name each model once")
     models = {name: _load(name) for name in names}
-
     from zoo.reports import figures
 
     figures.length(
@@ -365,46 +355,43 @@ hub_commands.register(app)
 
 
 def _load(name: str, dtype: str | None = None) -> Pretrained:
-    """Load a model; a wrong name is told before Keras is imported, which takes seconds."""
+    """Load a model; report a wrong name before Keras is imported, which takes seconds."""
     folder = hub.find(name)
-    import_keras()
-
+    shell.import_keras()
     from zoo import pretrained
 
     return pretrained.load(folder, dtype=dtype)
 
 
 def _changes(assignments: list[str] | None) -> dict[str, Any]:
-    return dict(recipes.assignment(each) for each in assignments or [])
+    return dict(map(recipes.assignment, assignments or []))
 
 
 def _recipe(name: str, assignments: list[str] | None, smoke: bool) -> Recipe:
-    """Return the recipe that the shell asks for: [smoke] first, then --set."""
+    """Return a recipe with [smoke] applied first, then --set."""
     recipe = recipes.load(name)
-    if smoke:
-        recipe = recipe.smoke()
-    return recipe.changed(_changes(assignments))
+    return (recipe.smoke() if smoke else recipe).changed(_changes(assignments))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every error is one message on stderr and exit code 1."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    end = given.index("--") if "--" in given else len(given)
-    debug = "--debug" in given[:end]
-    given = [each for each in given[:end] if each != "--debug"] + given[end:]
-    if given == ["--version"]:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    debug = "--debug" in words[:end]
+    words = [word for word in words[:end] if word != "--debug"] + words[end:]
+    if words == ["--version"]:
         print(f"paperzoo {__version__}")
         sys.exit(0)
-    # TensorFlow greets every user with lines on stderr unless told before its import.
+    # TensorFlow writes lines of greeting to stderr unless this is set before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("always", ZooWarning)
-    warnings.showwarning = show_warning
+    warnings.showwarning = shell.show_warning
     code = 0
     try:
-        code = app(given or ["--help"], prog_name="zoo", standalone_mode=False) or 0
+        code = app(words or ["--help"], prog_name="zoo", standalone_mode=False) or 0
         sys.stdout.flush()
     except BrokenPipeError:
-        # `zoo list | head -1`: the reader has gone; keep Python from complaining at exit.
+        # `zoo list | head -1`: the reader is gone; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
@@ -412,7 +399,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as failure:
         if debug:
             traceback.print_exc()
-        print(f"error: {explain(failure)}", file=sys.stderr)
+        print(f"error: {shell.explain(failure)}", file=sys.stderr)
         code = 1
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""What a shell needs beside the verbs: texts in; messages of errors, warnings; a quiet start."""
+"""Helpers of the shell: reading texts, messages for errors and warnings, a quiet start."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,15 +27,26 @@ from zoo.errors import (
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-# typer has no public name for the parent of all usage errors, but for one of its children.
+# The base class of typer's usage errors has no public name, but this subclass has.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def print_table(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> None:
+    """Print rows of cells in aligned columns, those of the numbers `right` on the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
 
 
 def import_keras() -> None:
     """Import Keras and its backend without the lines that TensorFlow's libraries write meanwhile.
 
-    They write to the file descriptor itself, before any setting of theirs is read. If the import
-    fails, what they wrote is shown after all.
+    They write to the file descriptor itself, before reading any settings. If the import fails,
+    their lines are shown after all.
     """
     if "keras" in sys.modules:
         return
@@ -61,17 +73,17 @@ def import_keras() -> None:
             os.close(kept)
 
 
-def read_texts(given: list[str], file: Path | None) -> list[str]:
+def read_texts(arguments: list[str], file: Path | None) -> list[str]:
     """Return the texts of the command line, of a file or of standard input.
 
     Raises:
-        OptionError: both are given, or there is nothing.
-        DataError: there is no such file, it is not UTF-8, it is empty or a line is.
+        OptionError: both TEXT and --file are given, or neither and standard input is a terminal.
+        DataError: the file is missing, not UTF-8, empty or has an empty line.
     """
-    if given and file is not None:
+    if arguments and file is not None:
         raise OptionError("both TEXT and --file are given", "give one of them")
-    if given:
-        return given
+    if arguments:
+        return arguments
     if file is None and sys.stdin.isatty():
         raise OptionError("there is no text", 'write it after the name: zoo predict NAME "..."')
     from zoo.data.readers import read_lines
@@ -89,15 +101,11 @@ def read_texts(given: list[str], file: Path | None) -> list[str]:
 
 
 def split_columns(lines: list[str], task: str, file: Path | None) -> list[Any]:
-    """Return a task's inputs of lines, in which tabs part the texts of one input.
-
-    Raises:
-        DataError: a line has not as many texts as the task needs.
-    """
+    """Split lines at tabs into a task's inputs; raise DataError for a wrong number of texts."""
     row = tasks.spec(task)
     if not row.parts:
         return list(lines)
-    found: list[Any] = []
+    inputs: list[Any] = []
     for number, line in enumerate(lines, start=1):
         cells = line.split("\t")
         if len(cells) < 3 if row.input == "question" else len(cells) != 2:
@@ -106,12 +114,12 @@ def split_columns(lines: list[str], task: str, file: Path | None) -> list[Any]:
                 f"{where}: {counted(len(cells), 'column')}, expected {row.line}",
                 "put a tab between two of them",
             )
-        found.append((cells[0], cells[1:]) if row.input == "question" else tuple(cells))
-    return found
+        inputs.append((cells[0], cells[1:]) if row.input == "question" else tuple(cells))
+    return inputs
 
 
 def check_data(data: Path | None) -> None:
-    """Raise DataError if there is nothing at the path that --data names."""
+    """Raise DataError if the path after --data does not exist."""
     if data is not None and not data.exists():
         raise DataError(f"there is no file or folder {data}", "look at the path after --data")
 
@@ -133,10 +141,10 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Take the place of `warnings.showwarning`: our own warnings become one message each."""
+    """Replace `warnings.showwarning`: each of our own warnings becomes one message."""
     if issubclass(category, ZooWarning):
         print(f"warning: {message}", file=sys.stderr)
-    # Other libraries' warnings are for developers, and a shell's user cannot act on them.
+    # Other libraries' warnings are for developers: a shell's user cannot act on them.
 
 
 _NEXT = {
@@ -148,23 +156,25 @@ _NEXT = {
 
 
 def _suggest(failure: Exception) -> ZooError:
-    """Return typer's usage error as one of ours, with what was probably meant."""
+    """Return typer's usage error as one of ours, suggesting a similar name."""
     message = str(failure.format_message())  # type: ignore[attr-defined]
     context = getattr(failure, "ctx", None)
     command = context.command_path if context is not None else "zoo"
     option = getattr(failure, "option_name", None)
     if option and context is not None:
-        known = [flag for each in context.command.params for flag in each.opts if flag[:1] == "-"]
-        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, known))
+        names = [
+            flag for option in context.command.params for flag in option.opts if flag[:1] == "-"
+        ]
+        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, names))
     if message.startswith("No such command") and context is not None:
         name = message.split("'")[1]
-        known = context.command.list_commands(context)
-        return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, known))
+        names = context.command.list_commands(context)
+        return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, names))
     return OptionError(message, f"`{command} --help` shows how to write it")
 
 
 def explain(failure: Exception) -> str:
-    """Return the one message that a shell's user gets for an exception."""
+    """Return the one message that a shell's user sees for an exception."""
     if isinstance(failure, ZooError):
         return str(failure)
     if isinstance(failure, _UsageError):

@@ -1,1 +1,1 @@
-"""What can be named: papers, recipes, tasks, metrics, tokenizers. Light: imports no Keras."""
+"""The named things: papers, recipes, tasks, metrics, tokenizers. Imports no Keras."""

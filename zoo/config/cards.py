@@ -1,4 +1,4 @@
-"""The facts of a paper and its weights as text, for people. Imports no Keras."""
+"""The facts of a paper and its weights as readable text. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.config import catalog
-from zoo.config.entries import Entry, Result, Size, Weights
+from zoo.config.entries import Entry, Result, Weights
 from zoo.errors import UnknownName
 
 
@@ -14,7 +14,7 @@ from zoo.errors import UnknownName
 class Card:
     """The facts of one paper and its weights; `str(card)` is readable text.
 
-    `metrics` holds metrics.json of every set of weights that is here, by tag.
+    `metrics` holds metrics.json of every installed set of weights, by tag.
     """
 
     entry: Entry
@@ -23,7 +23,7 @@ class Card:
 
     @property
     def bibtex(self) -> str:
-        """How to cite the paper."""
+        """The paper's citation."""
         paper = self.entry.paper
         fields = {
             "title": f"{{{paper.title}}}",
@@ -47,8 +47,9 @@ class Card:
             *(f"  {_result(result)}" for result in paper.results),
             "sizes:",
             *(
-                f"  {name:<{wide}} {each.params:>13,} parameters{_for(each)}"
-                for name, each in entry.sizes.items()
+                f"  {name:<{wide}} {size.params:>13,} parameters"
+                + (f", to {size.task}" if size.task else "")
+                for name, size in entry.sizes.items()
             ),
             "weights:" if entry.weights else "weights: none",
         ]
@@ -72,7 +73,7 @@ def card(reference: str) -> Card:
     """Return the card of "name" or "name.tag".
 
     Raises:
-        UnknownName: there is no such paper or weights, or it is a folder.
+        UnknownName: an unknown paper or unknown weights, or a folder.
     """
     if catalog.is_path(reference):
         raise UnknownName(
@@ -80,23 +81,19 @@ def card(reference: str) -> Card:
             "zoo.load(FOLDER).card is the card of a folder",
         )
     if "." in reference:
-        found, tag = catalog.split_reference(reference)
+        entry, tag = catalog.split_reference(reference)
     else:
-        found = catalog.entry(reference)
-        tag = found.default or ""
-    return Card(found, tag or None, {each: catalog.metrics(found, each) for each in found.weights})
+        entry = catalog.entry(reference)
+        tag = entry.default or ""
+    return Card(entry, tag or None, {name: catalog.metrics(entry, name) for name in entry.weights})
 
 
 def _where(weights: Weights) -> str:
-    """Return where weights are that did not come along."""
+    """Return the place of weights without metrics in this installation."""
     if weights.hub is None:
         return "not in this installation"
     pinned = f"commit {weights.revision}" if weights.revision else "not pinned"
     return f"on the hub: {weights.hub}, {pinned}; not measured here"
-
-
-def _for(size: Size) -> str:
-    return f", to {size.task}" if size.task else ""
 
 
 def _result(result: Result) -> str:

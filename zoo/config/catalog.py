@@ -1,4 +1,4 @@
-"""What exists: papers, sizes and weights, read from registry/. Imports no Keras."""
+"""The catalog of papers, sizes and weights, read from registry/. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooEr
 
 
 def data_root() -> Path:
-    """Return what holds registry/, recipes/ and experiments/: inside the wheel, or the checkout."""
+    """Return the folder of registry/, recipes/ and experiments/, in the wheel or the checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "_data"
     return installed if installed.is_dir() else package.parent
@@ -29,7 +29,7 @@ def names() -> list[str]:
 
 
 def entry(name: str) -> Entry:
-    """Return what the registry says about one paper.
+    """Return a paper's registry entry.
 
     Raises:
         UnknownName: there is no paper of that name.
@@ -40,21 +40,21 @@ def entry(name: str) -> Entry:
     return _read(files[name])
 
 
-def size(found: Entry, name: str | None = None) -> Size:
-    """Return one size of an entry, the first when none is named."""
+def size(paper: Entry, name: str | None = None) -> Size:
+    """Return a size of an entry, by default the first."""
     if name is None:
-        return next(iter(found.sizes.values()))
-    if name not in found.sizes:
-        raise UnknownName(f"{found.name} has no size '{name}'", did_you_mean(name, found.sizes))
-    return found.sizes[name]
+        return next(iter(paper.sizes.values()))
+    if name not in paper.sizes:
+        raise UnknownName(f"{paper.name} has no size '{name}'", did_you_mean(name, paper.sizes))
+    return paper.sizes[name]
 
 
-def weights(found: Entry, tag: str) -> Weights:
-    """Return one set of weights of an entry, by its own tag or one that a pattern stands for."""
-    chosen = found.find(tag)
+def weights(paper: Entry, tag: str) -> Weights:
+    """Return the weights of an entry with a tag, its own or one that fits a pattern."""
+    chosen = paper.find(tag)
     if chosen is None:
-        known = [*found.weights, *found.patterns]
-        raise UnknownName(f"{found.name} has no weights '{tag}'", did_you_mean(tag, known))
+        tags = [*paper.weights, *paper.patterns]
+        raise UnknownName(f"{paper.name} has no weights '{tag}'", did_you_mean(tag, tags))
     return chosen
 
 
@@ -62,41 +62,45 @@ def split_reference(reference: str) -> tuple[Entry, str]:
     """Return entry and weights tag of "name" or "name.tag"; a bare name gets its default tag.
 
     Raises:
-        UnknownName: there is no such paper or it has no such weights.
+        UnknownName: an unknown paper or unknown weights.
     """
     name, dot, tag = reference.partition(".")
-    found = entry(name)
+    paper = entry(name)
     if not dot:
-        if found.default is None:
+        if paper.default is None:
             raise UnknownName(
                 f"{name} has no trained weights", f"zoo.build('{name}') gives the untrained model"
             )
-        return found, found.default
-    weights(found, tag)
-    return found, tag
+        return paper, paper.default
+    weights(paper, tag)
+    return paper, tag
 
 
 def find_bundle(reference: str | os.PathLike[str]) -> Path:
     """Return the folder of a bundle: "name", "name.tag", or the path of a folder.
 
-    A text is a path when it holds a separator or begins with "." or "~"; a name always wins over
-    a folder of that name in the working directory.
+    A text with a separator, or with "." or "~" at its start, is a path; a name wins over a folder
+    of that name in the working directory.
 
     Raises:
-        UnknownName: there is no such paper or weights.
-        BundleError: the folder is not there.
+        UnknownName: an unknown paper or unknown weights.
+        BundleError: the folder is missing.
     """
     if not is_path(reference):
-        _check_for_folder(str(reference))
-        found, tag = split_reference(str(reference))
-        chosen = weights(found, tag)
+        name = str(reference)
+        if name and Path(name).is_dir() and name.partition(".")[0] not in _files():
+            raise UnknownName(
+                f"there is no model '{name}'", f"for the folder of that name write ./{name}"
+            )
+        paper, tag = split_reference(name)
+        chosen = weights(paper, tag)
         if is_here(chosen):
             return _bundles() / str(chosen.bundle)
-        missing = f"the weights {found.name}.{tag} do not come with this installation"
+        missing = f"the weights {paper.name}.{tag} do not come with this installation"
         if chosen.hub is not None:
             raise BundleError(
                 f"{missing}: they are {chosen.hub} on the hub",
-                f"zoo.load('{found.name}.{tag}') fetches them",
+                f"zoo.load('{paper.name}.{tag}') fetches them",
             )
         raise BundleError(
             missing, f"load them from a checkout, or make them with `zoo train {chosen.recipe}`"
@@ -108,7 +112,7 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
 
 
 def is_here(weights: Weights) -> bool:
-    """Return whether weights came with this installation."""
+    """Return whether this installation includes the weights."""
     return weights.bundle is not None and (_bundles() / weights.bundle).is_dir()
 
 
@@ -117,74 +121,65 @@ def _bundles() -> Path:
 
 
 def refresh() -> None:
-    """Read the registry again when it is asked for: a file of it has changed."""
+    """Read the registry again at the next use, after a change of its files."""
     _read.cache_clear()
 
 
-def finetune(found: Entry, size_name: str | None = None) -> dict[str, str]:
-    """Return the recipes that fine-tuning a model of that size starts from, by task."""
-    return found.finetune | size(found, size_name).finetune
+def finetune(paper: Entry, size_name: str | None = None) -> dict[str, str]:
+    """Return the recipes for fine-tuning a model of that size, by task."""
+    return paper.finetune | size(paper, size_name).finetune
 
 
-def task(found: Entry, size_name: str | None = None) -> str:
-    """Return what a model of that size is for."""
-    return size(found, size_name).task or found.task
+def task(paper: Entry, size_name: str | None = None) -> str:
+    """Return the task of a model of that size."""
+    return size(paper, size_name).task or paper.task
 
 
-def builder(found: Entry, size_name: str | None = None) -> type[Any]:
-    """Return the class that builds a model of that size; this imports its module and Keras."""
-    made: type[Any] = imported(found.builders[task(found, size_name)])
-    return made
+def builder(paper: Entry, size_name: str | None = None) -> type[Any]:
+    """Import and return the class of a model of that size, which imports Keras."""
+    model: type[Any] = imported(paper.builders[task(paper, size_name)])
+    return model
 
 
-def arguments(found: Entry, size_name: str | None, changes: dict[str, Any]) -> dict[str, Any]:
+def arguments(paper: Entry, size_name: str | None, changes: dict[str, Any]) -> dict[str, Any]:
     """Return all arguments of the builder: the size's with `changes` over them.
 
     Raises:
         UnknownName: there is no such size.
         OptionError: the builder has no such argument.
     """
-    chosen = size(found, size_name).arguments
-    declared = dataclasses.fields(builder(found, size_name).Arguments)
-    known = [field.name for field in declared] + ["dtype", "name"]  # the last two are Keras' own
-    for name in changes:
-        if name not in known:
-            raise OptionError(f"{found.name} has no argument '{name}'", did_you_mean(name, known))
-        if isinstance(changes[name], int) and changes[name] < 0:
-            raise OptionError(f"{name} is {changes[name]}", f"{name} is at least 0")
-    return chosen | changes
+    fields = dataclasses.fields(builder(paper, size_name).Arguments)
+    valid = [field.name for field in fields] + ["dtype", "name"]  # the last two are Keras' own
+    for name, value in changes.items():
+        if name not in valid:
+            raise OptionError(f"{paper.name} has no argument '{name}'", did_you_mean(name, valid))
+        if isinstance(value, int) and value < 0:
+            raise OptionError(f"{name} is {value}", f"{name} is at least 0")
+    return size(paper, size_name).arguments | changes
 
 
-def metrics(found: Entry, tag: str) -> dict[str, Any]:
-    """Return metrics.json of one set of weights, empty when they are not in this installation."""
+def metrics(paper: Entry, tag: str) -> dict[str, Any]:
+    """Return metrics.json of a set of weights, {} if they are not in this installation."""
     try:
-        path = find_bundle(f"{found.name}.{tag}") / "metrics.json"
-        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return held
+        path = find_bundle(f"{paper.name}.{tag}") / "metrics.json"
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return values
     except (BundleError, FileNotFoundError):
         return {}
     except ValueError:
         raise BundleError(f"{path} is not valid JSON", "`git checkout` restores it") from None
 
 
-def parameters(found: Entry, tag: str) -> int:
-    """Return how many trainable parameters these weights have."""
-    return int(metrics(found, tag).get("parameters", size(found, found.weights[tag].size).params))
+def parameters(paper: Entry, tag: str) -> int:
+    """Return the number of trainable parameters of a set of weights."""
+    return int(metrics(paper, tag).get("parameters", size(paper, paper.weights[tag].size).params))
 
 
-def measured(held: dict[str, Any]) -> str:
+def measured(values: dict[str, Any]) -> str:
     """Return the main number of a metrics.json as text, such as "BLEU 45.1"; "" without one."""
-    if "metric" not in held or "value" not in held:
+    if "metric" not in values or "value" not in values:
         return ""
-    return measures.spec(str(held["metric"])).shown(held["value"])
-
-
-def _check_for_folder(name: str) -> None:
-    """Say how to write a folder that is meant by a text that is no model's name."""
-    if name and Path(name).is_dir() and name.partition(".")[0] not in _files():
-        raise UnknownName(
-            f"there is no model '{name}'", f"for the folder of that name write ./{name}"
-        )
+    return measures.spec(str(values["metric"])).shown(values["value"])
 
 
 def is_path(reference: str | os.PathLike[str]) -> bool:

@@ -1,7 +1,7 @@
-"""What a recipe may choose by name: optimizers and schedules, one row each. Imports no Keras.
+"""The optimizers and schedules that a recipe chooses by name, one row each. Imports no Keras.
 
-Add a row to add a choice: settings, errors and docs read these tables. The tokenizers and metrics
-have tables of their own beside this one.
+Add a row to add a choice: settings, errors and docs read these tables. Tokenizers and metrics have
+their own tables beside this one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class OptimizerSpec(NamedTuple):
 
     path: str  # of the Keras optimizer: "module:Class"
     about: str  # what it is, for the docs
-    keys: tuple[str, ...] = ()  # of [optimizer], beside those that all take
-    path_of_groups: str = ""  # of the class that has a rate for each group of layers
-    averages: bool = False  # whether it averages the weights by itself
+    keys: tuple[str, ...] = ()  # of [optimizer], beside those that all optimizers take
+    path_of_groups: str = ""  # of the class with a rate for each group of layers
+    averages: bool = False  # whether it averages the weights itself
 
 
 class ScheduleSpec(NamedTuple):
@@ -31,7 +31,7 @@ class ScheduleSpec(NamedTuple):
 
     path: str  # of the function from a recipe to its rate: "module:function"
     about: str  # the rate, for the docs
-    needs: Mapping[str, str] = {}  # keys of [schedule] that must be set, and what they are
+    needs: Mapping[str, str] = {}  # required keys of [schedule] and their meanings
 
 
 OPTIMIZERS: dict[str, OptimizerSpec] = {
@@ -92,13 +92,13 @@ SCHEDULES: dict[str, ScheduleSpec] = {
 
 
 def imported(path: str) -> Any:
-    """Return the class or function at "module:name"; this imports its module."""
+    """Import and return the class or function at "module:name"."""
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
 def one_of(noun: str, rows: Mapping[str, Any]) -> AfterValidator:
-    """Return what makes a text field of a table accept the names of some rows only."""
+    """Return a validator that restricts a text field to the names of rows."""
 
     def check(name: str) -> str:
         if name not in rows:
@@ -109,7 +109,7 @@ def one_of(noun: str, rows: Mapping[str, Any]) -> AfterValidator:
 
 
 def check_needs(name: str, needs: Mapping[str, str], settings: Any, table: str) -> None:
-    """Raise a validation error if a chosen row needs a key that the table does not set."""
+    """Raise a validation error if the table lacks a key that a chosen row needs."""
     for key, what in needs.items():
         if getattr(settings, key) is None:
             raise problem(f"'{name}' needs {what}", f"set {table}.{key}")

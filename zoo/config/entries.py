@@ -14,111 +14,95 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class Result(Table):
-    """One number that the paper reports; `size` is the model's size it belongs to."""
+    """One number that the paper reports."""
 
     data: str
     metric: str
     value: float
-    size: str | None = None
+    size: str | None = None  # of the measured model
 
 
 class Paper(Table):
-    """The paper itself; `introduced` says in one sentence what was new."""
+    """The paper itself."""
 
     title: str
     authors: Annotated[list[str], Field(min_length=1)]
     year: int
     venue: str
     url: str
-    introduced: str
+    introduced: str  # the news in one sentence
     results: list[Result] = []
 
 
-class Size(Table):
-    """The builder's arguments and the exact count of trainable parameters that they give.
+class WithArguments(Table):
+    """A table of a builder's arguments, which TOML holds flat beside the table's own keys."""
 
-    `task` is what a model of this size is for, where a head of the entry makes it; `finetune`
-    names recipes that fine-tuning a model of this size starts from, where they are not the entry's.
-    """
-
-    params: Count
-    task: str | None = None
-    finetune: dict[str, str] = {}
-    arguments: dict[str, Any]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_arguments(cls, data: Any) -> Any:
-        return _gathered(data, ("params", "task", "finetune"))
-
-
-class Head(Table):
-    """What another task makes of the networks of the sizes: a builder and its further arguments.
-
-    With the head "classifier" a size "starter" gives a further one, "starter-classifier"; of the
-    first size it is "classifier" alone. `params` are the exact counts, by the sizes that have this
-    head; `without` are arguments of a size that the builder lacks, `changes` those that differ, by
-    size.
-    """
-
-    task: str
-    builder: Builder
-    params: Annotated[dict[str, Count], Field(min_length=1)]
-    without: list[str] = []
-    changes: dict[str, dict[str, Any]] = {}
     arguments: dict[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
     def _gather_arguments(cls, data: Any) -> Any:
-        return _gathered(data, ("task", "builder", "params", "without", "changes"))
+        if not isinstance(data, dict) or "arguments" in data:
+            return data
+        own = {key: data[key] for key in data if key in cls.model_fields}
+        return own | {"arguments": {key: data[key] for key in data if key not in own}}
+
+
+class Size(WithArguments):
+    """The builder's arguments and the resulting exact count of trainable parameters."""
+
+    params: Count
+    task: str | None = None  # that of the head that makes this size; None is the entry's
+    finetune: dict[str, str] = {}  # recipes for fine-tuning, by task, beside the entry's
+
+
+class Head(WithArguments):
+    """A builder that another task puts on the networks of the sizes, and its further arguments.
+
+    The head "classifier" adds a size "starter-classifier" to a size "starter", and "classifier" to
+    the first size.
+    """
+
+    task: str
+    builder: Builder
+    params: Annotated[dict[str, Count], Field(min_length=1)]  # exact counts by size
+    without: list[str] = []  # arguments of a size that the builder lacks
+    changes: dict[str, dict[str, Any]] = {}  # arguments that differ, by size
 
     def on(self, name: str, size: Size) -> Size:
         """Return the size with this head."""
-        kept = {key: each for key, each in size.arguments.items() if key not in self.without}
-        arguments = kept | self.arguments | self.changes.get(name, {})
+        arguments = {key: size.arguments[key] for key in size.arguments if key not in self.without}
+        arguments |= self.arguments | self.changes.get(name, {})
         return Size(params=self.params[name], task=self.task, arguments=arguments)
 
 
-def _gathered(data: Any, own: tuple[str, ...]) -> Any:
-    """Return a table with its arguments in one, which TOML holds flat beside its own keys."""
-    if not isinstance(data, dict) or "arguments" in data:
-        return data
-    known = {key: data[key] for key in own if key in data}
-    return known | {"arguments": {key: data[key] for key in data if key not in own}}
-
-
 class Weights(Table):
-    """One set of trained weights: where it lies, what made it, under which licences.
-
-    `bundle` is a folder of registry/bundles; `hub` is a repository with its `revision` (40 hex
-    digits) and the `sha256` of every file, or without both if nobody has pinned it yet. `origin` is
-    "trained here" or "converted from URL".
-    """
+    """One set of trained weights: its place, origin and licences."""
 
     recipe: str
     size: str
     license: str
     data_license: str
     languages: list[str]
-    origin: str
-    bundle: str | None = None
-    hub: str | None = None
+    origin: str  # "trained here" or "converted from URL"
+    bundle: str | None = None  # folder of registry/bundles
+    hub: str | None = None  # repository of the hub
+    # commit of the repository and hashes of its files; both are missing until someone pins it
     revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
     note: str = ""
 
     @property
     def is_converted(self) -> bool:
-        """Whether they are another library's."""
+        """Whether another library trained them."""
         return not self.origin.startswith("trained here")
 
     def filled(self, parts: dict[str, str]) -> Weights:
-        """Return the weights of a tag that a pattern stands for, its {names} filled."""
+        """Return the weights of a tag that fits a pattern, with its {names} filled."""
         changes: dict[str, Any] = {
             name: getattr(self, name).format(**parts) for name in ("recipe", "hub", "origin")
         }
-        changes["languages"] = [each.format(**parts) for each in self.languages]
+        changes["languages"] = [language.format(**parts) for language in self.languages]
         return self.model_copy(update=changes)
 
     @model_validator(mode="after")
@@ -133,47 +117,40 @@ class Weights(Table):
 
 
 class Entry(Table):
-    """One paper of the zoo.
-
-    `builder` makes the model of its `task`, `heads` those of other tasks that the paper trains
-    the same network for; `sizes` hold those with a head too. `finetune` names the recipe that
-    fine-tuning starts from, per task, and `adapt` is whether a language model goes on with a task's
-    texts before it learns their labels. `patterns` are weights of the hub whose tags are many, as
-    in "opus-mt-{source}-{target}".
-    """
+    """One paper of the zoo."""
 
     name: str
-    builder: Builder
+    builder: Builder  # of the model of `task`
     task: str
     paper: Paper
-    sizes: Annotated[dict[str, Size], Field(min_length=1)]
-    heads: dict[str, Head] = {}
+    sizes: Annotated[dict[str, Size], Field(min_length=1)]  # with and without a head
+    heads: dict[str, Head] = {}  # other tasks that the paper trains the same network for
     weights: dict[str, Weights] = {}
-    patterns: dict[str, Weights] = {}
-    default: str | None = None
-    finetune: dict[str, str] = {}
-    adapt: bool = False
+    patterns: dict[str, Weights] = {}  # many tags of the hub, as in "opus-mt-{source}-{target}"
+    default: str | None = None  # tag of a bare name
+    finetune: dict[str, str] = {}  # recipes for fine-tuning, by task
+    adapt: bool = False  # whether a language model reads a task's texts before it learns labels
 
     @property
     def builders(self) -> dict[str, str]:
-        """What makes the model of each task."""
-        return {self.task: self.builder} | {each.task: each.builder for each in self.heads.values()}
+        """The builder of each task's model."""
+        return {self.task: self.builder} | {head.task: head.builder for head in self.heads.values()}
 
     def find(self, tag: str) -> Weights | None:
-        """Return the weights of a tag, its own or those of a pattern that it fits, else None."""
+        """Return the weights of a tag, its own or one that fits a pattern, else None."""
         if tag in self.weights:
             return self.weights[tag]
         for pattern, weights in self.patterns.items():
-            if found := _parts(pattern, tag):
-                return weights.filled(found)
+            if parts := _parts(pattern, tag):
+                return weights.filled(parts)
         return None
 
     def made_by(self, recipe: str, converted: bool) -> tuple[str | None, Weights | None]:
-        """Return tag and weights of a recipe's name, (None, None) if there are none.
+        """Return tag and weights of a recipe's name, or (None, None).
 
         Args:
             recipe: its name.
-            converted: whether the weights are another library's, which were not made by it.
+            converted: find weights of another library, which the recipe describes but did not make.
         """
         for tag, weights in self.weights.items():
             if weights.recipe == recipe and weights.is_converted == converted:
@@ -188,12 +165,12 @@ class Entry(Table):
     def _add_heads(self) -> Entry:
         bare = dict(self.sizes)
         self.sizes.clear()
-        for name, each in bare.items():
-            self.sizes[name] = each
+        for name, size in bare.items():
+            self.sizes[name] = size
             for head_name, head in self.heads.items():
                 full = head_name if name == next(iter(bare)) else f"{name}-{head_name}"
                 if name in head.params:
-                    self.sizes[full] = head.on(name, each)
+                    self.sizes[full] = head.on(name, size)
         for head_name, head in self.heads.items():
             for name in (*head.params, *head.changes):
                 if name not in bare:
@@ -204,9 +181,9 @@ class Entry(Table):
     def _check_names(self) -> Entry:
         if self.weights and self.default not in self.weights:
             raise ValueError(f"default '{self.default}' is none of its weights")
-        for name, each in self.sizes.items():
-            if each.task not in (None, *self.builders):
-                raise ValueError(f"size '{name}' is for '{each.task}', which has no builder")
+        for name, size in self.sizes.items():
+            if size.task not in (None, *self.builders):
+                raise ValueError(f"size '{name}' is for '{size.task}', which has no builder")
         for tag, weights in (self.weights | self.patterns).items():
             if weights.size not in self.sizes:
                 raise ValueError(f"weights '{tag}' name a size '{weights.size}' that is not there")
@@ -217,9 +194,7 @@ class Entry(Table):
 
 
 def _parts(pattern: str, text: str) -> dict[str, str] | None:
-    """Return what stands for the {names} of a pattern in a text, None if the text does not fit."""
-    pieces = re.split(r"\{(\w+)\}", pattern)
-    parts = [f"(?P<{each}>[A-Za-z0-9_]+)" if i % 2 else re.escape(each)
-             for i, each in enumerate(pieces)]  # fmt: skip
-    found = re.fullmatch("".join(parts), text)
-    return found.groupdict() if found else None
+    """Return the values of a pattern's {names} in a text, None if the text does not fit."""
+    expression = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[A-Za-z0-9_]+)", re.escape(pattern))
+    match = re.fullmatch(expression, text)
+    return match.groupdict() if match else None

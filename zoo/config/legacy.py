@@ -1,4 +1,4 @@
-"""Names of earlier versions. What has them is read, with one warning for each name."""
+"""Names of earlier versions, which recipes may still use, with one warning for each name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.errors import ZooWarning
 
-# Dotted keys of recipes; a 0 was what every recipe of another model held, and means nothing there.
+# Dotted keys of recipes; recipes of models without these arguments held a meaningless 0.
 KEYS = {
     "train.activation": "model.arguments.ar_alpha",
     "train.temporal": "model.arguments.tar_beta",
@@ -18,41 +18,41 @@ KEYS = {
 VALUES = {"tokenizer.kind": {"marked": "fastai", "spaces": "whitespace", "words": "moses"}}
 
 
-def changes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return dotted changes to a recipe with the names of today."""
-    return dict(_renamed(key, value, True) for key, value in given.items())
+def changes(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted changes to a recipe with today's names."""
+    return dict(_renamed(key, value, True) for key, value in dotted.items())
 
 
-def tables(given: Mapping[str, Any], warn: bool = True) -> dict[str, Any]:
-    """Return the nested tables of a recipe, [smoke] among them, with the names of today."""
-    found = copy.deepcopy(dict(given))
+def tables(old: Mapping[str, Any], warn: bool = True) -> dict[str, Any]:
+    """Return the nested tables of a recipe, including [smoke], with today's names."""
+    recipe = copy.deepcopy(dict(old))
     kept: set[str] = set()
-    for holder in (found, found.get("smoke")):
+    for holder in (recipe, recipe.get("smoke")):
         if isinstance(holder, dict):
             _rename(holder, kept, warn)
-    return found
+    return recipe
 
 
 def _rename(tables: dict[str, Any], kept: set[str], warn: bool) -> None:
-    """Rename in place what nested tables hold; `kept` are the old keys that were more than 0."""
+    """Rename keys and values of nested tables in place; `kept` are old keys above 0 so far."""
     for dotted in (*KEYS, *VALUES):
-        table, key = dotted.split(".")
-        held = tables.get(table)
-        if not isinstance(held, dict) or key not in held:
+        name, key = dotted.split(".")
+        table = tables.get(name)
+        if not isinstance(table, dict) or key not in table:
             continue
-        value = held.pop(key)
+        value = table.pop(key)
         if dotted in VALUES or value or dotted in kept:
             kept.add(dotted)
             new, value = _renamed(dotted, value, warn)
             *path, last = new.split(".")
-            here = tables
+            target = tables
             for part in path:
-                here = here.setdefault(part, {})
-            here[last] = value
+                target = target.setdefault(part, {})
+            target[last] = value
 
 
 def _renamed(key: str, value: Any, warn: bool) -> tuple[str, Any]:
-    """Return a dotted key and its value as they are called today."""
+    """Return today's names of a dotted key and its value."""
     new = KEYS.get(key, key)
     if new != key and warn:
         _tell(key, new)

@@ -1,4 +1,4 @@
-"""The metrics, one row each: how they are called and written, which direction is better. Light."""
+"""The metrics, one row each: their names, formats and better direction. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import NamedTuple
 
 
 class MetricSpec(NamedTuple):
-    """How one number of metrics.json is told."""
+    """How to present one number of metrics.json."""
 
     label: str  # its name in tables and figures
-    unit: str = ""  # what follows the value
+    unit: str = ""  # text after the value
     digits: int = 1  # after the point
     higher: bool = True  # whether a higher value is better
-    card: str = ""  # a longer name for model cards, with {piece} or {loss_unit}; "" is the label
-    per_piece: bool = False  # whether it is a mean over pieces, another number with other pieces
+    card: str = ""  # longer name for model cards, with {piece} or {loss_unit}; "" is the label
+    per_piece: bool = False  # whether it is a mean over pieces and so depends on the tokenizer
     indexed: bool = False  # whether the hub's index shows it beside the main metric
     tabled: bool = False  # whether the README's table shows it beside the main metric
 
     @property
     def column(self) -> str:
-        """The label with its unit, as a column or an axis is called."""
+        """The label with its unit, for a column or an axis."""
         return f"{self.label}{self.unit}"
 
     def shown(self, value: float) -> str:
@@ -45,5 +45,5 @@ METRICS: dict[str, MetricSpec] = {
 
 
 def spec(name: str) -> MetricSpec:
-    """Return a metric's row; a number without one is called by its name."""
+    """Return a metric's row; an unknown number gets its name as label."""
     return METRICS.get(name, MetricSpec(name.replace("_", " ")))

@@ -1,4 +1,4 @@
-"""What a training run is: typed, strict, overridable. Numbers and names only; imports no Keras."""
+"""The recipe of a training run: typed, strict, overridable. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -18,16 +18,13 @@ from zoo.errors import RecipeError, UnknownName, did_you_mean
 
 
 class Recipe(Table):
-    """One training run. [smoke] holds the changes that make a seconds-long version of it.
-
-    `converted` says whose checkpoint a model was converted from, if it was: its recipe is then how
-    such a model could be made, not how this one was.
-    """
+    """One training run. [smoke] holds the changes for a version of it that takes seconds."""
 
     name: str
     paper: str
     task: Annotated[str, one_of("task", tasks.TASKS)]
     seed: Annotated[int, Field(ge=0)] = 0
+    # Origin of a converted checkpoint; the recipe could make such a model but did not make it.
     converted: str | None = None
     model: Model
     data: Data
@@ -45,9 +42,9 @@ class Recipe(Table):
             table, name = key.split(".")
             if not getattr(getattr(self, table), name):
                 raise ValueError(f"the task '{self.task}' needs {key}")
-        if self.evaluate.metric != (wanted := tasks.main_metric(self.task, bool(labels))):
-            without = " without data.labels" if wanted == self.spec.number_metric else ""
-            raise ValueError(f"the task '{self.task}'{without} has evaluate.metric '{wanted}'")
+        if self.evaluate.metric != (metric := tasks.main_metric(self.task, bool(labels))):
+            without = " without data.labels" if metric == self.spec.number_metric else ""
+            raise ValueError(f"the task '{self.task}'{without} has evaluate.metric '{metric}'")
         repeated = {label for label in labels if labels.count(label) > 1}
         if repeated:
             raise ValueError(f"data.labels has '{min(repeated)}' twice")
@@ -71,7 +68,7 @@ class Recipe(Table):
 
     @property
     def regression(self) -> bool:
-        """Whether the model gives a number in place of a label."""
+        """Whether the model predicts numbers in place of labels."""
         return bool(self.spec.number_metric) and not self.data.labels
 
     def tables(self) -> dict[str, Any]:
@@ -90,34 +87,25 @@ class Recipe(Table):
         return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
 
     def smoke(self) -> Recipe:
-        """Return the seconds-long version of this run: the same with its [smoke] table applied."""
-        changes: dict[str, Any] = {}
-        for table, values in self.smoke_changes.items():
-            for key, value in values.items():
-                if table == "model" and key == "arguments":
-                    changes |= {f"model.arguments.{name}": each for name, each in value.items()}
-                else:
-                    changes[f"{table}.{key}"] = value
-        # Where the run's batches were changed to the other kind, the smoke version's still hold.
-        for one, other in (
-            ("batch_tokens", "batch_sentences"),
-            ("batch_sentences", "batch_tokens"),
-        ):
-            if f"train.{one}" in changes:
-                changes.setdefault(f"train.{other}", None)
+        """Return this run with its [smoke] table applied."""
+        changes = flat(self.smoke_changes)
+        # The smoke version's kind of batches wins over the run's, which may have changed since.
+        kinds = ("train.batch_tokens", "train.batch_sentences")
+        if any(kind in changes for kind in kinds):
+            changes = dict.fromkeys(kinds) | changes
         return self.changed(changes)
 
     def resolved(self) -> Recipe:
-        """Return the recipe with every argument of the builder spelled out and [smoke] dropped.
+        """Return the recipe with all arguments of the builder and without [smoke].
 
-        The size's arguments come first, then the tokenizers' vocabularies, then the recipe's own.
+        The recipe's arguments win over the tokenizers' vocabularies, these over the size's.
         """
         entry = catalog.entry(self.paper)
         arguments = dict(catalog.size(entry, self.model.size).arguments)
         source, target = self.tokenizer.sizes
         sizes = {"vocabulary": target, "source_vocabulary": source, "target_vocabulary": target}
         sizes["classes"] = len(self.data.labels) or 1
-        arguments |= {name: size for name, size in sizes.items() if name in arguments}
+        arguments |= {name: sizes[name] for name in sizes if name in arguments}
         tables = self.tables()
         tables["model"]["arguments"] = arguments | self.model.arguments
         del tables["smoke"]
@@ -125,21 +113,21 @@ class Recipe(Table):
 
 
 def folder() -> Path:
-    """Return the folder of the recipes that come with the package."""
+    """Return the folder of the package's recipes."""
     return catalog.data_root() / "recipes"
 
 
 def names() -> list[str]:
-    """Return the names of the recipes that come with the package."""
+    """Return the names of the package's recipes."""
     return sorted(path.stem for path in folder().glob("*.toml"))
 
 
 def load(name: str | Path) -> Recipe:
-    """Return the recipe of that name, or the one in that file; names of earlier versions are read.
+    """Return the recipe of that name or in that file, which may use names of earlier versions.
 
     Raises:
         UnknownName: there is no recipe of that name.
-        RecipeError: the file cannot be read, or a key or value in it is wrong.
+        RecipeError: an unreadable file, or a wrong key or value in it.
     """
     path = Path(name)
     if isinstance(name, str) and path.suffix != ".toml" and path.name == name:
@@ -151,15 +139,15 @@ def load(name: str | Path) -> Recipe:
     data = read_toml(path, RecipeError)
     data.setdefault("name", path.stem)
     where = f"recipe {path.stem if path.parent == folder() else path}"
-    # Nobody edits a recipe.toml: a run wrote it, so its names concern no one.
+    # A run wrote recipe.toml and nobody edits it, so old names need no warning.
     return loads(data, where, warn=path.name != "recipe.toml")
 
 
 def loads(data: Mapping[str, Any] | str, where: str = "recipe", warn: bool = True) -> Recipe:
-    """Return the recipe in a TOML text or in nested tables; [smoke] is checked as well.
+    """Return the recipe in a TOML text or in nested tables, after a check of [smoke].
 
     Args:
-        where: what it is called in errors.
+        where: its name in errors.
         warn: whether to warn of names of earlier versions.
     """
     if isinstance(data, str):
@@ -176,7 +164,7 @@ def loads(data: Mapping[str, Any] | str, where: str = "recipe", warn: bool = Tru
 
 
 def dumps(recipe: Recipe) -> str:
-    """Return the recipe as TOML text, which `loads` reads back to an equal recipe."""
+    """Return the recipe as TOML text, from which `loads` makes an equal recipe."""
     import tomlkit
 
     return tomlkit.dumps(_without_none(recipe.tables()))
@@ -185,7 +173,7 @@ def dumps(recipe: Recipe) -> str:
 def assignment(text: str) -> tuple[str, Any]:
     """Return key and value of a shell's `optimizer.learning_rate=1e-3`.
 
-    The value is read as TOML; `none` unsets a key; anything else is text.
+    The value is TOML, `none`, which unsets a key, or else text.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -201,20 +189,20 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def _set(tables: dict[str, Any], key: str, value: Any) -> None:
-    """Set one dotted key in place; only [model.arguments] takes names that are not there yet."""
+    """Set one dotted key in place; only [model.arguments] takes new names."""
     *path, last = key.split(".")
-    here: Any = tables
+    table: Any = tables
     for depth, part in enumerate(path):
-        if not isinstance(here, dict) or part not in here or not isinstance(here[part], dict):
+        table = table.get(part)
+        if not isinstance(table, dict):
             raise _unknown_key(tables, key, ".".join(path[:depth]))
-        here = here[part]
     if path != ["model", "arguments"]:
-        if last not in here or key == "smoke" or path[:1] == ["smoke"]:
+        if last not in table or key == "smoke" or path[:1] == ["smoke"]:
             raise _unknown_key(tables, key, ".".join(path))
-        if isinstance(here[last], dict) and key != "model.arguments":
-            valid = ", ".join(f"{key}.{name}" for name in here[last])
+        if isinstance(table[last], dict) and key != "model.arguments":
+            valid = ", ".join(f"{key}.{name}" for name in table[last])
             raise RecipeError(f"'{key}' is a table, not a value", f"set one of its keys: {valid}")
-    here[last] = copy.deepcopy(value)
+    table[last] = copy.deepcopy(value)
 
 
 def _unknown_key(tables: dict[str, Any], key: str, holder: str) -> RecipeError:
@@ -225,11 +213,11 @@ def _unknown_key(tables: dict[str, Any], key: str, holder: str) -> RecipeError:
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy without the keys that are None, which TOML cannot hold; no default is lost."""
+    """Return a copy without None, which TOML cannot hold; None is always the default."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, list):
-            return [plain(each) for each in value]
+            return [plain(item) for item in value]
         return _without_none(value) if isinstance(value, dict) else value
 
     return {

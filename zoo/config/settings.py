@@ -1,7 +1,4 @@
-"""The tables of a recipe; what a key means is said beside it, and docs/training.md lists all.
-
-Imports no Keras.
-"""
+"""The tables of a recipe, from whose comments docs/training.md is made. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -19,13 +16,13 @@ Count = Annotated[int, Field(ge=0)]
 Above = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
-# Trained weights as `zoo.load` takes them; "" and none are no weights.
+# Trained weights as `zoo.load` takes them; "" and none mean no weights.
 Reference = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 class Model(Table):
-    """Which model is built, and what it begins with."""
+    """The model and its first weights."""
 
     size: str  # name of a size of the paper's model, see `zoo info`
     arguments: dict[str, Any] = {}  # arguments of the model that differ from that size
@@ -43,7 +40,7 @@ class Model(Table):
 class Also(Table):
     """A further corpus whose training texts a language model reads.
 
-    Where it has no validation split, that share of its texts is left out all the same.
+    Without a validation split, the share `data.validation` of its texts is left out all the same.
     """
 
     corpus: str  # name of the corpus, see docs/data.md
@@ -54,14 +51,14 @@ class Also(Table):
 
 
 class Data(Also):
-    """Which corpus, in which languages, and how much of it."""
+    """The corpus, its languages, and how much of it to read."""
 
     source: str = ""  # language to translate from, as in "de"
     target: str = ""  # language to translate into
     language: str = ""  # language of the texts of all other tasks
     labels: list[str] = []  # classes in the order of the logits; without, similarity is a number
-    # most pieces or words of a row, its end included: longer pairs are left out in training, other
-    # texts are cut, those that are read as one sequence together
+    # most pieces or words of a row, its end included; training drops longer pairs and cuts other
+    # texts, together if they form one sequence
     max_length: Positive | None = None
     validation: Inside = 0.1  # share of training rows held out if there is no validation split
     reverse_source: bool = False  # whether a translator reads its source from the last word on
@@ -71,21 +68,22 @@ class Data(Also):
 
     @property
     def languages(self) -> list[str]:
-        """The languages that the model reads and writes, each once."""
-        return [each for each in (self.source, self.target, self.language) if each]
+        """The languages that the model reads and writes."""
+        languages = (self.source, self.target, self.language)
+        return [language for language in languages if language]
 
 
 class Tokenizer(Table):
-    """How text is cut."""
+    """The tokenizer."""
 
     kind: Annotated[str, one_of("kind of tokenizer", LEARNED)] = "sentencepiece"  # see docs/data.md
     algorithm: Literal["unigram", "bpe"] | None = None  # how SentencePiece learns its pieces
     vocabulary: Positive  # number of pieces or words, the special ones included
-    source_vocabulary: Positive | None = None  # the same of the source, where it differs
+    source_vocabulary: Positive | None = None  # the same for the source, if it differs
     shared: bool = True  # whether one tokenizer serves both languages
     normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
     sample: Positive | None = None  # number of training rows to learn from, none for all
-    weights: Reference = ""  # trained model whose tokenizer is taken, as `zoo.load` takes it
+    weights: Reference = ""  # trained model with the tokenizer to take, as for `zoo.load`
 
     @property
     def spec(self) -> TokenizerSpec:
@@ -94,7 +92,7 @@ class Tokenizer(Table):
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Number of pieces of the source's tokenizer and of the target's."""
+        """The numbers of pieces of the source's and the target's tokenizer."""
         return self.source_vocabulary or self.vocabulary, self.vocabulary
 
     @model_validator(mode="before")
@@ -123,18 +121,18 @@ class Optimizer(Table):
     """The update rule."""
 
     name: Annotated[str, one_of("optimizer", OPTIMIZERS)]  # which optimizer
-    learning_rate: Above = 1.0  # what the rate of the schedule is multiplied by
+    learning_rate: Above = 1.0  # factor of the schedule's rate
     beta_1: Share = 0.9  # decay of Adam's mean of the gradients
     beta_2: Share = 0.999  # decay of Adam's mean of their squares
-    epsilon: Above = 1e-7  # what Adam and Adadelta add to a root
+    epsilon: Above = 1e-7  # constant that Adam and Adadelta add to a root
     momentum: Share | None = None  # of SGD, none for 0
     rho: Share | None = None  # decay of Adadelta's means, none for 0.95
     clip_norm: Above | None = None  # largest norm of all gradients together
-    weight_decay: Above | None = None  # share of a weight, times the rate, that an update takes
-    decay_vectors: bool = True  # whether biases and gains, which are no matrices, decay too
-    # of asgd: average once the validation loss is above the best of all but so many last epochs
+    weight_decay: Above | None = None  # share of a weight, times the rate, that an update subtracts
+    decay_vectors: bool = True  # whether biases and gains decay too
+    # for asgd: average once the validation loss exceeds the best of all but this many last epochs
     nonmonotone: Positive | None = None
-    # what the rate is divided by from each group of layers to the one below
+    # divisor of the rate from each group of layers to the one below
     discriminate: Annotated[float, Field(ge=1)] | None = None
 
 
@@ -158,7 +156,7 @@ class Schedule(Table):
 
 
 class Train(Table):
-    """How long, and in which batches."""
+    """The length of the training and its batches."""
 
     updates: Positive  # updates of the whole run
     updates_per_epoch: Positive  # updates between two validations, each with a checkpoint
@@ -166,13 +164,13 @@ class Train(Table):
     batch_sentences: Positive | None = None  # rows of a batch
     buckets: list[Positive] = []  # lengths that rows are padded to, in pieces or words, rising
     bptt: Positive | None = None  # words that a language model reads of its stream at a time
-    vary_bptt: bool = False  # whether these are only about so many (merity2017, 4.1)
-    shuffle: bool = False  # whether a language model's texts come in another order in each pass
+    vary_bptt: bool = False  # whether that number varies at random (merity2017, 4.1)
+    shuffle: bool = False  # whether each pass reads a language model's texts in another order
     # mean over a batch's target tokens, or their sum divided by the batch's sentences
     loss: Literal["token", "sentence"] = "token"
     label_smoothing: Share = 0.0  # share of the probability that goes to the other pieces
     precision: Precision = "float32"  # of the computation; weights and logits are float32
-    average: Positive = 1  # number of last checkpoints whose mean is the final weights
+    average: Positive = 1  # number of last checkpoints to average into the final weights
     patience: Positive | None = None  # epochs without a better validation loss that end a run
     jit: bool | None = None  # whether to compile with XLA, none for Keras' own choice
 
@@ -195,7 +193,7 @@ class Train(Table):
 
 
 class Evaluate(Table):
-    """What is measured at the end of a run, and how outputs are searched for."""
+    """The measurement at the end of a run, and its search for outputs."""
 
     split: str = "test"  # split of the corpus
     metric: Annotated[str, one_of("metric", METRICS)] = "bleu"  # main metric, the task's own
@@ -203,6 +201,6 @@ class Evaluate(Table):
     beam_size: Positive = 4  # width of the beam, 1 for greedy search
     length_penalty: Annotated[float, Field(ge=0)] = 0.6  # alpha, 0 for none
     max_extra: Positive = 50  # most pieces of an output beyond the length of its input
-    batch_size: Positive = 32  # rows that are decoded or scored together
+    batch_size: Positive = 32  # rows to decode or score together
     minimum: float | None = None  # value that this recipe promises to reach
-    maximum: float | None = None  # the same, of a metric of which less is better
+    maximum: float | None = None  # the same for a metric that should be low

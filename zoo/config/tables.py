@@ -1,4 +1,4 @@
-"""Strict tables: TOML in, typed values out; an unknown key is an error that says what was meant."""
+"""Strict tables: TOML in, typed values out; the error of an unknown key suggests a known one."""
 
 from __future__ import annotations
 
@@ -21,16 +21,13 @@ class Table(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
-        # Before pydantic's own check, because only here both the key and its neighbours are known.
+        # Before pydantic's own check, which does not know the valid keys.
         if isinstance(data, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
+            valid = [field.alias or name for name, field in cls.model_fields.items()]
             for key in data:
-                if key not in known:
-                    raise PydanticCustomError(
-                        "unknown_key",
-                        "there is no key '{key}'",
-                        {"key": str(key), "hint": did_you_mean(str(key), known)},
-                    )
+                if key not in valid:
+                    context = {"key": str(key), "hint": did_you_mean(str(key), valid)}
+                    raise PydanticCustomError("unknown_key", "there is no key '{key}'", context)
         return data
 
 
@@ -38,18 +35,18 @@ AnyTable = TypeVar("AnyTable", bound=Table)
 
 
 def problem(message: str, hint: str = "") -> PydanticCustomError:
-    """Return what a validator raises: `parse` makes an error with that hint of it."""
+    """Return a validator's error, which `parse` turns into one with that hint."""
     return PydanticCustomError("problem", "{message}", {"message": message, "hint": hint})
 
 
 def parse(
     table: type[AnyTable], data: dict[str, Any], where: str, error: type[ZooError]
 ) -> AnyTable:
-    """Return `data` as a `table`, or raise `error` with the first thing that is wrong.
+    """Return `data` as a `table`, or raise `error` with the first mistake.
 
     Args:
         table: the class to fill.
-        data: what a TOML file holds.
+        data: the content of a TOML file.
         where: the name of the file or recipe, which begins the message.
         error: the class of error to raise.
     """
@@ -63,10 +60,8 @@ def parse(
             raise error(f"{where}: the key '{path[-1]}' is missing{holder}") from None
         if first["type"] == "unknown_key":
             holder = f" in [{'.'.join(path)}]" if path else ""
-            context = first["ctx"]
-            raise error(
-                f"{where}: there is no key '{context['key']}'{holder}", context["hint"]
-            ) from None
+            key, hint = first["ctx"]["key"], first["ctx"]["hint"]
+            raise error(f"{where}: there is no key '{key}'{holder}", hint) from None
         wrong = first["msg"].removeprefix("Value error, ")
         wrong = wrong[:1].lower() + wrong[1:]
         place = ".".join(path)
@@ -77,18 +72,18 @@ def parse(
 
 
 def flat(tables: Mapping[str, Any], prefix: str = "", whole: Container[str] = ()) -> dict[str, Any]:
-    """Return nested tables with dotted keys; those of `whole` stay tables."""
-    found: dict[str, Any] = {}
+    """Return the values of nested tables by dotted keys; the keys of `whole` stay tables."""
+    values: dict[str, Any] = {}
     for key, value in tables.items():
         if isinstance(value, Mapping) and prefix + key not in whole:
-            found |= flat(value, f"{prefix}{key}.", whole)
+            values |= flat(value, f"{prefix}{key}.", whole)
         else:
-            found[prefix + key] = value
-    return found
+            values[prefix + key] = value
+    return values
 
 
 def read_toml(path: Path, error: type[ZooError]) -> dict[str, Any]:
-    """Return what the TOML file `path` holds; raise `error` if it cannot be read."""
+    """Return the content of a TOML file; raise `error` for an unreadable one."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

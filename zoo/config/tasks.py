@@ -1,4 +1,4 @@
-"""The tasks, one row each. Whatever depends on a task is told here or by the task's own class.
+"""The tasks, one row each. All that depends on a task is here or in the task's own class.
 
 To add a task, add its row and write its class (see `zoo.tasks.base.Task`). A name without a row is
 an error everywhere. Imports no Keras.
@@ -6,54 +6,38 @@ an error everywhere. Imports no Keras.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from zoo.config.choices import imported
 from zoo.errors import UnknownName, did_you_mean
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What the light parts of the package know about one task."""
+    """The facts of one task for the parts of the package that import no Keras."""
 
-    #: of the class that reads, encodes, trains and measures: "module:Class"
-    path: str
-    #: what the hub calls the task
-    pipeline: str
-    #: recipe keys that the task cannot do without
-    needs: tuple[str, ...]
-    #: metrics that experiments may compare; the first one is the main one
-    metrics: tuple[str, ...]
-    #: column names to look for together; the first ones name columns without names
+    path: str  # of the class that reads, encodes, trains and measures: "module:Class"
+    pipeline: str  # the hub's name of the task
+    needs: tuple[str, ...]  # required keys of a recipe
+    metrics: tuple[str, ...]  # metrics that experiments may compare, the main one first
+    # column names to look for together; the first ones name columns without names
     columns: tuple[tuple[str, ...], ...]
-    #: what one input is called
-    input: Literal["text", "pair", "question"] = "text"
-    #: the parts of an input that is no single text
-    parts: tuple[str, ...] = ()
-    #: an input as Python code, for a message and for a model card
-    example: str = "at least one word"
-    card_example: str = '"..."'
-    #: what a line of a shell holds if its parts are separated by tabs
-    line: str = ""
-    #: whether examples have labels from `data.labels`, numbers where there are none, or neither
+    input: Literal["text", "pair", "question"] = "text"  # kind of one input
+    parts: tuple[str, ...] = ()  # parts of an input other than a single text
+    example: str = "at least one word"  # an input as Python code, for messages
+    card_example: str = '"..."'  # the same for model cards
+    line: str = ""  # content of a shell's line whose tabs separate the parts
+    # whether `data.labels` lists classes; without it, some tasks have numbers
     labels: Literal["none", "classes", "classes or numbers"] = "none"
-    #: the main metric where numbers take the place of labels
-    number_metric: str = ""
-    #: what examples are counted in
-    unit: str = "texts"
-    #: what metrics.json calls the number of test examples that training saw too
-    seen: str = "texts_in_training"
-    #: what the validation loss is a mean over; "" is what `train.loss` says
-    loss_per: str = "text"
-    #: whether experiments measure trained models again, side by side, for metrics that a run lacks
-    measured_again: bool = False
-    #: whether training may read further corpora (`data.also`)
-    also: bool = False
-    #: what the rows of a corpus may hold for the task to read them
-    rows: tuple[str, ...] = ("text",)
-    #: what a message calls that which is given; "" is `input`
-    given: str = ""
+    number_metric: str = ""  # main metric of numbers in place of labels
+    unit: str = "texts"  # name of examples in counts
+    seen: str = "texts_in_training"  # metrics.json's key of test examples that training saw too
+    loss_per: str = "text"  # the validation loss is a mean per this; "" leaves it to `train.loss`
+    measured_again: bool = False  # whether experiments measure models again for missing metrics
+    also: bool = False  # whether training may read further corpora (`data.also`)
+    rows: tuple[str, ...] = ("text",)  # kinds of a corpus' rows that the task can read
+    given: str = ""  # an input's name in messages; "" is `input`
 
 
 _BATCHES = ("train.buckets", "train.batch_sentences")
@@ -164,12 +148,11 @@ def spec(name: str) -> TaskSpec:
 
 
 def task_class(name: str) -> Any:
-    """Return a task's class, which imports Keras; raises what `spec` does."""
-    module, _, attribute = spec(name).path.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    """Import and return a task's class, which imports Keras; for errors see `spec`."""
+    return imported(spec(name).path)
 
 
 def main_metric(name: str, has_labels: bool) -> str:
-    """Return the metric that a recipe of the task is measured by."""
+    """Return the main metric of the task's recipes."""
     row = spec(name)
     return row.number_metric if row.number_metric and not has_labels else row.metrics[0]

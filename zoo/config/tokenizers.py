@@ -11,18 +11,18 @@ from typing import Literal, NamedTuple
 
 
 class TokenizerSpec(NamedTuple):
-    """What the package knows about one kind of tokenizer."""
+    """The facts of one kind of tokenizer."""
 
     path: str  # of the class: "module:Class"
-    suffixes: tuple[str, ...]  # of its file: the first one is written, all are read
-    unit: Literal["piece", "word"]  # what a text is cut into
-    about: str  # how a text is cut, for the docs
-    card: str = ""  # the same for a model card; "": it comes with converted weights alone
-    train: tuple[str, ...] = ()  # what the class' `train` takes beside lines and vocabulary
-    options: Mapping[str, str | None] = {}  # keys of [tokenizer] of its own, and their defaults
-    needs: Mapping[str, str] = {}  # those of them that must be set, and what they are
+    suffixes: tuple[str, ...]  # of its file: written with the first one, read with any
+    unit: Literal["piece", "word"]  # of the cut text
+    about: str  # how it cuts a text, for the docs
+    card: str = ""  # the same for a model card; "" is a kind of converted weights only
+    train: tuple[str, ...] = ()  # arguments of the class' `train` beside lines and vocabulary
+    options: Mapping[str, str | None] = {}  # its own keys of [tokenizer] and their defaults
+    needs: Mapping[str, str] = {}  # required ones of them and their meanings
     shareable: bool = True  # whether one tokenizer may serve two languages
-    by_line: bool = False  # whether WikiText is read line by line, not article by article
+    by_line: bool = False  # whether it reads WikiText by lines, not by articles
 
 
 TOKENIZERS: dict[str, TokenizerSpec] = {

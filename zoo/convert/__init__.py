@@ -1,18 +1,20 @@
-"""Checkpoints of other libraries as models of the zoo: each layout is known to one file here."""
+"""Read checkpoints of other libraries as models of the zoo: one module for each layout."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from zoo import bundle
 from zoo.bundle.weights import check_stored
 from zoo.config import catalog
+from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
 from zoo.errors import BundleError
 from zoo.text import Tokenizer
@@ -30,45 +32,45 @@ KNOWN = f"`zoo list` shows the models by name; known checkpoints: {'; '.join(LAY
 
 @dataclass(frozen=True)
 class Converted:
-    """A checkpoint in the zoo's own terms.
+    """A checkpoint as a recipe, weights and tokenizers of the zoo."""
 
-    Attributes:
-        recipe: resolved; its model's arguments are those of the checkpoint.
-        weights: float32 arrays by the names of `zoo.bundle.weights.variables`.
-        tokenizers: the source's and the target's, one object if they are shared.
-    """
+    recipe: Recipe  # resolved, with the checkpoint's arguments of the model
+    weights: dict[str, np.ndarray]  # float32, by the names of `zoo.bundle.weights.variables`
+    tokenizers: tuple[Tokenizer, Tokenizer]  # the source's and the target's, one object if shared
 
-    recipe: Recipe
-    weights: dict[str, np.ndarray]
-    tokenizers: tuple[Tokenizer, Tokenizer]
+
+def adapted(base: str, arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe `base`, resolved, with these model arguments and dotted changes."""
+    dotted = {f"model.arguments.{name}": value for name, value in arguments.items()}
+    return recipes.load(base).changed({**changes, **dotted}).resolved()
 
 
 def read(path: Path) -> Converted:
-    """Read a folder that another library wrote, or the one of its checkpoints that a file is.
+    """Read a checkpoint of another library: its folder, or one file of it.
 
     Raises:
-        BundleError: no layout that is known; or a known one with something missing, surplus, of
-            another shape or unsafe to read.
+        BundleError: the layout is unknown; a file or tensor is missing, surplus, of another shape
+            or unsafe to read; the model is not the zoo's; or tokenizer and weights do not match.
     """
     module = layout(path)
     if module is not None:
-        found: Converted = module.read(path)
-        return found
+        converted: Converted = module.read(path)
+        return converted
     if path.is_dir():
-        raise BundleError(f"{path} {unknown(each.name for each in path.iterdir())}", KNOWN)
+        raise BundleError(f"{path} {unknown(file.name for file in path.iterdir())}", KNOWN)
     raise BundleError(
         f"{path} is no checkpoint that is known; a checkpoint is a folder as a rule", KNOWN
     )
 
 
 def layout(path: Path) -> ModuleType | None:
-    """Return the module that reads a folder or file, None if none does."""
+    """Return the module that reads a folder or file, or None."""
     modules = map(importlib.import_module, LAYOUTS)
     return next((module for module in modules if module.recognises(path)), None)
 
 
 def unknown(names: Iterable[str]) -> str:
-    """Return what is to be said of a folder with such files that no module reads."""
+    """Describe a folder with these files that no module reads."""
     files = sorted(names)
     shown = ", ".join(files[:8]) + (" ..." if len(files) > 8 else "") or "nothing"
     return (
@@ -81,15 +83,15 @@ def write(path: Path, paper: str, out: Path, dtype: str = "float32") -> Path:
     """Write a checkpoint as a bundle and return its folder.
 
     Args:
-        path: a folder, or a file, that another library wrote.
-        paper: whose model it is to be.
+        path: a folder or file that another library wrote.
+        paper: the paper that the model must belong to.
         out: a new or empty folder, or a bundle to replace.
         dtype: how weights are stored, "float16", "bfloat16" or "float32".
 
     Raises:
-        UnknownName: there is no such paper.
-        OptionError: there is no such dtype.
-        BundleError: as `read`; or the checkpoint is of another paper, or the folder holds something
+        UnknownName: no such paper.
+        OptionError: no such dtype.
+        BundleError: see `read`; the checkpoint is of another paper, the folder holds something
             else, or the disk refuses.
     """
     catalog.entry(paper)
@@ -99,14 +101,13 @@ def write(path: Path, paper: str, out: Path, dtype: str = "float32") -> Path:
     if path.is_dir() and bundle.is_bundle(path):
         raise BundleError(f"{path} is a bundle already", "zoo.load reads it as it is")
     bundle.check_writable(out)
-    found = read(path)
-    if found.recipe.paper != paper:
+    converted = read(path)
+    if converted.recipe.paper != paper:
         raise BundleError(
-            f"{path} holds a model of {found.recipe.paper}, not of {paper}",
-            f"write --as {found.recipe.paper}",
+            f"{path} holds a model of {converted.recipe.paper}, not of {paper}",
+            f"write --as {converted.recipe.paper}",
         )
-    # Through a model, so that nothing is written that could not be read.
-    model = bundle.model_with(found.weights, found.recipe)
-    return bundle.write(
-        out, model=model, recipe=found.recipe, tokenizers=found.tokenizers, dtype=dtype
-    )
+    # Building the model proves that the bundle can be read.
+    model = bundle.model_with(converted.weights, converted.recipe)
+    recipe, tokenizers = converted.recipe, converted.tokenizers
+    return bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, dtype=dtype)

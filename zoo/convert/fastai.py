@@ -1,17 +1,17 @@
-"""fast.ai's language models of WikiText-103 as ulmfit2018: forward and backward, old and new.
+"""Read fast.ai's language models of WikiText-103 as ulmfit2018: forward, backward, old and new.
 
 old   fwd_wt103.h5 or bwd_wt103.h5, which are PyTorch's files, and itos_wt103.pkl, the list of words
-new   lstm_fwd.pth or lstm_bwd.pth, the same under the name "model" or not, and itos_wt103.pkl
+new   lstm_fwd.pth or lstm_bwd.pth, perhaps inside the name "model", and itos_wt103.pkl
 
-`weight_hh_l0_raw` is the recurrent matrix; what newer files call `weight_hh_l0` is a copy of it
-with some numbers dropped, and is left out. PyTorch's two biases of a gate are one here, their sum.
+`weight_hh_l0_raw` is the recurrent matrix. Newer files add `weight_hh_l0`, a copy with some numbers
+dropped, which is left out. PyTorch has two biases for each gate; ours is their sum.
 
-Words come in the order of the zoo's tokenizer: its markers first, then the others as they are in
-the list. fast.ai's first names of markers become the later ones, which it has. A marker that the
-list lacks gets the mean of all rows, as fast.ai gives it to new words; one of capitals, which the
-first list lacks, is then not put before words, since the model has never read it. The zoo writes a
-hyphen inside a word as @-@: where the list has none it gets the row of "-". Of a word that the list
-has more than once, as it has one that only fills up, the first counts.
+Words take the order of the zoo's tokenizer: its markers first, then the list's other words in their
+order. fast.ai's first names of markers become its later ones. A marker that the list lacks gets the
+mean of all rows, as fast.ai's new words do; a missing marker of capitals, as in the first list, is
+then never put before words, since the model has not read it. The zoo writes a hyphen inside a word
+as @-@; if the list lacks that, it gets the row of "-". Where the list repeats a word, as it repeats
+one that only fills up, the first row counts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from zoo.config import recipe as recipes
-from zoo.convert import Converted
+from zoo.convert import Converted, adapted
 from zoo.convert import tensors as checkpoints
 from zoo.convert.pickled_words import read_words
+from zoo.convert.tensors import Shape
 from zoo.errors import BundleError
 from zoo.text.fastai import CAPITALISED, HYPHEN, SPECIAL, UPPER, FastaiTokenizer
 
@@ -42,7 +42,7 @@ COPIES = (
 )  # fmt: skip
 LAYER = re.compile(r"0\.rnns\.(\d+)\.(?:module\.)?(\w+)$")
 DROPPED = "weight_hh_l0"
-# The width of fast.ai's second network; the registry has its size.
+# The width of fast.ai's second network, whose size the registry names.
 SECOND = 1152
 
 
@@ -52,16 +52,14 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> Converted:
-    """Read a checkpoint: the file that is named, of a folder with both directions the forward one.
+    """Read the named file, or of a folder with both directions the forward one.
 
-    Raises:
-        BundleError: a file or tensor is missing, surplus, of another shape or unsafe to read; or
-            the list of words does not belong to the weights.
+    Raises what `zoo.convert.read` does.
     """
     file, lists = _candidates(path)[0], _lists(path)
     if len(lists) > 1:
         raise BundleError(
-            f"{file.parent} has {' and '.join(each.name for each in lists)}",
+            f"{file.parent} has {' and '.join(path.name for path in lists)}",
             "leave the list of words that belongs to the weights",
         )
     words = read_words(lists[0])
@@ -77,23 +75,21 @@ def read(path: Path) -> Converted:
     weights["encoder.embedding.bias"] = _taken(bias, rows)
     arguments["vocabulary"] = tokenizer.size
     backward = "bwd" in file.stem
-    changes: dict[str, Any] = {
+    changes = {
         "name": f"ulmfit2018-wt103-{'backward' if backward else 'forward'}",
         "model.size": "fastai" if arguments["width"] == SECOND else "base",
         "converted": "fast.ai",
         "data.reverse": backward,
         "tokenizer.vocabulary": tokenizer.size,
     }
-    changes |= {f"model.arguments.{name}": value for name, value in arguments.items()}
-    made = recipes.load(RECIPE).changed(changes).resolved()
-    return Converted(made, weights, (tokenizer, tokenizer))
+    return Converted(adapted(RECIPE, arguments, changes), weights, (tokenizer, tokenizer))
 
 
 def _candidates(path: Path) -> list[Path]:
     """Return the files of weights, forward ones first."""
-    found = [path] if path.is_file() else list(path.iterdir())
-    named = [each for each in found if FILES.match(each.name)]
-    return sorted(named, key=lambda each: ("bwd" in each.name, each.name))
+    files = [path] if path.is_file() else path.iterdir()
+    named = [file for file in files if FILES.match(file.name)]
+    return sorted(named, key=lambda file: ("bwd" in file.name, file.name))
 
 
 def _lists(path: Path) -> list[Path]:
@@ -101,11 +97,11 @@ def _lists(path: Path) -> list[Path]:
 
 
 def _weights(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the model's sizes, and the weights by our names, words as they are in the file."""
-    found = checkpoints.unpickled(path)
-    if isinstance(found, dict) and isinstance(found.get("model"), dict):
-        found = found["model"]
-    tensors = checkpoints.of_torch(found, path)
+    """Return the model's sizes, and the weights by our names, words in the file's order."""
+    content = checkpoints.unpickled(path)
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    tensors = checkpoints.of_torch(content, path)
     layers: set[int] = set()
     plain = {}
     for name, tensor in tensors.items():
@@ -119,7 +115,7 @@ def _weights(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     first = plain.get("0.rnns.0.weight_hh_l0_raw")
     if len(shape) != 2 or first is None or len(first.shape) != 2:
         raise BundleError(
-            f"{path} has no {TABLE} or no 0.rnns.0.weight_hh_l0_raw", "it is no language model"
+            f"{path} has no {TABLE} or no 0.rnns.0.weight_hh_l0_raw", "it is not a language model"
         )
     arguments = {
         "vocabulary": shape[0], "embedding": shape[1], "width": first.shape[1],
@@ -128,12 +124,11 @@ def _weights(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     copies = {name: plain.pop(name) for name in COPIES if name in plain}
     weights = checkpoints.take(plain, wanted(arguments, BIAS in plain), path)
     table = weights["encoder.embedding.table"]
-    for name, copy in copies.items():
-        if copy.shape != table.shape or not np.array_equal(copy.numbers(), table):
-            raise BundleError(
-                f"{path}: {name} is another table than {TABLE}",
-                "ulmfit2018 embeds words and predicts them with one table",
-            )
+    for name in checkpoints.unequal(copies, table):
+        raise BundleError(
+            f"{path}: {name} is another table than {TABLE}",
+            "ulmfit2018 embeds words and predicts them with one table",
+        )
     weights.setdefault("encoder.embedding.bias", np.zeros(shape[0], np.float32))
     for i in range(arguments["layers"]):
         layer = f"encoder.lstm_layers.{i}"
@@ -143,31 +138,32 @@ def _weights(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return arguments, weights
 
 
-def wanted(arguments: dict[str, Any], bias: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return for each name in a checkpoint our own and the shape there."""
+def wanted(arguments: dict[str, Any], bias: bool) -> dict[str, tuple[str, Shape]]:
+    """Return our own name and the shape in the checkpoint for each name in a checkpoint."""
     vocabulary, embedding, width = (arguments[x] for x in ("vocabulary", "embedding", "width"))
-    found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    found[TABLE] = ("encoder.embedding.table", (vocabulary, embedding))
+    names: dict[str, tuple[str, Shape]] = {
+        TABLE: ("encoder.embedding.table", (vocabulary, embedding))
+    }
     if bias:
-        found[BIAS] = ("encoder.embedding.bias", (vocabulary,))
+        names[BIAS] = ("encoder.embedding.bias", (vocabulary,))
     sizes = [embedding, *[width] * (arguments["layers"] - 1), embedding]
     for i in range(arguments["layers"]):
         layer, inputs, units = f"encoder.lstm_layers.{i}", sizes[i], sizes[i + 1]
-        found |= {
+        names |= {
             f"0.rnns.{i}.weight_ih_l0": (f"{layer}.kernel", (4 * units, inputs)),
             f"0.rnns.{i}.weight_hh_l0_raw": (f"{layer}.recurrent_kernel", (4 * units, units)),
             f"0.rnns.{i}.bias_ih_l0": (f"{layer}.bias", (4 * units,)),
             f"0.rnns.{i}.bias_hh_l0": (f"{layer}.bias_hh", (4 * units,)),
         }
-    return found
+    return names
 
 
 def _ordered(words: list[str]) -> tuple[FastaiTokenizer, list[int]]:
-    """Return the zoo's tokenizer, and for each of its words the row; -1 where it has none."""
+    """Return the zoo's tokenizer, and the row of each of its words, -1 for a word without one."""
     rows: dict[str, int] = {}
     for row, word in enumerate(words):
         rows.setdefault(MARKERS.get(word, word), row)
-    absent = [each for each in (CAPITALISED, UPPER) if each not in rows]
+    absent = [marker for marker in (CAPITALISED, UPPER) if marker not in rows]
     if "-" in rows:
         rows.setdefault(HYPHEN, rows["-"])
     kept = [*SPECIAL, *(word for word in rows if word not in SPECIAL)]
@@ -175,7 +171,7 @@ def _ordered(words: list[str]) -> tuple[FastaiTokenizer, list[int]]:
 
 
 def _taken(array: np.ndarray, rows: list[int]) -> np.ndarray:
-    """Return these rows, the mean of all for -1."""
+    """Return the rows of these numbers, and the mean of all rows for -1."""
     taken = array[rows]
     taken[np.array(rows) < 0] = array.mean(axis=0)
     return taken

@@ -1,10 +1,10 @@
-"""OpenAI GPT's checkpoints as gpt1: transformers' folders, old and new, and OpenAI's own.
+"""Read OpenAI GPT's checkpoints as gpt1: transformers' folders, old and new, and OpenAI's own.
 
 transformers  config.json, model.safetensors or pytorch_model.bin, vocab.json with merges.txt or
-              tokenizer.json. Names may begin with "transformer."; `attn.bias` is the causal
-              mask and `lm_head.weight` the word embedding once more: both are left out. Its
-              Conv1D holds matrices as Keras does, inputs first.
-OpenAI        params_shapes.json and params_0.npy ... params_9.npy, which put end to end are all
+              tokenizer.json. Names may begin with "transformer."; the causal mask `attn.bias` and
+              the copy of the word embedding `lm_head.weight` are left out. Its Conv1D stores
+              matrices as Keras does, inputs first.
+OpenAI        params_shapes.json and params_0.npy ... params_9.npy, whose concatenation holds all
               numbers in the order of the shapes; encoder_bpe_40000.json, vocab_40000.bpe.
 """
 
@@ -20,16 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from zoo.config import recipe as recipes
-from zoo.convert import Converted
+from zoo.convert import Converted, adapted
 from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_json
-from zoo.convert.tensors import Tensor
+from zoo.convert.tensors import Shape, Tensor
 from zoo.errors import BundleError
 from zoo.text import BpeTokenizer
 
 RECIPE = "gpt1-books"
-# Ours, theirs, and the shape in widths: w the states', 3w, and f the feed-forward layer's.
+# Our name, theirs, and the shape: w is the states' width, f the feed-forward layer's.
 BLOCK = {
     "query_key_value.kernel": ("attn.c_attn.weight", "w 3w"),
     "query_key_value.bias": ("attn.c_attn.bias", "3w"),
@@ -44,7 +43,7 @@ BLOCK = {
     "feed_forward_norm.gamma": ("ln_2.weight", "w"),
     "feed_forward_norm.beta": ("ln_2.bias", "w"),
 }
-# What is in a checkpoint and is no weight: masks, positions' numbers, the tied softmax.
+# Tensors that are not weights: masks, the positions' numbers, the tied softmax.
 LEFT_OUT = re.compile(r"(h\.\d+\.attn\.(bias|masked_bias)|position_ids|lm_head\.weight)$")
 # Names of layer normalisation's gain and bias in older files.
 OLDER = {"gamma": "weight", "g": "weight", "beta": "bias", "b": "bias"}
@@ -61,12 +60,7 @@ def recognises(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Converted:
-    """Read a checkpoint.
-
-    Raises:
-        BundleError: a file or tensor is missing, surplus, of another shape or unsafe to read; or
-            tokenizer and weights do not belong together.
-    """
+    """Read a checkpoint; raise what `zoo.convert.read` does."""
     own = (folder / "params_shapes.json").is_file()
     arguments, weights = _openai(folder) if own else _transformers(folder)
     tokenizer = _tokenizer(folder, own)
@@ -76,10 +70,8 @@ def read(folder: Path) -> Converted:
             f"{arguments['vocabulary']:,} rows for them",
             "take tokenizer and weights from one place",
         )
-    changes = {f"model.arguments.{name}": value for name, value in arguments.items()}
-    changes |= {"tokenizer.vocabulary": tokenizer.size, "converted": "OpenAI"}
-    made = recipes.load(RECIPE).changed(changes)
-    return Converted(made.resolved(), weights, (tokenizer, tokenizer))
+    changes = {"tokenizer.vocabulary": tokenizer.size, "converted": "OpenAI"}
+    return Converted(adapted(RECIPE, arguments, changes), weights, (tokenizer, tokenizer))
 
 
 # transformers
@@ -109,32 +101,32 @@ def _transformers(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "attention_dropout": float(config.get("attn_pdrop", 0.1)),
         "epsilon": float(config.get("layer_norm_epsilon", 1e-5)),
     }
-    found = {_plain(name): each for name, each in checkpoints.read(folder).items()}
-    kept = {name: each for name, each in found.items() if not LEFT_OUT.search(name)}
+    tensors = {_plain(name): tensor for name, tensor in checkpoints.read(folder).items()}
+    kept = {name: tensor for name, tensor in tensors.items() if not LEFT_OUT.search(name)}
     return arguments, checkpoints.take(kept, wanted(arguments), folder)
 
 
 def _plain(name: str) -> str:
-    """Return a tensor's name without prefix and as newer files have it."""
+    """Return the newer form of a tensor's name, without the prefix."""
     parts = name.removeprefix("transformer.").split(".")
     if parts[-2:-1] in (["ln_1"], ["ln_2"]):
         parts[-1] = OLDER.get(parts[-1], parts[-1])
     return ".".join(parts)
 
 
-def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return for each name in a checkpoint our own and the shape, in OpenAI's order."""
-    width, feed_forward = arguments["width"], arguments["feed_forward"]
-    sizes = {"w": width, "3w": 3 * width, "f": feed_forward}
-    found: dict[str, tuple[str, tuple[int, ...]]] = {
+def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
+    """Return our own name and the shape for each name in a checkpoint, in OpenAI's order."""
+    width = arguments["width"]
+    sizes = {"w": width, "3w": 3 * width, "f": arguments["feed_forward"]}
+    names: dict[str, tuple[str, Shape]] = {
         "positions_embed.weight": ("decoder.positions", (arguments["context"], width)),
         "tokens_embed.weight": ("decoder.tokens", (arguments["vocabulary"], width)),
     }
     for layer in range(arguments["layers"]):
         for ours, (theirs, shape) in BLOCK.items():
-            sides = tuple(sizes[side] for side in shape.split())
-            found[f"h.{layer}.{theirs}"] = (f"decoder.blocks.{layer}.{ours}", sides)
-    return found
+            sides = tuple(sizes[letter] for letter in shape.split())
+            names[f"h.{layer}.{theirs}"] = (f"decoder.blocks.{layer}.{ours}", sides)
+    return names
 
 
 # OpenAI
@@ -162,18 +154,18 @@ def _openai(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     for name, shape in zip(names, shapes, strict=True):
         part = numbers[first : first + math.prod(shape)]
         first += len(part)
-        # A matrix has a leading 1 there: the width of a convolution's kernel.
+        # OpenAI's matrices have a leading 1, the width of a convolution's kernel.
         plain = tuple(shape[1:]) if len(shape) == 3 and shape[0] == 1 else tuple(shape)
         tensors[name] = Tensor(plain, functools.partial(part.reshape, plain))
     return arguments, checkpoints.take(tensors, names, folder)
 
 
 def _numbers(folder: Path, count: int) -> np.ndarray:
-    """Return all numbers of params_*.npy, float32 [count]; pickled arrays are refused."""
-    found = {int(path.stem[7:]): path for path in folder.glob("params_[0-9]*.npy")}
+    """Return all numbers of params_*.npy, float32 [count]; refuse pickled arrays."""
+    paths = {int(path.stem[7:]): path for path in folder.glob("params_[0-9]*.npy")}
     parts = []
-    for number in range(len(found)):
-        path = found.get(number, folder / f"params_{number}.npy")
+    for number in range(len(paths)):
+        path = paths.get(number, folder / f"params_{number}.npy")
         try:
             parts.append(np.load(path, allow_pickle=False).astype(np.float32).ravel())
         except (OSError, ValueError) as error:
@@ -196,7 +188,7 @@ def _tokenizer(folder: Path, own: bool) -> BpeTokenizer:
     vocabulary, merges = (folder / name for name in pairs[0 if own else 1])
     if vocabulary.is_file() and merges.is_file():
         words, lines = read_json(vocabulary), merges.read_text(encoding="utf-8").split("\n")
-        # The first line tells a version, the last one is empty.
+        # The first line states a version, the last one is empty.
         joined = [line.split(" ") for line in lines[1:] if line.strip()]
     elif (whole := folder / "tokenizer.json").is_file():
         model = read_json(whole).get("model", {})
@@ -208,10 +200,10 @@ def _tokenizer(folder: Path, own: bool) -> BpeTokenizer:
             "tokenizer.json",
             "save the tokenizer into the same folder",
         )
-    places = sorted(words.values()) if isinstance(words, dict) else []
-    if not places or places != list(range(len(places))) or any(len(x) != 2 for x in joined):
+    ids = sorted(words.values()) if isinstance(words, dict) else []
+    if not ids or ids != list(range(len(ids))) or any(len(pair) != 2 for pair in joined):
         raise BundleError(
-            f"{folder}: its tokenizer is no vocabulary with merges",
+            f"{folder}: its tokenizer is not a vocabulary with merges",
             "take the files that belong to the weights",
         )
     return BpeTokenizer(sorted(words, key=words.__getitem__), [(a, b) for a, b in joined])

@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint by name: safetensors, PyTorch's files, NumPy's; nothing is run."""
+"""Read tensors by name from files of safetensors, PyTorch or NumPy, without running their code."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from zoo.bundle.weights import opened, widened
+from zoo.bundle.weights import opened, some, widened
 from zoo.errors import BundleError
 
-# What a damaged archive raises.
+Shape = tuple[int, ...]
+
+# What reading a damaged archive raises.
 UNREADABLE = (
     OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError,
     zipfile.BadZipFile, zlib.error,
@@ -25,28 +27,27 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor whose numbers are read when they are asked for."""
+    """A tensor whose values are read on request."""
 
-    shape: tuple[int, ...]
+    shape: Shape
     load: Callable[[], np.ndarray]
 
     def numbers(self) -> np.ndarray:
-        """Return the tensor, floats as float32."""
+        """Return the values, floats as float32."""
         return widened(self.load())
 
 
 def read(folder: Path) -> dict[str, Tensor]:
     """Return the tensors of model.safetensors, or else of pytorch_model.bin.
 
-    Raises:
-        BundleError: there is neither; one is damaged, or unsafe to read.
+    Raises BundleError if both are missing, or the file is damaged or unsafe to read.
     """
     path = folder / "model.safetensors"
     if path.is_file():
         return _safetensors(path)
     path = folder / "pytorch_model.bin"
     if path.is_file():
-        return _pickled(path)
+        return of_torch(unpickled(path), path)
     raise BundleError(
         f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin",
         "copy the whole checkpoint; one in several parts has to be saved as one file first",
@@ -62,18 +63,14 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     return {name: tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _pickled(path: Path) -> dict[str, Tensor]:
-    return of_torch(unpickled(path), path)
-
-
 def unpickled(path: Path, allowed: Sequence[type] = ()) -> Any:
-    """Read a pickle by PyTorch's reader, which knows tensors and plain values and runs nothing.
+    """Read a pickle with PyTorch's reader of weights: tensors and plain values, and no code.
 
     Args:
-        allowed: classes that it may also make, whose construction does nothing else.
+        allowed: further classes that it may make; making one must do nothing else.
 
     Raises:
-        BundleError: PyTorch is not installed; or the file is damaged or holds anything else.
+        BundleError: PyTorch is not installed; the file is damaged or holds anything else.
     """
     try:
         import torch
@@ -85,7 +82,7 @@ def unpickled(path: Path, allowed: Sequence[type] = ()) -> Any:
     try:
         with torch.serialization.safe_globals(list(allowed)):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files raise whatever comes first
+    except Exception as error:  # damaged files raise all kinds of errors
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BundleError(
             f"{path} holds more than tensors, or is damaged, and was not read: {reason}",
@@ -93,37 +90,31 @@ def unpickled(path: Path, allowed: Sequence[type] = ()) -> Any:
         ) from None
 
 
-def of_torch(found: Any, path: Path) -> dict[str, Tensor]:
-    """Return PyTorch's tensors by name.
-
-    Raises:
-        BundleError: what was found in the file is no dictionary of tensors.
-    """
+def of_torch(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return PyTorch's tensors by name; raise BundleError if the content holds anything else."""
     import torch
 
-    if not isinstance(found, Mapping) or not all(torch.is_tensor(x) for x in found.values()):
-        raise BundleError(f"{path} is no dictionary of tensors", "save `model.state_dict()`")
+    if not isinstance(content, Mapping) or not all(map(torch.is_tensor, content.values())):
+        raise BundleError(f"{path} is not a dictionary of tensors", "save `model.state_dict()`")
 
     def numbers(tensor: Any) -> np.ndarray:
-        plain = tensor.float() if tensor.is_floating_point() else tensor
-        array: np.ndarray = plain.numpy()
+        # NumPy lacks some of PyTorch's types of floats.
+        array: np.ndarray = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         return array
 
     return {
-        name: Tensor(tuple(each.shape), functools.partial(numbers, each))
-        for name, each in found.items()
+        name: Tensor(tuple(tensor.shape), functools.partial(numbers, tensor))
+        for name, tensor in content.items()
     }
 
 
 def npz(path: Path) -> dict[str, Tensor]:
-    """Return the arrays of a NumPy archive, of which only the headers are read until asked for.
+    """Return the arrays of a NumPy archive, reading only the headers at first.
 
-    Arrays of Python objects, which are pickles, are left out.
-
-    Raises:
-        BundleError: the file is damaged, or no archive of arrays.
+    Arrays of Python objects are pickles, and are left out. Raises BundleError if the file is
+    damaged or not an archive of arrays.
     """
-    found = {}
+    tensors = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
@@ -134,19 +125,18 @@ def npz(path: Path) -> dict[str, Tensor]:
                 if math.prod(shape) * dtype.itemsize > member.file_size:
                     raise ValueError(f"{member.filename} is shorter than its shape {shape}")
                 load = functools.partial(_member, path, member.filename)
-                found[member.filename.removesuffix(".npy")] = Tensor(shape, load)
+                tensors[member.filename.removesuffix(".npy")] = Tensor(shape, load)
     except UNREADABLE as error:
         raise BundleError(f"{path} cannot be read: {error}", "copy it again") from None
-    return found
+    return tensors
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+def _npy_header(file: IO[bytes]) -> tuple[Shape, np.dtype]:
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"it has an array of version {version}")
-    read = np.lib.format.read_array_header_1_0
-    if version == (2, 0):
-        read = np.lib.format.read_array_header_2_0
+    headers = np.lib.format
+    read = headers.read_array_header_1_0 if version == (1, 0) else headers.read_array_header_2_0
     shape, _, dtype = read(file)
     return shape, dtype
 
@@ -160,24 +150,22 @@ def _member(path: Path, member: str) -> np.ndarray:
 
 
 def take(
-    tensors: Mapping[str, Tensor],
-    wanted: Mapping[str, tuple[str, tuple[int, ...]]],
-    where: Path,
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[str, Shape]], where: Path
 ) -> dict[str, np.ndarray]:
-    """Return all tensors that are wanted under the names that they are to have.
+    """Return the wanted tensors by their new names.
 
     Args:
-        wanted: for each name in the checkpoint the new name and the shape.
+        wanted: the new name and the shape, by the name in the checkpoint.
 
     Raises:
-        BundleError: missing or surplus tensors or shapes that do not fit, by their names in the
-            checkpoint; nothing is read then.
+        BundleError: tensors are missing, surplus or of another shape, told by their names in the
+            checkpoint before any is read.
     """
     hint = "the checkpoint is of another model or not complete: copy it again"
     if missing := [name for name in wanted if name not in tensors]:
-        raise BundleError(f"{where} has no {_some(missing)}", hint)
+        raise BundleError(f"{where} has no {some(missing)}", hint)
     if surplus := [name for name in tensors if name not in wanted]:
-        raise BundleError(f"{where} has {_some(surplus)}, which the model has no place for", hint)
+        raise BundleError(f"{where} has {some(surplus)}, which the model has no place for", hint)
     for name, (_, shape) in wanted.items():
         if tensors[name].shape != shape:
             raise BundleError(
@@ -186,6 +174,10 @@ def take(
     return {new: tensors[name].numbers() for name, (new, _) in wanted.items()}
 
 
-def _some(names: list[str], most: int = 3) -> str:
-    listed = ", ".join(names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+def unequal(copies: Mapping[str, Tensor], table: np.ndarray) -> list[str]:
+    """Return the names of supposed copies of a table that differ from it."""
+    return [
+        name
+        for name, copy in copies.items()
+        if copy.shape != table.shape or not np.array_equal(copy.numbers(), table)
+    ]

@@ -1,13 +1,18 @@
-"""The names that fairseq gave to a Transformer's tensors, and that transformers kept."""
+"""What fairseq's and transformers' Transformers share: names of tensors, and checks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-# Ours, theirs, and the shape in widths: w the states', f the feed-forward layer's.
+from zoo.convert import tensors as checkpoints
+from zoo.convert.tensors import Shape, Tensor
+from zoo.errors import BundleError
+
+# Our name, theirs, and the shape: w is the states' width, f the feed-forward layer's.
 FEED_FORWARD = {
     "feed_forward.inner.kernel": ("fc1.weight", "f w"),
     "feed_forward.inner.bias": ("fc1.bias", "f"),
@@ -20,17 +25,18 @@ PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "projectio
 ATTENTIONS = {"self_attention": "self_attn", "cross_attention": "encoder_attn"}
 
 
-def wanted(arguments: Mapping[str, Any], table: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return for each name in a checkpoint our own and the shape there.
+def wanted(arguments: Mapping[str, Any], table: str) -> dict[str, tuple[str, Shape]]:
+    """Return our own name and the shape in the checkpoint for each name in a checkpoint.
 
     Args:
         arguments: of vaswani2017's model.
-        table: the name of the one matrix of words.
+        table: the name of the only embedding matrix.
     """
     width = arguments["width"]
     sizes = {"w": width, "f": arguments["feed_forward"]}
-    found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    found[table] = ("embedding.table", (arguments["vocabulary"], width))
+    names: dict[str, tuple[str, Shape]] = {
+        table: ("embedding.table", (arguments["vocabulary"], width))
+    }
     for side, kinds in (("encoder", ["self_attention"]), ("decoder", list(ATTENTIONS))):
         for layer in range(arguments[f"{side}_layers"]):
             parts = dict(FEED_FORWARD)
@@ -42,12 +48,39 @@ def wanted(arguments: Mapping[str, Any], table: str) -> dict[str, tuple[str, tup
                 parts[f"{kind}_norm.gamma"] = (f"{theirs}_layer_norm.weight", "w")
                 parts[f"{kind}_norm.beta"] = (f"{theirs}_layer_norm.bias", "w")
             for ours, (theirs, shape) in parts.items():
-                sides = tuple(sizes[each] for each in shape.split())
-                name = f"{side}.layers.{layer}.{theirs}"
-                found[name] = (f"{side}_layers.{layer}.{ours}", sides)
-    return found
+                sides = tuple(sizes[letter] for letter in shape.split())
+                names[f"{side}.layers.{layer}.{theirs}"] = (f"{side}_layers.{layer}.{ours}", sides)
+    return names
 
 
-def turned(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return weights by our names with matrices as Keras has them, inputs first."""
-    return {name: each.T if name.endswith("kernel") else each for name, each in weights.items()}
+def transposed(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return weights by our names with kernels as Keras stores them, inputs first."""
+    return {name: array.T if name.endswith("kernel") else array for name, array in weights.items()}
+
+
+def agreed(settings: Mapping[str, Any], keys: Sequence[str], path: Path) -> Any:
+    """Return the common value of settings for which the zoo's model has one argument.
+
+    Raises BundleError if they differ.
+    """
+    if len({settings[key] for key in keys}) > 1:
+        listed = ", ".join(f"{key} {settings[key]}" for key in keys)
+        raise other(path, listed, "one number for these")
+    return settings[keys[0]]
+
+
+def check_copies(
+    copies: Mapping[str, Tensor], name_of_table: str, table: np.ndarray, path: Path
+) -> None:
+    """Raise BundleError unless the copies equal the one table of both embeddings and the logits."""
+    for name in checkpoints.unequal(copies, table):
+        raise other(path, f"another table in {name} than in {name_of_table}", "one table for all")
+
+
+def other(path: Path, found: str, expected: str) -> BundleError:
+    """Return the error for a model that vaswani2017 cannot express."""
+    return BundleError(
+        f"{path}: the model has {found}, vaswani2017 has {expected}",
+        "only Transformers with one table for both languages can be read, as opus-mt-en-de and "
+        "wmt14.en-fr are",
+    )

@@ -1,8 +1,8 @@
-"""Drawing what comes next at random, by the samplers of keras_hub, inside the loop of decoding.py.
+"""Random draws of the next token by keras_hub's samplers, inside the loop of search.py.
 
-A draw is a pure function of the logits, the seed and the position: nothing is counted on from call
-to call, so that the same call gives the same text, and a compiled loop holds neither a seed nor a
-temperature. Backends draw different numbers of one seed.
+A draw is a pure function of the logits, the seed and the position, without a counter: the same call
+gives the same text, and a compiled loop holds neither a seed nor a temperature. Backends draw
+different numbers from one seed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zoo.errors import OptionError, check_count
 
 
 class Strategy(NamedTuple):
-    """What is constant in a compiled draw."""
+    """The constants of a compiled draw."""
 
     top_k: int | None
     top_p: bool
@@ -32,13 +32,12 @@ class Strategy(NamedTuple):
 class Sampler:
     """How to draw.
 
-    With both `top_k` and `top_p`, top_k comes first: of the top_k most probable tokens, the most
-    probable ones that together reach top_p of the whole distribution. Top_p alone is slower: each
-    step sorts the whole vocabulary.
+    `top_k` comes before `top_p`, which counts the probabilities of the whole distribution. Top_p
+    alone is slower: each step sorts the whole vocabulary.
 
     Attributes:
-        temperature: logits are divided by it: below 1 the probable becomes more probable.
-        top_k: draw among so many of the most probable tokens.
+        temperature: divisor of the logits; below 1 probable tokens become more probable.
+        top_k: number of most probable tokens to draw among.
         top_p: draw among the fewest most probable tokens whose probabilities sum to more than it.
         seed: the same seed gives the same draws, on one backend.
 
@@ -56,7 +55,7 @@ class Sampler:
         if not np.finfo(np.float32).tiny <= self.temperature < math.inf:
             raise OptionError(
                 f"temperature is {self.temperature}",
-                "temperature is above 0; for the most probable words ask for no draws at all",
+                "temperature is above 0; for the most probable words do not sample",
             )
         if self.top_k is not None:
             check_count("top_k", self.top_k)
@@ -68,13 +67,13 @@ class Sampler:
 
     @property
     def strategy(self) -> Strategy:
-        # All of the distribution needs no sorting.
+        # The whole distribution needs no sorting.
         top_p = self.top_p is not None and self.top_p < 1
         return Strategy(None if self.top_k is None else operator.index(self.top_k), top_p)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what changes without compiling anew: float32 [], float32 [] and int32 [2]."""
-        # Neighbouring seeds must not share draws: positions count up from where a seed begins.
+        """Return the variable options: "temperature" and "top_p" float32 [], "seed" int32 [2]."""
+        # Positions count up from a seed's number, so neighbouring seeds must lie far apart.
         words = np.random.SeedSequence(operator.index(self.seed)).generate_state(2)
         return {
             "temperature": np.asarray(self.temperature, np.float32),
@@ -100,9 +99,9 @@ def _check_number(name: str, value: object) -> None:
 def prepare(strategy: Strategy) -> Any:
     """Return keras_hub's sampler of a strategy.
 
-    To be called before compiling: the sampler has a seed of its own, a variable, which is not used.
+    Call it before compiling: the sampler makes a variable for its own seed, which `draw` ignores.
     """
-    # Imports TensorFlow whatever backend Keras runs on: only who samples waits for it.
+    # Imports TensorFlow on every backend, so only sampling waits for it.
     from keras_hub import samplers
 
     if strategy.top_p:
@@ -115,37 +114,37 @@ def prepare(strategy: Strategy) -> Any:
 # Compiled: arrays are tensors from here on -----------------------------------------------------
 
 
-class GivenSeed(keras.random.SeedGenerator):
-    """A seed generator without state: it gives the one seed, a tensor [2], that it was given."""
+class FixedSeed(keras.random.SeedGenerator):
+    """A seed generator without state that always returns one seed, a tensor [2]."""
 
     def __init__(self, seed) -> None:
-        self.seed = seed  # and no variable, which its parent would make
+        self.seed = seed  # without the variable that the parent makes
 
     def next(self, ordered=True):
         return self.seed
 
 
-def draw(strategy: Strategy, given: dict, logits, position):
+def draw(strategy: Strategy, options: dict, logits, position):
     """Return a token for each row, int32 [rows].
 
     Args:
-        given: what `Sampler.arrays` returns.
+        options: the tensors of `Sampler.arrays`.
         logits: [rows, vocabulary].
-        position: scalar; each has draws of its own.
+        position: scalar; each position has its own draws.
     """
     prepared = prepare(strategy)
     sampler = copy.copy(prepared)
-    dtype = prepared.seed_generator.state.dtype  # each backend takes seeds of its own type
-    first, second = ops.unstack(ops.cast(given["seed"], dtype), 2)
+    dtype = prepared.seed_generator.state.dtype  # each backend's type of seeds
+    first, second = ops.unstack(ops.cast(options["seed"], dtype), 2)
     seed = ops.stack([first, second + ops.cast(position, dtype)])
-    # By assignment the sampler would add it to a list that it shares with the prepared one, where a
-    # tensor would outlive its trace.
-    vars(sampler)["seed_generator"] = GivenSeed(seed)
+    # An assignment would add it to a list that both samplers share, and its tensor would outlive
+    # the trace.
+    vars(sampler)["seed_generator"] = FixedSeed(seed)
     if strategy.top_p:
-        sampler.p = given["top_p"]
+        sampler.p = options["top_p"]
     if strategy.top_k is not None:
         sampler.k = min(strategy.top_k, logits.shape[-1])
     logits = ops.cast(logits, "float32")
-    # The maximum first, so that a small temperature makes nothing infinite but what is improbable.
-    logits = (logits - ops.max(logits, axis=-1, keepdims=True)) / given["temperature"]
+    # Subtract the maximum, so that a small temperature sends only improbable logits to -inf.
+    logits = (logits - ops.max(logits, axis=-1, keepdims=True)) / options["temperature"]
     return sampler.get_next_token(ops.softmax(logits, axis=-1))

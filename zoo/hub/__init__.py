@@ -1,16 +1,16 @@
-"""The Hugging Face hub: models found by name, fetched, checked, kept; bundles published.
+"""The Hugging Face hub: find models by name, download and check them, and publish bundles.
 
-names       what a name, "hf://user/repo@revision" or a path means
-client      huggingface_hub, with every failure told in one message
-records     what was fetched and checked, in our own folder of the cache
-download    a repository's files, fetched and checked
-converted   other libraries' checkpoints as bundles, made once
-verify      everything checked again
-cache       what lies in the cache, and deleting it
-pin         a revision and hashes written into the registry
-publish     a bundle sent
+names       the meaning of a name, "hf://user/repo@revision" or a path
+client      huggingface_hub, with one message for each failure
+records     what was downloaded and checked, in our own folder of the cache
+download    download and check a repository's files
+converted   other libraries' checkpoints as bundles, converted once
+verify      check everything again
+cache       list and delete the content of the cache
+pin         write a revision and hashes into the registry
+publish     upload a bundle
 
-Importing any of these imports neither Keras nor huggingface_hub.
+Importing these modules imports neither Keras nor huggingface_hub.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ from zoo.hub import names
 def find(reference: str | os.PathLike[str]) -> Path:
     """Return the folder of "name", "name.tag", "hf://user/repo@revision" or a path.
 
-    What is on the hub is fetched and checked if it is not here already; a folder of the user's
-    own and weights that come with the package are not looked at.
+    A repository of the hub is downloaded and checked unless that was done before; the user's own
+    folders and the package's weights are not checked.
 
     Raises:
-        UnknownName: there is no such paper or weights.
-        BundleError: the folder is not there, or a repository's bundle cannot be used.
-        HubError: what is asked for cannot be fetched, or is not what it should be.
+        UnknownName: no such paper or weights.
+        BundleError: the folder is missing, or a repository's bundle cannot be used.
+        HubError: the download fails, or brings something other than expected.
     """
     source = names.source(reference)
     if source is None:
         return catalog.find_bundle(reference)
-
     from zoo.hub import download
 
     return download.fetch(source)

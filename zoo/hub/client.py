@@ -1,7 +1,6 @@
-"""huggingface_hub, with retries, and with every failure told in one message.
+"""huggingface_hub with retries, and with one message for each failure.
 
-HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and the proxies of the environment are
-read by it as everywhere.
+It reads HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE and the environment's proxies.
 """
 
 from __future__ import annotations
@@ -25,40 +24,41 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Seconds between attempts, unless the hub says how long to wait.
+# Seconds between attempts, unless the hub asks for another wait.
 WAITS = (1, 2, 4, 8)
 LONGEST_WAIT = 60
 PASSING = (408, 429, 500, 502, 503, 504)
 TOKENS = "https://huggingface.co/settings/tokens"
+ROOM = "free some space (`zoo cache` shows what lies there), or set HF_HOME to another disk"
 
 
 @dataclass(frozen=True)
 class File:
-    """What a file should be: bytes and sha256, or git's blob id; None is not known."""
+    """The expected content of a file: bytes and sha256, or git's blob id; None if unknown."""
 
     size: int | None = None
     sha256: str | None = None
     blob: str | None = None
 
     def problem(self, path: Path) -> str:
-        """Return what is wrong with the file at `path`, "" if nothing is."""
+        """Return what is wrong with the file at `path`, "" if it is as expected."""
         from huggingface_hub.utils.sha import git_hash
 
         size = path.stat().st_size
         if self.size is not None and size != self.size:
             return f"has {size:,} bytes instead of {self.size:,}"
         if self.sha256 is not None:
-            kind, wanted, found = "sha256", self.sha256, sha256(path)
+            kind, expected, actual = "sha256", self.sha256, sha256(path)
         elif self.blob is not None:
-            kind, wanted, found = "git blob id", self.blob, git_hash(path.read_bytes())
+            kind, expected, actual = "git blob id", self.blob, git_hash(path.read_bytes())
         else:
             return ""
-        return "" if found == wanted else f"has the {kind} {found} instead of {wanted}"
+        return "" if actual == expected else f"has the {kind} {actual} instead of {expected}"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What the hub says a repository holds at a commit."""
+    """The files of a repository at a commit, as the hub reports them."""
 
     commit: str
     files: dict[str, File]
@@ -76,7 +76,7 @@ def endpoint() -> str:
 
 
 def snapshot(repo: str, commit: str) -> Path:
-    """Return the folder of huggingface_hub's cache that a repository's files lie in."""
+    """Return the folder of a repository's files in huggingface_hub's cache."""
     return repository(repo) / "snapshots" / commit
 
 
@@ -91,7 +91,7 @@ def repository(repo: str) -> Path:
 
 
 def api() -> HfApi:
-    """Return the client, which says who is asking."""
+    """Return the client, which tells the hub that paperzoo is asking."""
     from huggingface_hub import HfApi
 
     from zoo.version import __version__
@@ -100,39 +100,36 @@ def api() -> HfApi:
 
 
 def listing(repo: str, revision: str | None) -> Listing:
-    """Ask the hub what a repository holds, and at which commit a branch or tag is."""
+    """Ask the hub for the commit of a branch or tag, and for the files there."""
     from huggingface_hub import constants
 
     with explained(repo, revision):
         info = retried(
             lambda: api().model_info(
-                repo,
-                revision=revision,
-                files_metadata=True,
-                timeout=constants.HF_HUB_ETAG_TIMEOUT,
+                repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
             )
         )
-    files = {}
-    for each in info.siblings or []:
-        large = each.lfs
-        # What git itself holds of a large file is a pointer, so its blob id says nothing here.
-        files[each.rfilename] = (
-            File(large.size, large.sha256) if large else File(each.size, blob=each.blob_id)
-        )
+    # In git a large file is a pointer, whose blob id does not identify the content.
+    files = {
+        file.rfilename: File(file.lfs.size, file.lfs.sha256)
+        if file.lfs
+        else File(file.size, blob=file.blob_id)
+        for file in info.siblings or []
+    }
     return Listing(str(info.sha), files, bool(info.private))
 
 
 def download(repo: str, commit: str, name: str) -> Path:
-    """Return the path of a file in the cache, fetched if it is not there; nothing is checked."""
+    """Return the path of a file in the cache, downloading it if missing; do not check it."""
     with explained(repo, commit, name):
         return Path(retried(lambda: api().hf_hub_download(repo, name, revision=commit)))
 
 
 def retried(call: Callable[[], Result]) -> Result:
-    """Call again while what goes wrong may pass: a busy hub, a broken connection.
+    """Call, and call again after failures that may pass: a busy hub, a broken connection.
 
-    huggingface_hub goes on with a broken transfer itself, and tries again where a hub is busy
-    before one; this is for the failures that it does not try again after.
+    huggingface_hub itself resumes broken transfers, and retries a busy hub before them; this
+    function retries after the other failures.
     """
     for wait in WAITS:
         try:
@@ -146,9 +143,9 @@ def retried(call: Callable[[], Result]) -> Result:
 
 
 def quietly(call: Callable[[], Result]) -> Result:
-    """Call without the client's warnings of what is tried again, and its bars on a terminal only.
+    """Call without the client's warnings of retries, and with its bars on a terminal only.
 
-    Whoever sets the client's own variables for these gets what they say.
+    The client's own environment variables take precedence.
     """
     from huggingface_hub import constants, utils
 
@@ -156,7 +153,7 @@ def quietly(call: Callable[[], Result]) -> Result:
     level = logger.level
     if "HF_HUB_VERBOSITY" not in os.environ:
         logger.setLevel(logging.ERROR)
-    # Bars of a download know a terminal by themselves, those of an upload do not.
+    # A download's bars detect a terminal by themselves, an upload's do not.
     hidden = (
         constants.HF_HUB_DISABLE_PROGRESS_BARS is None
         and not utils.are_progress_bars_disabled()
@@ -178,22 +175,22 @@ def _passes(error: Exception) -> bool:
     if isinstance(error, errors.HfHubHTTPError):
         return error.response.status_code in PASSING
     if isinstance(error, _transport()):
-        # Without any network another attempt is as quick to fail.
+        # Without a network another attempt would fail as quickly.
         return type(error).__name__ not in ("ConnectError", "ProxyError")
     # A body of the wrong length is a bare OSError.
     return type(error) is OSError and error.errno is None
 
 
 def _transport() -> type[Exception]:
-    """Return the parent of all errors of the HTTP library, whichever huggingface_hub has."""
+    """Return the base class of the HTTP library's errors; huggingface_hub decides which library."""
     from huggingface_hub import errors
 
-    found: type[Exception] = errors.HfHubHTTPError.__mro__[1]
-    return found
+    base: type[Exception] = errors.HfHubHTTPError.__mro__[1]
+    return base
 
 
 def _retry_after(error: Exception) -> int | None:
-    """Return how many seconds the hub asks to wait, None if it does not say."""
+    """Return how many seconds the hub asks to wait, or None."""
     response = getattr(error, "response", None)
     text = response.headers.get("Retry-After", "") if response is not None else ""
     return int(text) if text.isdigit() else None
@@ -206,13 +203,13 @@ def _retry_after(error: Exception) -> int | None:
 def explained(
     repo: str, revision: str | None = None, name: str = "", writing: bool = False
 ) -> Iterator[None]:
-    """Turn whatever goes wrong with a repository inside the block into a HubError."""
+    """Turn failures with a repository inside the block into a HubError."""
     try:
         yield
     except HubError:
         raise
     except (OSError, ValueError, RuntimeError, _transport()) as error:
-        # An upload's failure comes as the cause of a bare RuntimeError.
+        # An upload raises a bare RuntimeError from the actual failure.
         first = error.__cause__ if type(error) is RuntimeError else error
         if not isinstance(first, OSError | ValueError | _transport()):
             raise
@@ -232,70 +229,60 @@ def _explain(
             return _explain(error.__cause__, repo, revision, name, writing)
         return HubUnreachable(f"{file} is not in the cache, and cannot be fetched: {error}")
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return HubUnreachable(
-            f"{file} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it",
-            "unset HF_HUB_OFFLINE",
-        )
-    if isinstance(error, errors.LocalTokenNotFoundError):
-        return HubError(f"nobody is logged in to {endpoint()}", f"{log_in}; tokens: {TOKENS}")
-    if isinstance(error, errors.GatedRepoError):
-        return HubError(
-            f"{repo} is gated: its owner decides who may download it",
-            f"accept its terms at {at}, then {log_in}",
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return HubError(
-            f"there is no repository {repo} on {endpoint()}, or it is private",
-            f"look at the name; for a private one {log_in}",
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return HubError(
-            f"{repo} has no revision '{revision}'", f"see {at}/commits/main for those it has"
-        )
-    if isinstance(error, errors.EntryNotFoundError):
-        return HubError(f"{repo} has no file {name} at {revision}", f"see {at}/tree/{revision}")
+        problem = f"{file} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
+        return HubUnreachable(problem, "unset HF_HUB_OFFLINE")
+    failures = (
+        (errors.LocalTokenNotFoundError,
+         f"nobody is logged in to {endpoint()}", f"{log_in}; tokens: {TOKENS}"),
+        (errors.GatedRepoError,
+         f"{repo} is gated: its owner decides who may download it",
+         f"accept its terms at {at}, then {log_in}"),
+        (errors.RepositoryNotFoundError,
+         f"there is no repository {repo} on {endpoint()}, or it is private",
+         f"check the name; for a private one {log_in}"),
+        (errors.RevisionNotFoundError,
+         f"{repo} has no revision '{revision}'", f"see {at}/commits/main for those it has"),
+        (errors.EntryNotFoundError,
+         f"{repo} has no file {name} at {revision}", f"see {at}/tree/{revision}"),
+    )  # fmt: skip
+    for kind, problem, hint in failures:
+        if isinstance(error, kind):
+            return HubError(problem, hint)
     if isinstance(error, errors.HfHubHTTPError):
         return _explain_status(error, repo, file, writing)
     if isinstance(error, _transport()):
-        reason = str(error) or type(error).__name__
         return HubUnreachable(
-            f"{endpoint()} cannot be reached for {file}: {reason}",
+            f"{endpoint()} cannot be reached for {file}: {str(error) or type(error).__name__}",
             "look at the network, the proxy and HF_ENDPOINT, and try again",
         )
     if writing and isinstance(error, ValueError):
-        return HubError(
-            f"{endpoint()} refuses what {repo} would hold: {error}", "mend it in the bundle"
-        )
+        problem = f"{endpoint()} refuses what {repo} would hold: {error}"
+        return HubError(problem, "correct it in the bundle")
     return _explain_disk(error, file)
 
 
 def _explain_status(error: Any, repo: str, file: str, writing: bool) -> HubError:
-    status, said = error.response.status_code, error.server_message or ""
-    said = f": {said}" if said else ""
+    status, reason = error.response.status_code, error.server_message or ""
+    reason = f": {reason}" if reason else ""
     if writing and status in (401, 403):
-        return HubError(
-            f"this token may not write to {repo}{said}",
-            f"make one with write permission at {TOKENS}, and set HF_TOKEN to it",
-        )
+        hint = f"make one with write permission at {TOKENS}, and set HF_TOKEN to it"
+        return HubError(f"this token may not write to {repo}{reason}", hint)
+    if writing and status == 412:
+        return HubError(f"{repo} changed meanwhile{reason}", "look at what it holds and push again")
     if status == 401:
-        return HubError(
-            f"the hub does not know this token{said}", f"log in again, or unset HF_TOKEN; {TOKENS}"
-        )
+        hint = f"log in again, or unset HF_TOKEN; {TOKENS}"
+        return HubError(f"the hub does not know this token{reason}", hint)
     if status == 403:
-        return HubError(
-            f"this token may not read {file}{said}", f"see what it is allowed to at {TOKENS}"
-        )
-    if status == 412 and writing:
-        return HubError(f"{repo} changed meanwhile{said}", "look at what it holds and push again")
+        hint = f"see what it is allowed to at {TOKENS}"
+        return HubError(f"this token may not read {file}{reason}", hint)
     if status == 429:
         seconds = _retry_after(error)
         wait = f"wait {seconds} seconds" if seconds else "wait some minutes"
         return HubError(f"{endpoint()} gets too many requests from here", f"{wait} and try again")
     if status >= 500:
-        return HubUnreachable(
-            f"{endpoint()} has trouble of its own ({status}) with {file}", "try again later"
-        )
-    return HubError(f"{endpoint()} refuses {file} ({status}){said}", "see the hub's own message")
+        problem = f"{endpoint()} has trouble of its own ({status}) with {file}"
+        return HubUnreachable(problem, "try again later")
+    return HubError(f"{endpoint()} refuses {file} ({status}){reason}", "see the hub's own message")
 
 
 def _explain_disk(error: Exception, file: str) -> HubError:
@@ -304,8 +291,7 @@ def _explain_disk(error: Exception, file: str) -> HubError:
     number = getattr(error, "errno", None)
     if number == errno.ENOSPC:
         return HubError(
-            f"the disk is full: {file} does not fit into {constants.HF_HUB_CACHE}",
-            "free some space (`zoo cache` shows what lies there), or set HF_HOME to another disk",
+            f"the disk is full: {file} does not fit into {constants.HF_HUB_CACHE}", ROOM
         )
     if number is not None:
         return HubError(

@@ -1,4 +1,4 @@
-"""Checkpoints of other libraries as bundles, made once and kept in the cache."""
+"""Convert other libraries' checkpoints to bundles once, and keep them in the cache."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from zoo.hub import records
 
 
 def bundle_of(folder: Path) -> Path:
-    """Return the bundle of a checkpoint that `download.fetch` returned, made now if need be.
+    """Return the bundle of a checkpoint that `download.fetch` returned, converting it if missing.
 
-    Weights keep 32 bits. It belongs to a commit and a version of this package, so that neither a
-    moved branch nor a mended converter is answered with an old one. A folder that is a bundle, or
-    that was not fetched from the hub, is returned as it is.
-
-    Raises:
-        BundleError: the checkpoint cannot be read.
-        HubError: the bundle cannot be written.
+    Weights keep 32 bits. The bundle belongs to a commit and a version of this package, so a moved
+    branch or a corrected converter gets a new one. A bundle, or a folder that was not downloaded
+    from the hub, is returned unchanged. Raises BundleError if the checkpoint cannot be read, and
+    HubError if the bundle cannot be written.
     """
     if bundle.is_bundle(folder):
         return folder
@@ -36,18 +33,15 @@ def bundle_of(folder: Path) -> Path:
 
 def _convert(record: records.Record) -> None:
     with tempfile.TemporaryDirectory() as aside:
-        # Only files that were checked are read: another program may have put more beside them.
+        # Read only checked files: another program may have put more beside them.
         for name in record.files:
             _link(record.folder / name, Path(aside) / name)
-        found = convert.read(Path(aside))
+        checkpoint = convert.read(Path(aside))
         try:
             bundle.write(
-                record.converted,
-                model=found.weights,
-                recipe=found.recipe,
-                tokenizers=found.tokenizers,
-                dtype="float32",
-            )
+                record.converted, model=checkpoint.weights, recipe=checkpoint.recipe,
+                tokenizers=checkpoint.tokenizers, dtype="float32",
+            )  # fmt: skip
         except BundleError as error:
             if not isinstance(error.__cause__, OSError):
                 raise

@@ -1,8 +1,8 @@
-"""A repository's files, fetched once and checked against what they should be.
+"""Download a repository's files once and check them against expected hashes.
 
-What they should be is in the registry where weights are pinned: a sha256 for each file. Otherwise
-it is what the hub itself reports, sha256 of large files and git's blob id of small ones, which
-finds files that broke on the way, and not a hub that is wrong.
+The expected hashes are the registry's where weights are pinned: a sha256 for each file. Otherwise
+they are the hub's own, sha256 of large files and git's blob id of small ones, which detects
+files damaged on the way but not a wrong hub.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import dataclasses
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.errors import HubError, HubUnreachable, ZooWarning
@@ -21,26 +20,25 @@ from zoo.hub import client, records
 from zoo.hub.client import File, Listing
 from zoo.hub.names import Source
 
-# What a checkpoint is made of; other frameworks' copies of the same weights are not fetched.
+# Endings of a checkpoint's files; other frameworks' copies of the weights are not downloaded.
 ENDINGS = (
     ".json", ".txt", ".model", ".spm", ".vocab", ".bpe", ".npy", ".npz", ".safetensors", ".bin",
 )  # fmt: skip
 PICKLES = re.compile(r"pytorch_model.*\.bin")
-# Files that tell what a checkpoint is come before the large ones.
+# Smaller JSON files are downloaded first: they identify the checkpoint.
 LARGEST_JSON = 50_000_000
 
 
 def fetch(source: Source) -> Path:
-    """Return the folder of a repository's checked files, or of the bundle made of them.
+    """Return the folder of a repository's checked files, or of the bundle converted from them.
 
-    Nothing is asked of the network if the files of a commit are here and were checked; a branch
-    is asked where it is, each time, and weights of the registry that are not pinned stay at the
-    commit that was fetched first.
+    A commit whose files are present and checked needs no network. A branch is looked up each time;
+    unpinned weights of the registry stay at the commit that was downloaded first.
 
     Raises:
         BundleError: the repository's bundle is of a newer format, or names files outside it.
-        HubError: the repository cannot be read, holds nothing that is known, or a file is not
-            what it should be twice.
+        HubError: the repository cannot be read or has no known layout, or a file differs from the
+            expected one twice.
     """
     try:
         commit, listing = _commit(source)
@@ -51,45 +49,43 @@ def fetch(source: Source) -> Path:
     except HubUnreachable as error:
         if not source.offline:
             raise
-        others = " or ".join(f"zoo.load('{name}')" for name in source.offline)
-        hint = f"{error.hint}; without a network {others} works"
+        local = " or ".join(f"zoo.load('{name}')" for name in source.offline)
+        hint = f"{error.hint}; without a network {local} works"
         raise HubUnreachable(error.message, hint.removeprefix("; ")) from error
     return record.converted if record.converted.is_dir() else record.folder
 
 
 def _commit(source: Source) -> tuple[str, Listing | None]:
-    """Return which commit is meant, with what the hub says about it if it was asked."""
+    """Return the requested commit, with the hub's listing if the hub was asked."""
     if source.commit:
         return source.commit, None
-    known = records.last_commit(source.repo, source.mark)
-    if known and source.registered:
-        return known, None
+    last = records.last_commit(source.repo, source.mark)
+    if last and source.registered:
+        return last, None
     try:
         listing = client.listing(source.repo, source.revision)
     except HubUnreachable as error:
-        if known is None:
+        if last is None:
             raise
-        warnings.warn(
-            f"{source.name}: {error.message}\n  going on with commit {known}, fetched before",
-            ZooWarning,
-            stacklevel=2,
-        )
-        return known, None
-    if known and known != listing.commit:
-        warnings.warn(
-            f"{source.name} has moved from commit {known} to {listing.commit}\n"
-            f"  hf://{source.repo}@{known} is what it was",
-            ZooWarning,
-            stacklevel=2,
+        _warn(f"{source.name}: {error.message}\n  going on with commit {last}, fetched before")
+        return last, None
+    if last and last != listing.commit:
+        _warn(
+            f"{source.name} has moved from commit {last} to {listing.commit}\n"
+            f"  hf://{source.repo}@{last} is what it was"
         )
     return listing.commit, listing
 
 
+def _warn(message: str) -> None:
+    warnings.warn(message, ZooWarning, stacklevel=2)
+
+
 def _agrees(record: records.Record, source: Source) -> bool:
-    """Whether a record was made by the hashes that the registry has now."""
-    if not source.sha256:
-        return True
-    return {name: each.sha256 for name, each in record.files.items()} == source.sha256
+    """Return whether a record was made with the registry's present hashes."""
+    return not source.sha256 or source.sha256 == {
+        name: file.sha256 for name, file in record.files.items()
+    }
 
 
 def _is_here(record: records.Record) -> bool:
@@ -97,52 +93,49 @@ def _is_here(record: records.Record) -> bool:
 
 
 def _fetched(source: Source, commit: str, listing: Listing | None) -> records.Record:
-    """Fetch and check what is missing; the lock is held."""
+    """Download and check missing files; the caller holds the lock."""
     record = records.read(source.repo, commit)
     if record is not None and not _agrees(record, source):
         record = None
     if record is not None and _is_here(record):
         return record  # another process was faster
     _sweep(source.repo)
-    wanted = {name: File(sha256=each) for name, each in source.sha256.items()}
+    files = {name: File(sha256=sha256) for name, sha256 in source.sha256.items()}
     if record is not None:
-        wanted = record.files
+        files = record.files
     folder = client.snapshot(source.repo, commit)
-    if not wanted or any(not (folder / name).exists() for name in wanted):
+    if not files or any(not (folder / name).exists() for name in files):
         listing = listing or client.listing(source.repo, commit)
-        wanted = _compare(source, listing) if source.sha256 else _choose(source, listing)
-        _check_space(source, {name: each for name, each in wanted.items()
-                              if not (folder / name).exists()})  # fmt: skip
+        files = _compare(source, listing) if source.sha256 else _choose(source, listing)
+        missing = [file for name, file in files.items() if not (folder / name).exists()]
+        _check_space(source, missing)
     stamps = {}
-    for name, file in wanted.items():
-        found = records.stamp(get(source.repo, commit, name, file))
-        assert found is not None
-        stamps[name] = found
-    record = records.Record(source.repo, commit, source.name, bool(source.sha256), wanted, stamps)
+    for name, file in files.items():
+        stamp = records.stamp(get(source.repo, commit, name, file))
+        assert stamp is not None
+        stamps[name] = stamp
+    record = records.Record(source.repo, commit, source.name, bool(source.sha256), files, stamps)
     records.write(record)
     if not source.commit:
         records.remember(source.repo, source.mark, commit)
     if source.registered and not source.sha256:
-        warnings.warn(
+        _warn(
             f"{source.name} was never pinned: {source.repo} at commit {commit} was checked "
             f"against what the hub itself reports\n  `zoo pin {source.name}` writes commit and "
-            "hashes into the registry",
-            ZooWarning,
-            stacklevel=2,
+            "hashes into the registry"
         )
     return record
 
 
 def get(repo: str, commit: str, name: str, file: File) -> Path:
-    """Return the path of one file, checked. A bad one is set aside and fetched once more.
+    """Return the path of one checked file. A bad one is set aside and downloaded once more.
 
-    Raises:
-        HubError: it cannot be fetched, or is not what it should be for the second time.
+    Raises HubError if the download fails, or the file is bad for the second time.
     """
     if not is_plain(name):
         raise HubError(
             f"a file '{name}' of {repo} would lie outside its folder",
-            "do not use this repository: ask whoever made it",
+            "do not use this repository: ask its author",
         )
     path = client.download(repo, commit, name)
     problem = file.problem(path)
@@ -161,15 +154,15 @@ def get(repo: str, commit: str, name: str, file: File) -> Path:
         raise HubError(
             f"{name} of {repo} at commit {commit} {problem}, fetched twice",
             f"{client.endpoint()} serves another file than the one that was published: do not use "
-            f"it, and tell who published it; it was set aside as {aside}",
+            f"it, and tell its publisher; it was set aside as {aside}",
         )
     return path
 
 
 def set_aside(path: Path) -> Path:
-    """Rename what is bad in the cache so that nothing takes it for good; return where it is.
+    """Rename a bad file or folder of the cache, so that nothing uses it; return its new path.
 
-    In the cache a file is a link to its content; the content is renamed, and the link removed.
+    The cache links a file to its content; the content is renamed, and the link removed.
     """
     content = path.resolve()
     number = 1
@@ -181,8 +174,8 @@ def set_aside(path: Path) -> Path:
 
 
 def _compare(source: Source, listing: Listing) -> dict[str, File]:
-    """Return the files of the registry with their sizes; the hub must not contradict it."""
-    wanted = {}
+    """Return the registry's files with the hub's sizes; raise HubError if the two disagree."""
+    files = {}
     for name, sha256 in source.sha256.items():
         reported = listing.files.get(name)
         if reported is None:
@@ -195,19 +188,19 @@ def _compare(source: Source, listing: Listing) -> dict[str, File]:
             raise HubError(
                 f"the hub reports the sha256 {reported.sha256} for {name} of {source.repo}, and "
                 f"the registry pins {sha256}",
-                "do not use this copy, and tell who published it",
+                "do not use this copy, and tell its publisher",
             )
-        wanted[name] = File(reported.size, sha256)
-    return wanted
+        files[name] = File(reported.size, sha256)
+    return files
 
 
 def _choose(source: Source, listing: Listing) -> dict[str, File]:
-    """Return which files of a repository a model is made of, looking into the small ones."""
+    """Return the files of a repository that make up a model, after reading the small ones."""
     from zoo import bundle, convert
 
     repo, commit = source.repo, listing.commit
-    files = {name: each for name, each in listing.files.items() if "/" not in name}
-    if bare := [name for name, each in files.items() if each.sha256 is each.blob is None]:
+    files = {name: file for name, file in listing.files.items() if "/" not in name}
+    if bare := [name for name, file in files.items() if file.sha256 is file.blob is None]:
         raise HubError(
             f"{client.endpoint()} reports no hashes for {repo}, so {bare[0]} cannot be checked",
             "take it from the hub itself, or pin it in the registry",
@@ -218,27 +211,29 @@ def _choose(source: Source, listing: Listing) -> dict[str, File]:
         if absent := [name for name in names if name not in files]:
             raise HubError(
                 f"{repo} is not complete at commit {commit}: {', '.join(absent)} is missing",
-                "tell who published it, or name an earlier commit with @",
+                "tell its publisher, or name an earlier commit with @",
             )
         names += [name for name in bundle.EDITABLE if name in files]
         return {name: files[name] for name in names}
-    small = [name for name, each in files.items()
-             if name.endswith(".json") and (each.size or 0) < LARGEST_JSON]  # fmt: skip
-    paths = [get(repo, commit, name, files[name]) for name in small]
+    paths = [
+        get(repo, commit, name, file)
+        for name, file in files.items()
+        if name.endswith(".json") and (file.size or 0) < LARGEST_JSON
+    ]
     if not paths or convert.layout(paths[0].parent) is None:
         raise HubError(f"{repo} {convert.unknown(listing.files)}", convert.KNOWN)
     whole = any(name.endswith(".safetensors") for name in files)
     return {
-        name: each
-        for name, each in files.items()
+        name: file
+        for name, file in files.items()
         if name.endswith(ENDINGS)
         and (not name.endswith(".bin") or (PICKLES.fullmatch(name) and not whole))
     }
 
 
-def _check_space(source: Source, missing: Mapping[str, File]) -> None:
-    """Raise HubError if the disk has no room for what is still to come."""
-    needed = sum(each.size or 0 for each in missing.values())
+def _check_space(source: Source, missing: list[File]) -> None:
+    """Raise HubError if the disk lacks room for the missing files."""
+    needed = sum(file.size or 0 for file in missing)
     folder = client.repository(source.repo)
     while not folder.exists():
         folder = folder.parent
@@ -246,7 +241,7 @@ def _check_space(source: Source, missing: Mapping[str, File]) -> None:
     if needed > free:
         raise HubError(
             f"{source.repo} needs {size(needed)}, and the disk of {folder} has {size(free)} left",
-            "free some space (`zoo cache` shows what lies there), or set HF_HOME to another disk",
+            client.ROOM,
         )
 
 
@@ -259,9 +254,9 @@ def size(count: int) -> str:
 
 
 def _sweep(repo: str) -> None:
-    """Remove what killed downloads of a repository left: parts of files that nobody writes to.
+    """Remove the partial files that killed downloads of a repository left.
 
-    Whoever writes to a part holds the lock of its file, so one that can be locked is an orphan.
+    A process that writes to one holds its lock, so a partial file that can be locked is an orphan.
     """
     from huggingface_hub.utils import WeakFileLock
 
@@ -269,16 +264,16 @@ def _sweep(repo: str) -> None:
     locks = folder.parent / ".locks" / folder.name
     for part in folder.glob("blobs/*.????????.incomplete"):
         etag = part.name.split(".")[0]
-        with contextlib.suppress(OSError):  # a lock that another has is one of these
+        with contextlib.suppress(OSError):  # another process holds the lock
             locks.mkdir(parents=True, exist_ok=True)
             with WeakFileLock(locks / f"{etag}.lock", timeout=0.01):
                 part.unlink(missing_ok=True)
 
 
 def check_again(record: records.Record) -> list[str]:
-    """Check the files of a commit whatever is known of them; return what is wrong, file by file.
+    """Check the files of a commit regardless of earlier checks; return the problems, file by file.
 
-    A bad file is set aside, so that the next `fetch` fetches it again.
+    A bad file is set aside, so that the next `fetch` downloads it again.
     """
     problems = []
     for name, file in record.files.items():
@@ -290,7 +285,8 @@ def check_again(record: records.Record) -> list[str]:
                 f"{name} of {record.repo} {problem}; it was set aside as {set_aside(path)}"
             )
     if not problems:
-        stamps = {name: records.stamp(record.folder / name) for name in record.files}
-        known = {name: each for name, each in stamps.items() if each is not None}
-        records.write(dataclasses.replace(record, stamps=known))
+        stamps = {
+            name: stamp for name in record.files if (stamp := records.stamp(record.folder / name))
+        }
+        records.write(dataclasses.replace(record, stamps=stamps))
     return problems

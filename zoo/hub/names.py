@@ -1,4 +1,4 @@
-"""What a name means: weights that come with the package, a repository of the hub, a folder."""
+"""Resolve a name: weights of the package, a repository of the hub, or a folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,14 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Source:
-    """A repository of the hub.
+    """A repository of the hub."""
 
-    Attributes:
-        name: what the user wrote.
-        repo: "user/repo".
-        revision: a commit of 40 hex digits, a branch or a tag; None is the default branch.
-        sha256: of every file, by the registry; {} if nobody has pinned it.
-        registered: whether the registry names it.
-        offline: names of weights of the same paper that are here without a network.
-    """
-
-    name: str
-    repo: str
-    revision: str | None = None
-    sha256: dict[str, str] = field(default_factory=dict)
-    registered: bool = False
-    offline: tuple[str, ...] = ()
+    name: str  # as the user wrote it
+    repo: str  # "user/repo"
+    revision: str | None = None  # a commit of 40 hex digits, a branch or a tag; None is the default
+    sha256: dict[str, str] = field(default_factory=dict)  # of every file, {} without a pin
+    registered: bool = False  # whether the registry names it
+    offline: tuple[str, ...] = ()  # names of the same paper's weights that need no network
 
     @property
     def commit(self) -> str | None:
@@ -40,15 +31,14 @@ class Source:
 
     @property
     def mark(self) -> str:
-        """What its commit is kept under: weights of the registry stay, branches move."""
+        """The key of its stored commit: the name of registered weights, else the branch."""
         return self.name if self.registered else self.revision or "main"
 
 
 def source(reference: str | os.PathLike[str]) -> Source | None:
-    """Return the repository that a reference stands for, None if it stands for no repository.
+    """Return the repository that a reference stands for, or None.
 
-    Raises:
-        HubError: it begins with hf:// and is no name of a repository.
+    Raises HubError if it begins with hf:// and does not name a repository.
     """
     if isinstance(reference, str) and reference.startswith(PREFIX):
         repo, at, revision = reference.removeprefix(PREFIX).partition("@")
@@ -58,31 +48,27 @@ def source(reference: str | os.PathLike[str]) -> Source | None:
     if catalog.is_path(reference):
         return None
     try:
-        found, tag = catalog.split_reference(str(reference))
+        entry, tag = catalog.split_reference(str(reference))
     except UnknownName:
         return None  # catalog.find_bundle says more about it
-    return registered(found, tag)
+    return registered(entry, tag)
 
 
-def registered(found: catalog.Entry, tag: str) -> Source | None:
-    """Return the repository of weights of the registry, None if they are here or have none."""
-    weights = catalog.weights(found, tag)
+def registered(entry: catalog.Entry, tag: str) -> Source | None:
+    """Return the repository of the registry's weights; None if they are local or have none."""
+    weights = catalog.weights(entry, tag)
     if weights.hub is None or catalog.is_here(weights):
         return None
-    here = (f"{found.name}.{each}" for each, other in found.weights.items()
-            if catalog.is_here(other))  # fmt: skip
+    offline = [f"{entry.name}.{other}" for other, candidate in entry.weights.items()
+               if catalog.is_here(candidate)]  # fmt: skip
     return Source(
-        f"{found.name}.{tag}", weights.hub, weights.revision, dict(weights.sha256), True,
-        tuple(here),
+        f"{entry.name}.{tag}", weights.hub, weights.revision, dict(weights.sha256), True,
+        tuple(offline),
     )  # fmt: skip
 
 
 def checked(repo: str) -> str:
-    """Return a repository's name, "user/repo", or refuse it.
-
-    Raises:
-        HubError: it is none.
-    """
+    """Return a repository's name, "user/repo"; raise HubError unless it is one."""
     from huggingface_hub import errors, utils
 
     try:

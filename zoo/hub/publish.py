@@ -1,4 +1,4 @@
-"""A bundle sent to the hub: one commit with all its files, a complete card, a registry entry."""
+"""Upload a bundle to the hub: one commit with all its files, a complete card, a registry entry."""
 
 from __future__ import annotations
 
@@ -20,31 +20,21 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd
 
 CARD = "README.md"
-# What a new repository begins with, and what a bundle may share one with.
+# Files of a new repository, which a bundle may join or replace.
 NOTHING = (CARD, ".gitattributes", ".gitignore", "LICENSE")
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was sent, or with `dry_run` what would be; `str` tells it.
+    """What was uploaded, or would be with `dry_run`; `str` lists it."""
 
-    Attributes:
-        repo: "user/repo".
-        commit: 40 hex digits, None if nothing was sent.
-        files: bytes of each file.
-        deleted: files of the bundle that was there before and that are not in this one.
-        sha256: of each file.
-        entry: the registry's table for these weights, as TOML.
-        card: README.md as it was sent.
-    """
-
-    repo: str
-    commit: str | None
-    files: dict[str, int]
-    deleted: list[str]
-    sha256: dict[str, str]
-    entry: str
-    card: str
+    repo: str  # "user/repo"
+    commit: str | None  # 40 hex digits, None with `dry_run`
+    files: dict[str, int]  # bytes of each file
+    deleted: list[str]  # files of the repository's previous bundle that this one lacks
+    sha256: dict[str, str]  # of each file
+    entry: str  # the registry's table for these weights, as TOML
+    card: str  # the uploaded README.md
 
     def __str__(self) -> str:
         total = size(sum(self.files.values()))
@@ -64,22 +54,21 @@ def push(
     dry_run: bool = False,
     overwrite: bool = False,
 ) -> Published:
-    """Publish a bundle as a repository of the hub and return what was sent.
+    """Publish a bundle as a repository of the hub and return what was uploaded.
 
-    The repository is made if it is not there. One commit holds the whole bundle, with the model
-    card that `model_card.text` makes; a card that was edited by hand keeps its text, and has the
-    metadata made anew.
+    A missing repository is created. One commit holds the whole bundle, with the model card of
+    `model_card.text`; a card that was edited by hand keeps its text and gets new metadata.
 
     Args:
         folder: a bundle, which is verified first.
         repo: "user/repo"; `zoo.load("hf://user/repo")` reads it.
         private: make a new repository private.
-        dry_run: only say what would be sent; the hub is not asked for anything.
-        overwrite: write into a repository that holds something else; nothing of it is deleted but
-            what has the name of one of the bundle's files.
+        dry_run: only say what would be sent, without asking the hub.
+        overwrite: write into a repository that holds something else; only files with the names of
+            the bundle's files are replaced.
 
     Raises:
-        BundleError: the folder is no bundle, or a damaged one.
+        BundleError: the folder is not a bundle, or a damaged one.
         HubError: nobody is logged in, the token may not write there, the repository holds
             something else or is public against `private`, or somebody else is writing to it.
     """
@@ -88,43 +77,43 @@ def push(
         raise HubError(f"'{repo}' names no owner", f"write user/{repo}")
     from huggingface_hub import CommitOperationAdd
 
-    read = bundle.read(folder)
-    card = _card(read, repo)
+    source = bundle.read(folder)
+    card = _card(source, repo)
     contents: dict[str, bytes | Path] = {
-        name: read.folder / name for name in [bundle.MANIFEST, *bundle.names(read.folder)]
+        name: source.folder / name for name in [bundle.MANIFEST, *bundle.names(source.folder)]
     }
-    if (read.folder / "LICENSE").is_file():
-        contents["LICENSE"] = read.folder / "LICENSE"
+    if (source.folder / "LICENSE").is_file():
+        contents["LICENSE"] = source.folder / "LICENSE"
     contents[CARD] = card.encode()
     added = [CommitOperationAdd(name, content) for name, content in contents.items()]
-    files = {each.path_in_repo: each.upload_info.size for each in added}
+    files = {addition.path_in_repo: addition.upload_info.size for addition in added}
     commit: str | None = None
     deleted: list[str] = []
     if not dry_run:
         commit, deleted = _send(repo, added, private, overwrite)
-    hashes = {each.path_in_repo: each.upload_info.sha256.hex() for each in added}
-    entry = _entry(read, repo, commit or "0" * 40, dict(sorted(hashes.items())))
+    hashes = {addition.path_in_repo: addition.upload_info.sha256.hex() for addition in added}
+    entry = _entry(source, repo, commit or "0" * 40, dict(sorted(hashes.items())))
     return Published(repo, commit, files, deleted, hashes, entry, card)
 
 
-def _card(read: bundle.Bundle, repo: str) -> str:
-    """Return the card for the hub: generated, or the one written by hand with new metadata."""
+def _card(source: bundle.Bundle, repo: str) -> str:
+    """Return the card for the hub: generated, or the hand-written one with new metadata."""
     from zoo.bundle.weights import opened
 
-    parameters = read.metrics.get("parameters")
+    parameters = source.metrics.get("parameters")
     if parameters is None:
-        file = opened(read.weights)
+        file = opened(source.weights)
         shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
         parameters = sum(int(np.prod(shape)) for shape in shapes)
-    path = read.folder / CARD
-    held = path.read_text(encoding="utf-8") if path.is_file() else ""
-    # A generated card says so in its last line. It is made anew, to load from the hub.
-    if not held or held.rstrip().endswith(model_card.GENERATED):
+    path = source.folder / CARD
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    # A generated card says so in its last line. A new one loads the model from the hub.
+    if not text or text.rstrip().endswith(model_card.GENERATED):
         reference = f"{names.PREFIX}{repo}"
-        return model_card.text(read.recipe, read.metrics, int(parameters), reference)
-    if held.startswith("---\n"):
-        held = held.partition("\n---\n")[2].lstrip()
-    return f"{model_card.front_matter(read.recipe, read.metrics)}\n\n{held}"
+        return model_card.text(source.recipe, source.metrics, int(parameters), reference)
+    if text.startswith("---\n"):
+        text = text.partition("\n---\n")[2].lstrip()
+    return f"{model_card.front_matter(source.recipe, source.metrics)}\n\n{text}"
 
 
 # Sending
@@ -133,13 +122,13 @@ def _card(read: bundle.Bundle, repo: str) -> str:
 def _send(
     repo: str, added: list[CommitOperationAdd], private: bool, overwrite: bool
 ) -> tuple[str, list[str]]:
-    """Make the repository if need be, and one commit; return it and what it deleted."""
+    """Create the repository if it is missing, and one commit; return it and its deleted files."""
     from huggingface_hub import CommitOperationDelete
     from huggingface_hub.errors import RepositoryNotFoundError
 
     api = client.api()
     with client.explained(repo, writing=True):
-        client.retried(api.whoami)  # or an unknown token would be said to have no rights
+        client.retried(api.whoami)  # otherwise an unknown token would seem to lack rights
         try:
             info = client.retried(lambda: api.model_info(repo))
         except RepositoryNotFoundError:
@@ -150,26 +139,26 @@ def _send(
                 f"{repo} is there already, and public",
                 f"make it private at {client.endpoint()}/{repo}/settings, or name another",
             )
-    held = [each.rfilename for each in info.siblings or []]
-    before = _held_bundle(repo, str(info.sha), held, overwrite)
-    deleted = sorted({*before} & {*held} - {each.path_in_repo for each in added})
+    present = [file.rfilename for file in info.siblings or []]
+    previous = _previous_bundle(repo, str(info.sha), present, overwrite)
+    deleted = sorted({*previous} & {*present} - {addition.path_in_repo for addition in added})
     operations: list[Any] = [*added, *map(CommitOperationDelete, deleted)]
     with client.explained(repo, writing=True):
-        # Not tried again as a whole: if only the answer was lost, there would be two commits.
-        made = client.quietly(
+        # No retry: if only the answer was lost, there would be two commits.
+        commit = client.quietly(
             lambda: api.create_commit(
                 repo, operations, commit_message="A paperzoo bundle", parent_commit=info.sha
             )
         )
-    return made.oid, deleted
+    return commit.oid, deleted
 
 
-def _held_bundle(repo: str, commit: str, held: list[str], overwrite: bool) -> list[str]:
-    """Return the files of the bundle that a repository holds; refuse one with something else."""
-    if bundle.MANIFEST in held:
+def _previous_bundle(repo: str, commit: str, present: list[str], overwrite: bool) -> list[str]:
+    """Return the files of the repository's bundle; raise HubError if it holds something else."""
+    if bundle.MANIFEST in present:
         path = client.download(repo, commit, bundle.MANIFEST)
         return bundle.names(path.parent)
-    others = sorted(name for name in held if name not in NOTHING)
+    others = sorted(name for name in present if name not in NOTHING)
     if others and not overwrite:
         shown = ", ".join(others[:5]) + (" ..." if len(others) > 5 else "")
         raise HubError(
@@ -182,8 +171,8 @@ def _held_bundle(repo: str, commit: str, held: list[str], overwrite: bool) -> li
 # The registry's table
 
 
-def _entry(read: bundle.Bundle, repo: str, commit: str, hashes: dict[str, str]) -> str:
-    recipe = read.recipe
+def _entry(source: bundle.Bundle, repo: str, commit: str, hashes: dict[str, str]) -> str:
+    recipe = source.recipe
     tag, weights = model_card.registered(recipe)
     facts: dict[str, Any] = {
         "recipe": recipe.name,

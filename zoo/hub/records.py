@@ -1,11 +1,11 @@
-"""What was fetched and checked: our own folder in the cache of huggingface_hub.
+"""Records of downloaded and checked files, in our own folder of huggingface_hub's cache.
 
-HF_ASSETS_CACHE/paperzoo/           HF_HOME/assets/paperzoo unless HF_ASSETS_CACHE says else
+HF_ASSETS_CACHE/paperzoo/           HF_HOME/assets/paperzoo unless HF_ASSETS_CACHE is set
   user--repo/
-    COMMIT.json                     a record: what each file should be and was found to be
+    COMMIT.json                     a record: the expected and the checked state of each file
     COMMIT-VERSION/                 a bundle converted from the files of that commit
-    revisions.json                  at which commit a branch was when it was last asked for
-    lock                            held while anything here is made
+    revisions.json                  each branch's commit when it was last looked up
+    lock                            locked while anything here is written
 """
 
 from __future__ import annotations
@@ -24,102 +24,92 @@ from zoo.hub.names import COMMIT
 
 @dataclass(frozen=True)
 class Record:
-    """The files of a repository at a commit.
-
-    Attributes:
-        name: what they were asked for as.
-        pinned: whether their hashes are the registry's, or only what the hub reported.
-        stamps: bytes and time of change in nanoseconds of each file when it was found right.
-    """
+    """The files of a repository at a commit."""
 
     repo: str
     commit: str
-    name: str
-    pinned: bool
+    name: str  # the name that they were requested by
+    pinned: bool  # whether the registry gave their hashes, or only the hub did
     files: dict[str, File]
+    # Size in bytes and time of change in nanoseconds of each file when last checked.
     stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
-        """Where the files are."""
+        """The folder of the files."""
         return snapshot(self.repo, self.commit)
 
     @property
     def is_whole(self) -> bool:
-        """Whether all files are there and are those that were found right."""
+        """Whether all files are present and unchanged since they were checked."""
         return all(stamp(self.folder / name) == self.stamps.get(name, ()) for name in self.files)
 
     @property
     def converted(self) -> Path:
-        """The folder of the bundle that is made of the files, if they are no bundle."""
+        """The folder of the bundle converted from the files, if they are not a bundle."""
         from zoo.version import __version__
 
         return _folder(self.repo) / f"{self.commit}-{__version__}"
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """Return a file's bytes and time of change, None if it is not there."""
+    """Return a file's size and time of change, or None if it is missing."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def read(repo: str, commit: str) -> Record | None:
-    """Return the record of a commit, None if there is none that can be read."""
+    """Return the record of a commit, or None if it is missing or unreadable."""
     return _read(_folder(repo) / f"{commit}.json")
 
 
 def write(record: Record) -> None:
-    """Keep a record. Where the cache cannot be written the files are checked again each time."""
-    path = _folder(record.repo) / f"{record.commit}.json"
-    _write(path, asdict(record))
+    """Store a record. In a read-only cache the files are checked again each time."""
+    _write(_folder(record.repo) / f"{record.commit}.json", asdict(record))
 
 
 def every() -> list[Record]:
-    """Return the records of all commits that are in the cache."""
-    found = [_read(path) for path in sorted(_root().glob("*/*.json"))]
-    return [record for record in found if record is not None]
+    """Return the records of all commits in the cache."""
+    paths = sorted(_root().glob("*/*.json"))
+    return [record for path in paths if (record := _read(path)) is not None]
 
 
 def of(folder: Path) -> Record | None:
-    """Return the record of a folder that `download.fetch` returned, None if it is another."""
-    for record in every():
-        if record.folder == folder:
-            return record
-    return None
+    """Return the record of a folder that `download.fetch` returned, else None."""
+    return next((record for record in every() if record.folder == folder), None)
 
 
 def last_commit(repo: str, mark: str) -> str | None:
-    """Return the commit that a branch was at when it was last fetched, None if it never was."""
-    found = _json(_folder(repo) / "revisions.json").get(mark)
-    return found if isinstance(found, str) and COMMIT.fullmatch(found) else None
+    """Return the commit of a branch when it was last downloaded, or None."""
+    commit = _json(_folder(repo) / "revisions.json").get(mark)
+    return commit if isinstance(commit, str) and COMMIT.fullmatch(commit) else None
 
 
 def remember(repo: str, mark: str, commit: str) -> None:
-    """Keep that a branch, or weights of the registry, are at a commit."""
+    """Store the commit of a branch or of registered weights."""
     path = _folder(repo) / "revisions.json"
     _write(path, _json(path) | {mark: commit})
 
 
 def parts(repo: str, commit: str) -> list[Path]:
-    """Return the files and folders that are kept about a commit."""
+    """Return the stored files and folders of a commit."""
     return sorted(_folder(repo).glob(f"{commit}*"))
 
 
 def forget(repo: str, commit: str) -> None:
-    """Remove what `remember` kept of a commit."""
+    """Remove the branches that `remember` stored at a commit."""
     path = _folder(repo) / "revisions.json"
-    _write(path, {name: each for name, each in _json(path).items() if each != commit})
+    _write(path, {mark: last for mark, last in _json(path).items() if last != commit})
 
 
 @contextlib.contextmanager
 def lock(repo: str) -> Iterator[None]:
     """Let one process at a time fetch or convert a repository.
 
-    The lock is the system's: it ends with the process that holds it, however that ends. Where the
-    cache cannot be written there is none, and nothing to protect.
+    The system's lock ends with its process, however that ends. A read-only cache needs no lock.
     """
     from huggingface_hub.utils import WeakFileLock
 
@@ -142,21 +132,21 @@ def _folder(repo: str) -> Path:
 
 
 def _read(path: Path) -> Record | None:
-    held = _json(path)
+    content = _json(path)
     try:
-        files = {str(name): File(**each) for name, each in held["files"].items()}
-        stamps = {name: (int(size), int(time)) for name, (size, time) in held["stamps"].items()}
-        return Record(**held | {"files": files, "stamps": stamps})
+        files = {str(name): File(**file) for name, file in content["files"].items()}
+        stamps = {name: (int(size), int(time)) for name, (size, time) in content["stamps"].items()}
+        return Record(**content | {"files": files, "stamps": stamps})
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

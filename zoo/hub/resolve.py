@@ -1,4 +1,4 @@
-"""Trained weights and their tokenizers by any reference that `zoo.load` takes, without a model."""
+"""Find trained weights and their tokenizers by any reference of `zoo.load`, without a model."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from zoo.text import Tokenizer, load_tokenizers
 
 
 def folder(reference: str | os.PathLike[str]) -> Path:
-    """Return the folder of trained weights, fetched and converted if they are on the hub.
+    """Return the folder of trained weights: a bundle, or another library's checkpoint of the user.
 
-    It is a bundle, or a checkpoint of another library that the user has.
+    Weights on the hub are downloaded and converted.
 
     Raises:
-        UnknownName, BundleError: there are none of that name.
-        HubError: they are on the hub and cannot be fetched, or are not what they should be.
+        UnknownName, BundleError: no weights of that name.
+        HubError: the download fails, or brings something other than expected.
     """
     return converted.bundle_of(hub.find(reference))
 
 
 def tokenizers(reference: str) -> tuple[Tokenizer, Tokenizer]:
     """Return the source's and the target's tokenizer; raises what `folder` and `zoo.load` do."""
-    found = folder(reference)
-    if bundle.is_bundle(found):
-        return load_tokenizers(bundle.read(found).folder)
-    return convert.read(found).tokenizers
+    path = folder(reference)
+    if bundle.is_bundle(path):
+        return load_tokenizers(bundle.read(path).folder)
+    return convert.read(path).tokenizers
 
 
 def weights(reference: str) -> tuple[dict[str, np.ndarray], Tokenizer]:
     """Return float32 arrays by name, and the source's tokenizer; raises what `tokenizers` does."""
-    found = folder(reference)
-    if bundle.is_bundle(found):
-        read = bundle.read(found)
-        return bundle.read_weights(read.weights), load_tokenizers(read.folder)[0]
-    made = convert.read(found)
-    return made.weights, made.tokenizers[0]
+    path = folder(reference)
+    if bundle.is_bundle(path):
+        stored = bundle.read(path)
+        return bundle.read_weights(stored.weights), load_tokenizers(stored.folder)[0]
+    checkpoint = convert.read(path)
+    return checkpoint.weights, checkpoint.tokenizers[0]

@@ -1,4 +1,4 @@
-"""Everything checked again, whatever was found before: bundles that came along, and the cache."""
+"""Check everything again, whatever earlier checks found: the package's bundles and the cache."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from zoo.hub import client, download, names, records
 
 
 def everything() -> list[str]:
-    """Return references of all that is here: weights that came along, and fetched ones."""
-    here = [
+    """Return references of all local weights: the package's own and downloaded ones."""
+    packaged = [
         f"{name}.{tag}"
         for name in catalog.names()
         for tag, weights in catalog.entry(name).weights.items()
         if catalog.is_here(weights)
     ]
-    return here + [f"{names.PREFIX}{each.repo}@{each.commit}" for each in records.every()]
+    return packaged + [f"{names.PREFIX}{x.repo}@{x.commit}" for x in records.every()]
 
 
 def verify(reference: str | os.PathLike[str]) -> str:
-    """Read every file of a model again and return in one line what was found right.
+    """Read every file of a model again and describe the result in one line.
 
     Raises:
-        UnknownName: there is no such paper or weights.
+        UnknownName: no such paper or weights.
         BundleError: a bundle is damaged.
-        HubError: fetched files are damaged, which are set aside; or nothing was fetched yet.
+        HubError: downloaded files are damaged, and were set aside; or nothing was downloaded yet.
     """
     source = names.source(reference)
     if source is None:
         folder = catalog.find_bundle(reference)
         bundle.verify(folder)
         return f"{reference}: {counted(len(bundle.names(folder)), 'file')} as its manifest says"
-    record = _record(source)
+    commit = source.commit or records.last_commit(source.repo, source.mark)
+    record = records.read(source.repo, commit) if commit else None
     if record is None:
         raise HubError(
             f"{source.name} was not fetched yet", f"`zoo download {source.name}` fetches it"
         )
     if source.sha256:
-        pinned = {name: client.File(sha256=each) for name, each in source.sha256.items()}
+        pinned = {name: client.File(sha256=sha256) for name, sha256 in source.sha256.items()}
         record = dataclasses.replace(record, files=pinned, pinned=True)
     problems = download.check_again(record)
     if record.converted.is_dir():
@@ -56,8 +57,3 @@ def verify(reference: str | os.PathLike[str]) -> str:
         )
     by = "the registry says" if record.pinned else "the hub reported: not pinned"
     return f"{source.name}: {counted(len(record.files), 'file')} as {by}"
-
-
-def _record(source: names.Source) -> records.Record | None:
-    commit = source.commit or records.last_commit(source.repo, source.mark)
-    return records.read(source.repo, commit) if commit else None

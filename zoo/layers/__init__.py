@@ -1,1 +1,1 @@
-"""What several papers share unchanged: attention, positions, embeddings."""
+"""Layers that several papers share: attention, recurrence, positions, embeddings."""

@@ -1,7 +1,7 @@
 """Scaled dot-product attention with several heads (vaswani2017, section 3.2), and its cache.
 
-A cache holds the keys and values of each layer, "keys_0", "values_0", "keys_1" and so on, [batch,
-heads, steps, head_dim], as a decoder's state.
+A cache, a decoder's state, holds the keys and values of each layer, "keys_0", "values_0", "keys_1"
+and so on, [batch, heads, steps, head_dim].
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import functools
 import keras
 from keras import ops
 
-# A score that leaves no weight.
+# A score whose softmax is 0.
 MASKED = -1e9
 
 
 def empty_cache(layers: int, shape, dtype: str) -> dict:
-    """Return a cache for some layers, with room for as many steps as the shape has."""
+    """Return a cache of zeros for a number of layers, with keys and values of that shape."""
     return {
         f"{name}_{i}": ops.zeros(shape, dtype=dtype)
         for i in range(layers)
@@ -33,25 +33,25 @@ def grown(cache: dict, max_length: int) -> dict:
 
 
 def written(cache: dict, layer: int, position, keys, values) -> dict:
-    """Return a cache with a layer's keys and values of one step, [batch, heads, 1, head_dim]."""
-    where = (0, 0, position, 0)
-    after = {f"keys_{layer}": keys, f"values_{layer}": values}
-    return cache | {name: ops.slice_update(cache[name], where, new) for name, new in after.items()}
+    """Write a layer's keys and values of one step, [batch, heads, 1, head_dim], into a cache."""
+    start = (0, 0, position, 0)
+    new = {f"keys_{layer}": keys, f"values_{layer}": values}
+    return cache | {name: ops.slice_update(cache[name], start, new[name]) for name in new}
 
 
 def so_far(cache: dict, position):
-    """Return a mask of a cache's steps, true up to a position: bool [1, 1, 1, steps]."""
+    """Return a mask of a cache's steps that is true up to a position: bool [1, 1, 1, steps]."""
     return (ops.arange(ops.shape(cache["keys_0"])[2]) <= position)[None, None, None, :]
 
 
 def causal(length):
-    """Return a mask that lets each position look at itself and those before: [1, 1, time, time]."""
+    """Return a mask that lets positions see themselves and earlier ones: [1, 1, time, time]."""
     index = ops.arange(length)
     return (index[:, None] >= index[None, :])[None, None]
 
 
 def dense(units: int, initializer, **options) -> keras.layers.Dense:
-    """Return a linear layer whose matrix begins with a draw of its own."""
+    """Return a linear layer that draws its matrix with a copy of the initializer."""
     initializer = keras.initializers.get(initializer).clone()
     return keras.layers.Dense(units, kernel_initializer=initializer, **options)
 
@@ -60,17 +60,17 @@ def dense(units: int, initializer, **options) -> keras.layers.Dense:
 class MultiHeadAttention(keras.layers.Layer):
     """Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V for each head, concatenated, projected.
 
-    The projections are calls of their own, so that a decoder can keep keys and values. Queries,
-    keys and values are [batch, heads, time, head_dim].
+    The projections are separate calls, so that a decoder can keep keys and values. Queries, keys
+    and values are [batch, heads, time, head_dim].
 
     Args:
         width: d_model; each head has width / heads dimensions.
         heads: number of heads; must divide the width.
         bias: give the projections biases.
         dropout: rate on the attention weights.
-        fused: make queries, keys and values with one matrix, in which they lie side by side.
+        fused: project to queries, keys and values with one matrix, side by side.
         initializer: of the matrices.
-        residual_initializer: of the last one, where it differs.
+        residual_initializer: of the output projection; None means `initializer`.
     """
 
     def __init__(
@@ -113,15 +113,15 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.transpose(x, (0, 2, 1, 3))
 
     def queries(self, x):
-        """Return queries of x [batch, time, width]; only where they have a matrix of their own."""
+        """Return queries of x [batch, time, width], if not `fused`."""
         return self.split_heads(self.query(x))
 
     def keys_values(self, x):
-        """Return keys and values of x [batch, time, width], as `queries` does."""
+        """Return keys and values of x [batch, time, width], if not `fused`."""
         return self.split_heads(self.key(x)), self.split_heads(self.value(x))
 
     def queries_keys_values(self, x):
-        """Return queries, keys and values of x [batch, time, width], which looks at itself."""
+        """Return queries, keys and values of x [batch, time, width] for self-attention."""
         if not self.fused:
             return self.queries(x), *self.keys_values(x)
         x = self.query_key_value(x)
@@ -133,21 +133,17 @@ class MultiHeadAttention(keras.layers.Layer):
 
         Args:
             queries: [batch, heads, time, head_dim].
-            memory: what they look at, in one part or several: (keys, values, mask) each, the mask
-                true where a query may look, broadcast to [batch, heads, time, memory].
+            memory: one part or several to attend to, each (keys, values, mask); the mask is true
+                where a query may look and broadcasts to [batch, heads, time, memory].
         """
         queries = queries * self.head_dim**-0.5
-        # Softmax in float32 also under mixed precision.
-        scores = [
-            ops.where(
-                mask,
-                ops.cast(ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2))), "float32"),
-                MASKED,
-            )
-            for keys, _, mask in memory
-        ]
+        scores = []
+        for keys, _, mask in memory:
+            score = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
+            # Softmax in float32 also under mixed precision.
+            scores.append(ops.where(mask, ops.cast(score, "float32"), MASKED))
         scores = scores[0] if len(scores) == 1 else ops.concatenate(scores, axis=-1)
-        # A single position gets all; Keras would warn of such a softmax.
+        # A single position gets all weight; Keras warns of such a softmax.
         alone = scores.shape[-1] == 1
         weights = ops.ones_like(scores) if alone else ops.softmax(scores, axis=-1)
         shares = ops.cast(weights, self.compute_dtype)

@@ -8,15 +8,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("paperzoo")
 class TiedEmbedding(keras.layers.Layer):
-    """Embedding lookup, scaled by sqrt(width), and the pre-softmax linear map with one matrix.
+    """Embedding lookup and pre-softmax linear map with one matrix (vaswani2017, section 3.4).
 
-    vaswani2017, section 3.4: the two embeddings and the linear map share their weights; the
-    embeddings, not the linear map, are multiplied by sqrt(d_model).
+    The lookup, not the linear map, multiplies by sqrt(width).
 
     Args:
         vocabulary: number of rows of the table.
         width: length of a row.
-        bias: add a trained bias to the logits. The paper has none; Marian's checkpoints have.
+        bias: add a trained bias to the logits, as Marian does; the paper does not.
     """
 
     def __init__(self, vocabulary: int, width: int, bias: bool = False, **kwargs) -> None:

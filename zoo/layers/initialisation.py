@@ -1,4 +1,4 @@
-"""How weights begin: matrices side by side in one weight."""
+"""Initialisation of a weight that holds several matrices side by side."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import keras
 
 @keras.saving.register_keras_serializable("paperzoo")
 class Blocks(keras.initializers.Initializer):
-    """Draw several matrices one by one, to lie side by side in one weight.
+    """Draw the matrices of one weight separately and put them side by side.
 
-    An orthogonal weight of two square blocks would not have orthogonal blocks.
+    Drawn at once, an orthogonal weight of two square blocks would not have orthogonal blocks.
 
     Args:
-        initializer: how each block is drawn; it draws another one at each call.
-        count: number of blocks along the last axis, of equal width.
+        initializer: draws each block anew.
+        count: number of blocks of equal width along the last axis.
     """
 
     def __init__(self, initializer: keras.initializers.Initializer, count: int) -> None:
@@ -22,11 +22,9 @@ class Blocks(keras.initializers.Initializer):
 
     def __call__(self, shape, dtype=None):
         block = (*shape[:-1], shape[-1] // self.count)
-        drawn = [self.initializer.clone()(block, dtype=dtype) for _ in range(self.count)]
-        return keras.ops.concatenate(drawn, axis=-1)
+        blocks = [self.initializer.clone()(block, dtype=dtype) for _ in range(self.count)]
+        return keras.ops.concatenate(blocks, axis=-1)
 
     def get_config(self) -> dict:
-        return {
-            "initializer": keras.saving.serialize_keras_object(self.initializer),
-            "count": self.count,
-        }
+        initializer = keras.saving.serialize_keras_object(self.initializer)
+        return {"initializer": initializer, "count": self.count}

@@ -1,4 +1,4 @@
-"""A paper's model, whose arguments are declared once."""
+"""The base of every paper's model, which declares its arguments once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import keras
 class PaperModel(keras.Model):
     """A Keras model whose constructor takes the fields of its dataclass `Arguments`, by keyword.
 
-    A model file declares each argument there, with its default and what it is for. The model reads
-    `self.arguments.width`, hands `self.arguments` on to its layers as they are, and is saved with
-    all of them; the registry's check reads the same fields. A model that is built on another one
-    inherits from that one's `Arguments` and adds its own:
+    A model file declares each argument there, with its default and meaning. The model reads
+    `self.arguments.width`, passes `self.arguments` to its layers and saves all of them; the
+    registry's check reads the same fields. A model that extends another one inherits from its
+    `Arguments` and adds its own:
 
         class Classifier(PaperModel):
             @dataclass(frozen=True, kw_only=True)
@@ -27,10 +27,10 @@ class PaperModel(keras.Model):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__signature__ = inspect.signature(cls.Arguments)  # what `help` shows
+        cls.__signature__ = inspect.signature(cls.Arguments)  # for `help`
 
     def __init__(self, **arguments: Any) -> None:
-        """Keep the paper's arguments; Keras takes the others: dtype, name."""
+        """Keep the paper's arguments and give Keras the others: dtype, name."""
         names = inspect.signature(self.Arguments).parameters
         super().__init__(**{name: arguments[name] for name in arguments if name not in names})
         own = {name: arguments[name] for name in arguments if name in names}

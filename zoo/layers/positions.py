@@ -14,13 +14,13 @@ def sinusoid(length: int, width: int, layout: str = "interleaved", first: int = 
 
     Args:
         layout: "interleaved" alternates sines and cosines, as the paper writes it; "halves" has
-            all sines first and all cosines after, as Marian does; "tensor2tensor" has halves of the
-            frequencies 1 / 10000^(i / (width/2 - 1)), as tensor2tensor and fairseq do, and a last
-            column of zeros where the width is odd.
+            all sines, then all cosines, as Marian does; "tensor2tensor" has halves of the
+            frequencies 1 / 10000^(i / (width/2 - 1)), as tensor2tensor and fairseq do, and pads an
+            odd width with a column of zeros.
         first: pos of the first row.
 
     Raises:
-        ValueError: if the layout is not one of these three.
+        ValueError: another layout.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"positions must be one of {', '.join(LAYOUTS)}, not {layout!r}")

@@ -1,10 +1,9 @@
 """The recurrence of an LSTM over a whole sequence, with its own backward pass.
 
-Products with the input are the caller's: they do not depend on the state, and one large product
-serves a whole sequence. What is left is a loop over time that holds one product a step. The
-backward pass that a backend derives from such a loop adds up the recurrent kernel's gradient step
-by step; here the loop keeps the gradients of the gates, and one large product at the end gives the
-kernel's.
+The caller multiplies the input, which does not depend on the state, in one large product for a
+whole sequence. The loop over time holds one product a step. A backend's own backward pass would add
+up the recurrent kernel's gradient step by step; this one keeps the gradients of the gates and
+makes the kernel's of them in one large product at the end.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from keras import ops
 def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
     """Return h_t and c_t at every time, float32 [time, batch, 2 width], h first.
 
-        i, f, o = s(x_t + U h_t-1), each its own quarter; g = tanh(the same)
+        i, f, o = s(x_t + U h_t-1), a quarter each; g = tanh(its quarter)
         c_t     = f * c_t-1 + i * g
         h_t     = o * tanh(c_t)
 
     Args:
         x: W x_t + b for the gates i, f, g, o side by side: float [time, batch, 4 width].
-        kernel: U [width, 4 width]; products with it are computed in its type, all else in float32.
-        h, c: the state to begin with, each [batch, width].
-        mask: bool [time, batch]; where it is false, the state stays as it is. None is true.
-        chunk: gradients do not flow through the state from one chunk of so many steps to the one
-            before, the last of which ends at the last step; None lets them flow all the way.
+        kernel: U [width, 4 width]; its dtype is that of its products, all else is float32.
+        h, c: the first state, each [batch, width].
+        mask: bool [time, batch]; false keeps the state as it is. None is true everywhere.
+        chunk: number of steps in a chunk; gradients do not flow through the state into the
+            previous chunk. Chunks count from the last step. None lets gradients flow all the way.
     """
     width = kernel.shape[0]
     x, h, c = (ops.cast(part, "float32") for part in (x, h, c))
@@ -35,7 +34,7 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
     if mask is not None:
         masked["real"] = ops.cast(mask, "float32")[:, :, None]
     if chunk is not None:
-        # The state that a chunk begins with is a constant to it.
+        # A chunk takes its first state as a constant.
         left = ops.shape(x)[0] - ops.arange(ops.shape(x)[0])
         flows = ops.cast(left % chunk != 0, "float32")[:, None, None]
         cut["flows"] = flows * ops.ones_like(x[:, :, :1])
@@ -46,7 +45,7 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
     def parts(joined, count):
         return [joined[..., n * width : (n + 1) * width] for n in range(count)]
 
-    # Keras scans give one array a step, of the state's own shape: all that a step makes is state.
+    # A Keras scan returns one array of the state's shape per step, so the state holds all outputs.
     @ops.custom_gradient
     def run(x, kernel, h, c):
         def forward(state, inputs):
@@ -66,12 +65,12 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
         _, states = _scan(forward, begin, {"x": x, **masked})  # [time, batch, 6 width]
 
         def gradient(*args, upstream=None):
-            given = ops.cast(args[0] if upstream is None else upstream, "float32")
+            upstream = ops.cast(args[0] if upstream is None else upstream, "float32")
             before = ops.concatenate([begin[None], states[:-1]], axis=0)[:, :, : 2 * width]
             back = ops.transpose(kernel)
 
             def backward(state, inputs):
-                dh, dc = parts(state[:, : 2 * width] + inputs["given"], 2)
+                dh, dc = parts(state[:, : 2 * width] + inputs["upstream"], 2)
                 _, after, i, f, g, o = parts(inputs["states"], 6)
                 stay = 0.0
                 if "real" in inputs:
@@ -95,16 +94,13 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
                 state = ops.concatenate([state, dgates], axis=-1)
                 return state, state
 
-            inputs = {"given": given, "states": states, "before": before[:, :, width:]}
-            last, found = _scan(
-                backward, ops.zeros_like(begin), {**inputs, **masked, **cut}, reverse=True
-            )
-            dgates = found[:, :, 2 * width :]
-            flat = ops.reshape(ops.cast(before[:, :, :width], kernel.dtype), (-1, width))
-            dkernel = ops.matmul(
-                ops.transpose(flat), ops.reshape(ops.cast(dgates, kernel.dtype), (-1, 4 * width))
-            )
-            return dgates, dkernel, *parts(last, 2)
+            inputs = {"upstream": upstream, "states": states, "before": before[:, :, width:]}
+            inputs |= {**masked, **cut}
+            last, steps = _scan(backward, ops.zeros_like(begin), inputs, reverse=True)
+            dgates = steps[:, :, 2 * width :]
+            hidden = ops.reshape(ops.cast(before[:, :, :width], kernel.dtype), (-1, width))
+            flat = ops.reshape(ops.cast(dgates, kernel.dtype), (-1, 4 * width))
+            return dgates, ops.matmul(ops.transpose(hidden), flat), *parts(last, 2)
 
         return states[:, :, : 2 * width], gradient
 
@@ -121,14 +117,14 @@ def step(x, kernel, h, c):
 
 
 def _scan(step, begin, inputs: dict, reverse: bool = False):
-    """As `ops.scan` does, run step(state, inputs) over time, the first axis of all inputs.
+    """Run step(state, inputs) over time, the first axis of all inputs, as `ops.scan` does.
 
-    Where the time is not known, as on TensorFlow once batches of two lengths were seen, Keras
-    (3.15) fails on more inputs than one: they go in side by side.
+    Keras (3.15) fails on several inputs of unknown time, as TensorFlow has after batches of two
+    lengths: they go in side by side.
     """
-    if len(inputs) == 1 or all(each.shape[0] is not None for each in inputs.values()):
+    if len(inputs) == 1 or all(leaf.shape[0] is not None for leaf in inputs.values()):
         return ops.scan(step, begin, inputs, reverse=reverse)
-    ends = list(itertools.accumulate(each.shape[-1] for each in inputs.values()))
+    ends = list(itertools.accumulate(leaf.shape[-1] for leaf in inputs.values()))
 
     def joined(state, row):
         parts = (row[:, a:b] for a, b in zip([0, *ends], ends, strict=False))

@@ -10,14 +10,14 @@ from zoo.layers.attention import MultiHeadAttention, dense
 
 
 def gelu_tanh(x):
-    """GELU by its tanh approximation, as in the code of GPT; Keras' "gelu" is the exact one."""
+    """GELU by its tanh approximation, as in the code of GPT; Keras' "gelu" is exact."""
     return keras.activations.gelu(x, approximate=True)
 
 
 class FeedForward(keras.layers.Layer):
-    """FFN(x) = activation(x W_1 + b_1) W_2 + b_2, at each position alike (section 3.3).
+    """FFN(x) = activation(x W_1 + b_1) W_2 + b_2 at each position (section 3.3).
 
-    Args: those of `Block`.
+    Args: see `Block`.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class FeedForward(keras.layers.Layer):
         feed_forward: int,
         activation: str,
         initializer,
-        residual_initializer=None,
+        residual_initializer,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -46,7 +46,7 @@ class FeedForward(keras.layers.Layer):
 
 
 class Block(keras.layers.Layer):
-    """Self-attention, attention to an encoder where there is one, feed-forward.
+    """Self-attention, optional attention to an encoder, feed-forward.
 
     Each is a sub-layer with a residual connection and layer normalisation:
 
@@ -54,19 +54,19 @@ class Block(keras.layers.Layer):
         pre-norm   x + Dropout(Sublayer(LayerNorm(x)))
 
     Args:
-        width: of the states; each head has width / heads of them.
+        width: of the states; each head has width / heads dimensions.
         heads: must divide the width.
         feed_forward: units between the two layers of FFN.
         dropout: on the outputs of sub-layers.
         attention_dropout: on the attention weights.
         activation: of FFN, "gelu_tanh" or one of Keras'.
         epsilon: of layer normalisation.
-        attention_bias: give the projections of attention biases.
+        attention_bias: give attention's projections biases.
         norm_first: pre-norm.
-        cross_attention: whether there is an encoder.
-        fused: make queries, keys and values with one matrix in self-attention.
+        cross_attention: attend to an encoder.
+        fused: project to self-attention's queries, keys and values with one matrix.
         initializer: of the matrices.
-        residual_initializer: of those whose products are added to x, where it differs.
+        residual_initializer: of the last matrix of each sub-layer; None means `initializer`.
     """
 
     def __init__(
@@ -118,13 +118,13 @@ class Block(keras.layers.Layer):
         self.built = True
 
     def call(self, x, mask, source=None, source_mask=None, training=False):
-        """Return the output [batch, time, width], own keys and values, weights over the source.
+        """Return the output [batch, time, width], x's keys and values, weights over the source.
 
         Args:
             x: [batch, time, width].
-            mask: bool, true where x may look, broadcast to [batch, heads, time, time].
+            mask: bool, true where x may look; broadcasts to [batch, heads, time, time].
             source: the encoder's output [batch, source, width].
-            source_mask: the same as mask, of the source.
+            source_mask: the same for the source.
         """
         queries, keys, values = self.queries_keys_values(x)
         if source is not None:
@@ -133,15 +133,15 @@ class Block(keras.layers.Layer):
         return x, (keys, values), weights
 
     def queries_keys_values(self, x):
-        """Return what self-attention makes of x, each [batch, heads, time, head_dim]."""
+        """Return self-attention's projections of x, each [batch, heads, time, head_dim]."""
         return self.self_attention.queries_keys_values(self._before(x, self.self_attention_norm))
 
     def attend(self, x, queries, own, source=None, training=False):
         """Return the output [batch, time, width] and the weights over the source, or None.
 
         Args:
-            x: [batch, time, width], and queries of it.
-            own: what they look at, as `MultiHeadAttention.attend` takes it: x, a cache, a prompt.
+            x, queries: [batch, time, width], and its queries.
+            own: the `memory` of `MultiHeadAttention.attend`: x, a cache, a prompt.
             source: keys, values and mask of the source.
         """
         attended, _ = self.self_attention.attend(queries, own, training)

@@ -1,23 +1,21 @@
 """Neural Machine Translation by Jointly Learning to Align and Translate (Bahdanau, Cho, Bengio,
 ICLR 2015, https://arxiv.org/abs/1409.0473).
 
-New in this paper: attention. The encoder, a bidirectional GRU, leaves an annotation for every word
-of the source. Before each word that it writes, the decoder weighs all annotations by a small
-network that compares them with its state, and reads their mean under these weights. No sentence has
-to fit into one vector, and the weights are a soft alignment of both sentences.
+New in this paper: attention. The encoder, a bidirectional GRU, makes an annotation of every source
+word. Before the decoder writes a word, a small network compares its state with each annotation; the
+decoder reads the mean of the annotations under the resulting weights. No sentence has to fit into
+one vector, and the weights align both sentences softly.
 
-This file is the paper's RNNsearch (appendix A), with the paper's letters. Where the paper leaves
-things open or this file departs from it:
+This file is the paper's RNNsearch (appendix A) in the paper's letters. Open points and departures:
   biases         The paper leaves them out "to increase readability" and starts them at zero. Here
-                 each sum that an activation, the maxout or the softmax is taken of has one.
+                 every activation, the maxout and the softmax have one under them.
   first word     The first embedding that the decoder reads is zero, as in the authors' code.
-  decoder        "conditional" is the decoder of dl4mt and Nematus, whose public weights it fits:
-                 a first GRU step on the last word, attention that asks with its result, a second
-                 GRU step on the context; the initial state comes from the mean annotation; the
-                 readout is a tanh layer on the new state, without maxout. In all its GRUs, the
-                 encoder's too, the reset gate works after the product with U.
-  dropout        On embeddings, on annotations and on the readout; off unless asked for, as in the
-                 paper.
+  decoder        "conditional" is the decoder of dl4mt and Nematus and reads their public weights:
+                 a GRU step on the last word, attention from the resulting state, a GRU step on the
+                 context. The initial state comes from the mean annotation; the readout is a tanh
+                 layer on the new state, without maxout. In all GRUs, the encoder's too, the reset
+                 gate works after the product with U.
+  dropout        On embeddings, annotations and readout; off by default, as in the paper.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ def _normal(deviation: float):
 
 
 class _Layer(keras.layers.Layer):
-    """A layer whose weights are used outside of `call` too, and so are cast by hand."""
+    """A layer that uses its weights outside of `call` too and so casts them by hand."""
 
     def weight(self, name: str, shape: tuple[int, ...], initializer="zeros"):
         return self.add_weight(name=name, shape=shape, initializer=initializer)
@@ -59,8 +57,8 @@ class GRU(_Layer):
 
     Args:
         inputs, width: sizes of x and h.
-        after: let the reset gate work after the product with U.
-        inner_bias: with `after`, put b under the reset gate too: tanh(W x + r * (U h + b)).
+        after: apply the reset gate after the product with U.
+        inner_bias: with `after`, gate b too: tanh(W x + r * (U h + b)).
     """
 
     def __init__(
@@ -81,13 +79,13 @@ class GRU(_Layer):
         self.built = True
 
     def project(self, x):
-        """Return W x + b for all three, [..., 3 width] of x [..., inputs]."""
+        """Return W x + b of all three matrices, [..., 3 width], for x [..., inputs]."""
         W, b = self.cast(self.W, self.b)
         x = ops.matmul(x, W)
         return x if self.inner_bias else x + b
 
     def recurrence(self):
-        """Return a function (W x + b, h) -> h', each [batch, ...], to be used in a loop."""
+        """Return a function (W x + b, h) -> h', each [batch, ...], for use in a loop."""
         U, U_zr, b = self.cast(self.U, self.U_zr, self.b)
         n = self.width
         b, b_zr = (b[:n], b[n:]) if self.inner_bias else (0.0, 0.0)
@@ -103,12 +101,12 @@ class GRU(_Layer):
     def call(self, x, mask):
         """Return all states [batch, time, width] of x [batch, time, inputs], starting from zero.
 
-        Where the mask, bool [batch, time], is false, a state stays as it is.
+        The state stays as it is where the mask, bool [batch, time], is false.
         """
         update = self.recurrence()
         n = self.width
         x = self.project(x)
-        # One array to scan over: what is read, and whether it is a word.
+        # Scan over one array: the input, and whether it is a word.
         x = ops.concatenate([x, ops.cast(mask, x.dtype)[:, :, None]], axis=-1)
 
         def advance(h, x):
@@ -143,7 +141,7 @@ class Alignment(_Layer):
         self.built = True
 
     def keys(self, annotations):
-        """Return U_a h_j + b_a [batch, source, width], the same at every step."""
+        """Return U_a h_j + b_a [batch, source, width], which all steps share."""
         U_a, b_a = self.cast(self.U_a, self.b_a)
         return ops.matmul(annotations, U_a) + b_a
 
@@ -168,10 +166,10 @@ class Alignment(_Layer):
 
 
 class Decoder(_Layer):
-    """The paper's decoder (A.2.2): attention asks with s_i-1, the context enters all three gates.
+    """The paper's decoder (A.2.2): attention compares s_i-1, the context enters all three gates.
 
         s_0 = tanh(W_s <-h_1 + b_s)
-        s_i = GRU step from s_i-1, with W E y_i-1 + C c_i in the place of W x
+        s_i = GRU step from s_i-1, with W E y_i-1 + C c_i in place of W x
         t_i = maximum over pairs of U_o s_i-1 + V_o E y_i-1 + C_o c_i + b_o
 
     Args:
@@ -205,12 +203,12 @@ class Decoder(_Layer):
         self.built = True
 
     def build_context(self) -> tuple[int, int]:
-        """Return the widths of `summary` and of the sum that the readout is made of."""
+        """Build the context's own weights; return the widths of `summary` and of `sum`."""
         self.C = self.weight("C", (2 * self.width, 3 * self.width), _normal(SMALL))
         return self.width, 2 * self.maxout
 
     def summary(self, annotations, mask):
-        """Return what the initial state is made of: the backward state at the first word."""
+        """Return the input of the initial state: the backward state at the first word."""
         return annotations[:, 0, self.width :]
 
     def first(self, annotations, mask):
@@ -219,7 +217,7 @@ class Decoder(_Layer):
         return ops.tanh(ops.matmul(self.summary(annotations, mask), W_s) + b_s)
 
     def advance(self, memory: dict):
-        """Return a function (W E y + b, s_i-1) -> s_i, context, weights, to be used in a loop."""
+        """Return a function (W E y + b, s_i-1) -> s_i, context, weights, for use in a loop."""
         update, look = self.gru.recurrence(), self.alignment.attend(memory)
         (C,) = self.cast(self.C)
 
@@ -244,7 +242,7 @@ class ConditionalDecoder(Decoder):
     """The decoder of dl4mt and Nematus: attention between two GRU steps (module's docstring).
 
     s_0 = tanh(W_s mean_j h_j + b_s)
-    s'  = GRU step from s_i-1 on E y_i-1, with which attention asks
+    s'  = GRU step from s_i-1 on E y_i-1, for attention
     s_i = GRU step from s' on the context
     t_i = tanh(U_o s_i + V_o E y_i-1 + C_o c_i + b_o)
     """
@@ -286,8 +284,8 @@ DECODERS = {"paper": Decoder, "conditional": ConditionalDecoder}
 class RNNSearch(PaperModel):
     """p(y_i | y_1 ... y_i-1, x) = g(y_i-1, s_i, c_i) (equation 4), c_i the context of step i.
 
-    Sources end with the end-of-sentence id and are padded on the right; targets are the decoder's
-    input, so they begin with the start id, whose place is all that is read of it.
+    Sources end with the end-of-sentence id and are padded on the right. Targets, the decoder's
+    input, begin with the start id, in whose place the decoder reads zeros.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -307,23 +305,21 @@ class RNNSearch(PaperModel):
     def __init__(self, **arguments) -> None:
         super().__init__(**arguments)
         sizes = self.arguments
-        embedding, width = sizes.embedding, sizes.width
+        embedding, width, words = sizes.embedding, sizes.width, sizes.target_vocabulary
         if sizes.decoder not in DECODERS:
             raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, not {sizes.decoder!r}")
         decoder = DECODERS[sizes.decoder]
         policy = {"dtype": self.dtype_policy}
 
-        def table(words: int) -> keras.layers.Embedding:
-            return keras.layers.Embedding(words, embedding, _normal(SMALL), **policy)
+        def table(rows: int) -> keras.layers.Embedding:
+            return keras.layers.Embedding(rows, embedding, _normal(SMALL), **policy)
 
         self.source_embedding = table(sizes.source_vocabulary)
-        self.target_embedding = table(sizes.target_vocabulary)
+        self.target_embedding = table(words)
         self.encoder_forward = GRU(embedding, width, decoder.reset_after, **policy)
         self.encoder_backward = GRU(embedding, width, decoder.reset_after, **policy)
         self.decoder = decoder(embedding, width, sizes.alignment, sizes.maxout, **policy)
-        self.softmax = keras.layers.Dense(
-            sizes.target_vocabulary, kernel_initializer=_normal(SMALL), **policy
-        )
+        self.softmax = keras.layers.Dense(words, kernel_initializer=_normal(SMALL), **policy)
         self.dropout = keras.layers.Dropout(sizes.dropout, **policy)
 
     def build(self, input_shape=None) -> None:
@@ -336,7 +332,7 @@ class RNNSearch(PaperModel):
     # Teacher forcing ---------------------------------------------------------------------------
 
     def encode(self, source, training=False):
-        """Return what every step reads: "annotations" [batch, source, 2 width], "keys", "mask"."""
+        """Return each step's memory: "annotations" [batch, source, 2 width], "keys", "mask"."""
         mask = ops.not_equal(source, self.arguments.padding_id)
         x = self.dropout(self.source_embedding(source), training=training)
         forward = self.encoder_forward(x, mask)
@@ -350,8 +346,8 @@ class RNNSearch(PaperModel):
     def decode(self, target, memory, training=False):
         """Return the readout [batch, target, maxout] and the weights [batch, target, source]."""
         embedded = self.dropout(self.target_embedding(target), training=training)
-        follows = ops.arange(ops.shape(target)[1]) > 0  # nothing goes before the first word
-        embedded = ops.where(follows[None, :, None], embedded, 0.0)
+        later = ops.arange(ops.shape(target)[1]) > 0  # the first word follows no other
+        embedded = ops.where(later[None, :, None], embedded, 0.0)
         first = self.decoder.first(memory["annotations"], memory["mask"])
         step = self.decoder.advance(memory)
 
@@ -375,8 +371,7 @@ class RNNSearch(PaperModel):
         """
         memory = self.encode(inputs["source"], training)
         readout, _ = self.decode(inputs["target"], memory, training)
-        readout = self.dropout(readout, training=training)
-        return ops.cast(self.softmax(readout), "float32")
+        return ops.cast(self.softmax(self.dropout(readout, training=training)), "float32")
 
     def attention(self, inputs):
         """Return alpha_ij over the source, [batch, 1, target, source]."""

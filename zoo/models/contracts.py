@@ -1,10 +1,10 @@
-"""What the models of each kind offer to those who use them: tasks, searches, optimizers, export.
+"""The methods that models of each kind offer to tasks, searches, optimizers and export.
 
-A model keeps a contract by having its methods and attributes; it inherits nothing from it. Code
-asks with isinstance, never for a single attribute. This file imports no Keras.
+A model keeps a contract by having its methods and attributes, without inheriting from it. Code
+checks a contract with isinstance, never a single attribute. This file imports no Keras.
 
-Tensors are the backend's own, or NumPy arrays outside of what is compiled. A state is a dict of
-tensors with the batch as their first axis, so that a search can repeat and reorder its rows.
+Tensors belong to the backend, or are NumPy arrays outside of compiled code. A state is a dict of
+tensors whose first axis is the batch, so that a search can repeat and reorder its rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Model(Protocol):
     name: str
 
     def __call__(self, inputs: Any, training: bool = False) -> Tensor:
-        """Return float32 logits, of all positions at once where there are several."""
+        """Return float32 logits of all positions."""
 
 
 @runtime_checkable
@@ -33,13 +33,13 @@ class Decoder(Model, Protocol):
         """Read the inputs; return the memory and the state before the first step.
 
         Args:
-            inputs: of a translator "source", int32 [batch, source]; of a language model "tokens",
-                int32 [batch, time], padded on the left, the last one being the first that `step`
-                gets, and where it carries a state "lengths", int32 [batch], and "state".
+            inputs: a translator takes "source", int32 [batch, source]; a language model takes
+                "tokens", int32 [batch, time], padded on the left, whose last one `step` gets first,
+                and, if it carries a state, "lengths", int32 [batch], and "state".
             max_length: steps that the state has room for.
 
         Returns:
-            memory: stays as it is; a search repeats its rows once, for the beams.
+            memory: constant; a search repeats its rows once, for the beams.
             state: changes with each step; a search reorders its rows.
         """
 
@@ -49,14 +49,14 @@ class Decoder(Model, Protocol):
         """Return float32 logits [batch, vocabulary] of the next token, and the new state.
 
         Args:
-            token: int32 [batch], the one before.
-            position: int32 scalar, the number of this step; 0 is the first.
+            token: int32 [batch], the previous token.
+            position: int32 scalar, the number of this step, counted from 0.
         """
 
 
 @runtime_checkable
 class Growable(Protocol):
-    """A decoder whose state has room for so many steps, and can get more."""
+    """A decoder whose state has room for a number of steps and can get more."""
 
     def grow(self, state: State, max_length: int) -> State:
         """Return the state with room for max_length steps."""
@@ -64,10 +64,10 @@ class Growable(Protocol):
 
 @runtime_checkable
 class Translator(Decoder, Protocol):
-    """A decoder that reads a source, and whose call takes {"source", "target"}, int32 [batch, ...].
+    """A decoder that reads a source; its call takes {"source", "target"}, int32 [batch, ...].
 
     Attributes:
-        max_length: the longest source or target that it reads, in tokens; None for any length.
+        max_length: the longest source or target in tokens; None for any length.
     """
 
     max_length: int | None
@@ -75,7 +75,7 @@ class Translator(Decoder, Protocol):
 
 @runtime_checkable
 class Aligner(Protocol):
-    """A translator that looks at its source."""
+    """A translator that attends to its source."""
 
     def attention(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return float32 weights over the source, [batch, heads, target, source]."""
@@ -83,37 +83,37 @@ class Aligner(Protocol):
 
 @runtime_checkable
 class LanguageModel(Decoder, Protocol):
-    """A decoder of texts, whose call takes int32 [batch, time].
+    """A decoder of texts; its call takes int32 [batch, time].
 
     Attributes:
-        context: the most tokens that it sees; None where it carries a state, which knows all.
+        context: the most tokens that it sees; None if it carries a state through the whole text.
     """
 
     context: int | None
 
     def initial_state(self, batch: int) -> State:
-        """Return the state before a text, float32 [batch, ...]; {} where there is a context."""
+        """Return the state before a text, float32 [batch, ...]; {} for a model with a context."""
 
     def read(self, tokens: Tensor, state: State, training: bool = False) -> tuple[Tensor, State]:
         """Return float32 logits [batch, time, vocabulary] of the next tokens, and the new state.
 
         Args:
             tokens: int32 [batch, time], without padding, at most `context` of them.
-            state: of the text before, as `initial_state` or another `read` returns it.
+            state: of the preceding text, from `initial_state` or another `read`.
         """
 
 
 @runtime_checkable
 class Encoder(Model, Protocol):
-    """A model that reads sequences whole, each position knowing of those on both sides."""
+    """A model that reads whole sequences; each position sees both sides."""
 
     def encode(self, tokens: Tensor, training: bool = False) -> Any:
-        """Return states [batch, time, width] of int32 [batch, time], and what a decoder needs."""
+        """Return the states [batch, time, width] of int32 [batch, time], and a decoder's memory."""
 
 
 @runtime_checkable
 class SequenceClassifier(Model, Protocol):
-    """A classifier of sequences, whose call takes int32 [batch, time] or [batch, sequences, time].
+    """A classifier of sequences; its call takes int32 [batch, time] or [batch, sequences, time].
 
     Attributes:
         context: the most tokens of a sequence.
@@ -129,28 +129,28 @@ class StatefulClassifier(Model, Protocol):
     """A classifier that reads a document of any length in pieces, padded on the left.
 
     Attributes:
-        kept: the last tokens of a document, which its decision pools.
+        kept: how many of a document's last tokens the decision pools.
     """
 
     kept: int
 
     def initial_carry(self, batch: int) -> State:
-        """Return what goes from piece to piece, before the first one."""
+        """Return the carry before the first piece."""
 
     def read(self, tokens: Tensor, carry: State, pooled: Any = True) -> State:
-        """Return what goes on after the tokens, int32 [batch, time].
+        """Return the carry after the tokens, int32 [batch, time].
 
         Args:
-            pooled: which positions are pooled, a bool or bool [batch, time].
+            pooled: whether to pool the positions, a bool or bool [batch, time].
         """
 
     def decide(self, carry: State) -> Tensor:
-        """Return float32 logits [batch, classes] of documents that were read to their end."""
+        """Return float32 logits [batch, classes] of fully read documents."""
 
 
 @runtime_checkable
 class Grouped(Protocol):
-    """A model whose layers are trained at different rates, or join the training one by one."""
+    """A model whose layers can train at different rates or join the training one by one."""
 
     def groups(self) -> list[list[Any]]:
-        """Return the trainable variables by groups of layers, from the input to the output."""
+        """Return the trainable variables of each group of layers, from input to output."""

@@ -2,20 +2,19 @@
 Sutskever, OpenAI 2018,
 https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf): GPT.
 
-New in this paper: the decoder of the Transformer alone, without an encoder to look at, learns to
-predict books word piece by word piece; the same network, with one linear layer more, is then
-fine-tuned to tasks whose inputs are written as one sequence each. Positions are learned, the
-activation is GELU; the block is else that of vaswani2017, zoo/layers/transformer.py.
+New in this paper: a Transformer decoder without an encoder learns to predict the word pieces of
+books; with one more linear layer the same network is fine-tuned to tasks whose inputs are written
+as one sequence. Positions are learned and the activation is GELU; otherwise the block is that of
+vaswani2017, zoo/layers/transformer.py.
 
-This file is the language model (sections 3.1 and 4.1); zoo/models/gpt1_tasks.py is what it becomes
-by fine-tuning (3.2, 3.3), zoo/data/transformations.py how a task's texts become sequences. Where
-the paper leaves things open or this file departs from it:
+This file is the language model (sections 3.1 and 4.1); zoo/models/gpt1_tasks.py holds the models
+that fine-tuning makes of it (3.2, 3.3), and zoo/data/sequences.py writes a task's texts as
+sequences. Open points and departures:
   GELU       The tanh approximation, as in the authors' code.
   epsilon    1e-5, inside the square root, as in the code.
-  dropout    On the sum of embeddings and positions, as the paper can be read and transformers does;
-             the code drops elements of the embedding matrix itself, also where it is the softmax.
-  padding    On the left, with -1, which is no row of any matrix; positions count from a sequence's
-             first token.
+  dropout    On the sum of embeddings and positions, one reading of the paper and that of
+             transformers; the code drops elements of the embedding matrix, in the softmax too.
+  padding    On the left, with -1; positions count from a sequence's first token.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Block(transformer.Block):
             attention_dropout=arguments.attention_dropout, activation="gelu_tanh",
             epsilon=arguments.epsilon, fused=True, initializer=normal(), **kwargs,
         )  # fmt: skip
-        # Weights in bundles are named by these shorter ways to the same layers.
+        # Bundles name weights by these shorter paths to the same layers.
         self.query_key_value = self.self_attention.query_key_value
         self.projection = self.self_attention.projection
         self.attention_norm = self.self_attention_norm
@@ -65,7 +64,7 @@ class Decoder(keras.layers.Layer):
 
     Args:
         arguments: those of the model.
-        specials: how many special tokens there are after the vocabulary.
+        specials: number of special tokens, whose ids follow the vocabulary.
     """
 
     def __init__(self, arguments: LanguageModel.Arguments, specials: int = 0, **kwargs) -> None:
@@ -94,7 +93,7 @@ class Decoder(keras.layers.Layer):
         """Return embeddings plus positions, with dropout: [batch, time, width].
 
         Args:
-            ids: int32 [batch, time]; those below 0 are padding and give any row.
+            ids: int32 [batch, time]; below 0 they are padding and give arbitrary rows.
             positions: int32 [batch, time] or [1, time].
         """
         rows = ops.take(self.tokens, ops.clip(ids, 0, self.vocabulary - 1), axis=0)
@@ -106,11 +105,11 @@ class Decoder(keras.layers.Layer):
         return self.dropout(ops.cast(rows + places, self.compute_dtype), training=training)
 
     def call(self, ids, padded=True, training=False):
-        """Return the last block's output [batch, time, width], and keys and values of each block.
+        """Return the last block's output [batch, time, width], and the keys and values of all.
 
         Args:
             ids: int32 [batch, time], at most `context` long.
-            padded: whether there may be padding on the left, -1.
+            padded: whether rows may begin with padding, -1.
         """
         time = ops.shape(ids)[1]
         if isinstance(time, int) and time > self.context:
@@ -144,7 +143,7 @@ class LanguageModel(PaperModel):
     @dataclass(frozen=True, kw_only=True)
     class Arguments:
         vocabulary: int  # number of tokens
-        context: int = 512  # k, the most tokens that are read
+        context: int = 512  # k, the most tokens that the model reads
         width: int = 768  # of the states
         layers: int = 12  # blocks
         heads: int = 12  # must divide the width
@@ -163,7 +162,7 @@ class LanguageModel(PaperModel):
         self.built = True
 
     def call(self, inputs, training=False):
-        """Return float32 logits [batch, time, vocabulary] of the tokens that follow each one.
+        """Return float32 logits [batch, time, vocabulary] of the next tokens.
 
         Args:
             inputs: int32 tokens [batch, time], padded on the left with -1.
@@ -173,15 +172,14 @@ class LanguageModel(PaperModel):
     # As a stream is read -------------------------------------------------------------------------
 
     def initial_state(self, batch):
-        """Return the state before a text: nothing, as no more than `context` tokens are seen."""
+        """Return {}: the model sees `context` tokens and carries no state."""
         return {}
 
     def read(self, tokens, state, training=False):
         """Return float32 logits [batch, time, vocabulary] of the next tokens, and {}.
 
         Args:
-            tokens: int32 [batch, time], without padding, at most `context` of them, all that is
-                seen.
+            tokens: int32 [batch, time], without padding, at most `context`.
             state: {}.
         """
         hidden, _ = self.decoder(tokens, padded=False, training=training)
@@ -190,28 +188,25 @@ class LanguageModel(PaperModel):
     # One step at a time ------------------------------------------------------------------------
 
     def start(self, inputs, max_length: int):
-        """Read all of a prompt but its last token; return what stays and an empty cache.
+        """Read a prompt except its last token; return its keys and values and an empty cache.
 
         Args:
-            inputs: "tokens", int32 [batch, time], at least two, padded on the left with -1; the
-                last one is the first that `step` gets.
+            inputs: "tokens", int32 [batch, time], at least two, padded on the left with -1; `step`
+                gets the last one first.
             max_length: steps that the cache has room for.
         """
         tokens = inputs["tokens"][:, :-1]
         present = tokens >= 0
         _, prompt = self.decoder(tokens)
-        memory: dict[str, Any] = {
-            **prompt,
-            "seen": present[:, None, None, :],
-            "read": ops.sum(ops.cast(present, "int32"), axis=1),
-        }
+        read = ops.sum(ops.cast(present, "int32"), axis=1)
+        memory: dict[str, Any] = {**prompt, "seen": present[:, None, None, :], "read": read}
         batch, heads, _, head_dim = ops.shape(prompt["keys_0"])
         room = (batch, heads, max_length, head_dim)
         return memory, attention.empty_cache(len(self.decoder.blocks), room, self.compute_dtype)
 
     def step(self, token, position, memory, state):
         """Return float32 logits [batch, vocabulary] after token [batch], and the state."""
-        # A row that is done goes on with the others, perhaps beyond the last position.
+        # A finished row continues beside the others, perhaps beyond the last position.
         place = ops.minimum(memory["read"] + position, self.context - 1)
         x = self.decoder.embed(token[:, None], place[:, None])
         before = attention.so_far(state, position)

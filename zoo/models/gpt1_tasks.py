@@ -1,13 +1,12 @@
 """Improving Language Understanding by Generative Pre-Training (Radford et al., OpenAI 2018): the
-models that GPT becomes by fine-tuning (sections 3.2 and 3.3).
+models that fine-tuning makes of GPT (sections 3.2 and 3.3).
 
-One network serves all tasks: their inputs are written as one sequence or several, each between a
-start and an extract token, and a linear layer reads the state of the last one. Where the paper
-leaves things open or this file departs from it:
-  specials   Start, delimiter and extract token are rows of their own; in the code they are more
-             rows of the word embedding. Logits of the auxiliary objective are over both, as there.
-  loss       The auxiliary loss is a mean over the positions of each sequence, then over sequences,
-             as in the code.
+One network serves all tasks: an input is one sequence or several, each between a start and an
+extract token, and a linear layer reads the state of the extract token. Open points and departures:
+  specials   The special tokens have a matrix of their own; the code appends their rows to the word
+             embedding. The auxiliary objective's logits cover both, as in the code.
+  loss       The auxiliary loss is a mean over each sequence's positions, then over sequences, as in
+             the code.
 """
 
 from __future__ import annotations
@@ -26,18 +25,17 @@ SPECIALS = 3
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
 class Classifier(PaperModel):
-    """P(y | x_1 ... x_m) = softmax(h_m W_y + b_y), h_m being the extract token's (equation 3).
+    """P(y | x_1 ... x_m) = softmax(h_m W_y + b_y), h_m the extract token's state (equation 3).
 
-    The decoder with three special tokens, and a linear layer on the state of the last one. Texts
-    are classified by one sequence, and pairs whose order says something, as in entailment; for the
-    similarity of two texts there are two, one for each order, whose states are added.
+    A text is one sequence, and so is an ordered pair, as in entailment. The similarity of two texts
+    takes two sequences, one for each order, and adds their states.
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Arguments(LanguageModel.Arguments):
-        classes: int  # number of labels; 1 for a number in place of a label, or a score
+        classes: int  # number of labels; 1 for a number or a score
         dropout_head: float = 0.1  # on the state before the linear layer
-        auxiliary: float = 0.5  # lambda, the weight of the language model's loss (equation 5)
+        auxiliary: float = 0.5  # lambda, weight of the language model's loss (equation 5)
 
     def __init__(self, **arguments) -> None:
         super().__init__(**arguments)
@@ -68,7 +66,7 @@ class Classifier(PaperModel):
     def extract(self, sequences, training=False):
         """Return the states of the last tokens, float32 [batch, sequences, width].
 
-        In training it adds the auxiliary loss, lambda * L1 (equation 5).
+        Training adds the auxiliary loss, lambda * L1 (equation 5).
 
         Args:
             sequences: int32 [batch, sequences, time], padded on the left with -1.
@@ -82,22 +80,18 @@ class Classifier(PaperModel):
         return ops.reshape(last, (-1, count, self.arguments.width))
 
     def _language_loss(self, ids, hidden):
-        """Return -log P of a token, the mean of each sequence, the mean of these."""
+        """Return the mean over sequences of each sequence's mean -log P of a token."""
         logits = self.decoder.logits(hidden[:, :-1])
         labels = ops.maximum(ids[:, 1:], 0)
         losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         present = ops.cast(ids[:, :-1] >= 0, "float32")
-        return ops.mean(
-            ops.sum(losses * present, axis=1) / ops.maximum(ops.sum(present, axis=1), 1)
-        )
+        tokens = ops.maximum(ops.sum(present, axis=1), 1)
+        return ops.mean(ops.sum(losses * present, axis=1) / tokens)
 
 
 @keras.saving.register_keras_serializable("paperzoo.gpt1")
 class Chooser(Classifier):
-    """One of several answers: a linear layer scores each, softmax compares them (section 3.3).
-
-    Of its arguments, classes is 1, the score.
-    """
+    """A linear layer scores each answer, softmax compares these (section 3.3); classes is 1."""
 
     def call(self, inputs, training=False):
         """Return float32 logits [batch, answers].

@@ -1,19 +1,19 @@
 """Regularizing and Optimizing LSTM Language Models (Merity, Keskar, Socher, ICLR 2018,
 https://arxiv.org/abs/1708.02182): AWD-LSTM.
 
-New in this paper: nothing in the network, three LSTMs and a softmax, but how it is trained. The
-recurrent matrices are dropped themselves (DropConnect), once for a whole pass, so that a fast
-LSTM stays a black box; dropout masks are the same at all time steps; activations and their change
-in time are held small; and SGD begins to average its weights when the validation loss stops
-falling (NT-ASGD).
+New in this paper: the training of an ordinary network, three LSTMs and a softmax. Dropout hits the
+recurrent matrices themselves (DropConnect), once for a whole pass, so that a fast LSTM stays a
+black box; dropout masks are the same at all time steps; two losses keep activations and their
+change in time small; and SGD begins to average its weights when the validation loss stops falling
+(NT-ASGD).
 
 This file is the network with its dropouts and its two losses of activations, AR and TAR (section
 4). The random lengths of 4.1 are in zoo/data/stream.py, NT-ASGD (section 3) in zoo/optim/asgd.py.
-Where the paper leaves things open or this file departs from it:
+Open points and departures:
   biases         One for each gate; the authors' code, on PyTorch, adds two.
-  initialisation The paper's (section 5): embeddings in +-0.1, all else in +-1/sqrt(width), width
-                 being the layer's own.
-  softmax        Tied to the embedding (4.5), with a bias, which begins at zero as in the code.
+  initialisation The paper's (section 5): embeddings in +-0.1, all else in +-1/sqrt(width) of the
+                 layer's own width.
+  softmax        Tied to the embedding (4.5), with a bias that begins at zero, as in the code.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from zoo.layers.model import PaperModel
 
 @keras.saving.register_keras_serializable("paperzoo")
 class WordEmbedding(keras.layers.Layer):
-    """Embedding and softmax with one matrix; in training whole words are dropped (4.3, 4.5).
+    """Embedding and softmax with one matrix; training drops whole words (4.3, 4.5).
 
-    A dropped word is zero wherever it stands in the batch, the others are divided by 1 - dropout.
+    A dropped word is zero at all its places in the batch, the others are divided by 1 - dropout.
     The softmax keeps all words.
 
     Args:
         vocabulary: number of words.
         width: of an embedding.
-        dropout: share of the vocabulary that is dropped.
-        softmax: whether `logits` is used, which has a bias of its own.
+        dropout: share of the vocabulary to drop.
+        softmax: whether to give `logits` its bias.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class WordEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("paperzoo")
 class WeightDropLSTM(keras.layers.Layer):
-    """An LSTM whose recurrent matrix is dropped once for each pass (section 2, equation 2).
+    """An LSTM with dropout on its recurrent matrix, drawn once per pass (section 2, equation 2).
 
         i, f, o = s(W x_t + U h_t-1 + b), each with its own W, U, b
         g       = tanh(W_g x_t + U_g h_t-1 + b_g)
@@ -89,8 +89,8 @@ class WeightDropLSTM(keras.layers.Layer):
 
     Args:
         inputs, width: sizes of x and h.
-        dropout: share of the elements of U that are zero during one pass, at all its time steps
-            and in all its rows; the others are divided by 1 - dropout.
+        dropout: share of the elements of U that are zero during a pass, for all time steps and
+            rows; the others are divided by 1 - dropout.
     """
 
     def __init__(self, inputs: int, width: int, dropout: float = 0.0, **kwargs) -> None:
@@ -115,17 +115,17 @@ class WeightDropLSTM(keras.layers.Layer):
         self.built = True
 
     def project(self, x):
-        """Return W x + b of all gates, float32 [..., 4 width] of x [..., inputs]."""
+        """Return W x + b of all gates, float32 [..., 4 width], for x [..., inputs]."""
         kernel, x = (ops.cast(factor, self.compute_dtype) for factor in (self.kernel, x))
         return ops.cast(ops.matmul(x, kernel), "float32") + ops.cast(self.bias, "float32")
 
     def call(self, x, state, mask=None, chunk=None, training=False):
-        """Return h_t [time, batch, width] and the state (h, c) after the last one, all float32.
+        """Return h_t [time, batch, width] and the final state (h, c), all float32.
 
         Args:
             x: [time, batch, inputs].
             state: (h, c), each [batch, width].
-            mask: bool [time, batch], false where nothing is read.
+            mask: bool [time, batch], false where the layer reads nothing.
             chunk: see `zoo.layers.recurrence.lstm`.
         """
         kernel = ops.convert_to_tensor(self.recurrent_kernel)
@@ -138,7 +138,7 @@ class WeightDropLSTM(keras.layers.Layer):
         return states[:, :, : self.width], (last[:, : self.width], last[:, self.width :])
 
     def compute_mask(self, inputs, previous_mask):
-        """Return None: who needs the mask has it."""
+        """The mask is passed explicitly, so Keras must not pass one on."""
 
     def step(self, x, state):
         """Return the state (h, c) after one x [batch, inputs]."""
@@ -151,9 +151,9 @@ class Encoder(keras.layers.Layer):
     """The language model without its softmax: words in, hidden states out, with all dropouts.
 
     Args:
-        arguments: those of the model that it is part of.
+        arguments: those of its model.
         dropout_output: on the output of the last layer.
-        softmax: whether the softmax is used.
+        softmax: whether the model uses the softmax.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ class Encoder(keras.layers.Layer):
         width: int = 1150  # cells of the other LSTM layers
         layers: int = 3  # LSTM layers
         dropout_words: float = 0.1  # share of the vocabulary dropped from the input (4.3)
-        # This, the next and that of the output have one mask for all time steps (4.2).
+        # Dropout on input, hidden states and output has one mask for all time steps (4.2).
         dropout_input: float = 0.4  # on the embedded words
         dropout_hidden: float = 0.3  # between LSTM layers
         dropout_weights: float = 0.5  # of the recurrent matrices (section 2)
@@ -207,15 +207,15 @@ class Encoder(keras.layers.Layer):
         }
 
     def call(self, tokens, state, mask=None, chunk=None, training=False):
-        """Return the last layer's output without and with dropout, and the state after it.
+        """Return the last layer's output without and with dropout, and the final state.
 
         Both outputs are [time, batch, embedding].
 
         Args:
             tokens: int32 [batch, time].
-            state: as `initial_state` returns it.
-            mask: bool [batch, time], false where nothing is read and the state stays; None is true.
-            chunk: gradients end after so many steps; see `zoo.layers.recurrence.lstm`.
+            state: from `initial_state` or another call.
+            mask: bool [batch, time]; false skips a token and keeps the state. None reads all.
+            chunk: number of steps after which gradients end; see `zoo.layers.recurrence.lstm`.
         """
         mask = None if mask is None else ops.transpose(mask)
         x = self.embedding(ops.transpose(tokens), training=training)  # [time, batch, embedding]
@@ -230,7 +230,7 @@ class Encoder(keras.layers.Layer):
         return x, self.output_dropout(x, training=training), after
 
     def compute_mask(self, inputs, previous_mask):
-        """Return None: who needs the mask has it."""
+        """See `WeightDropLSTM.compute_mask`."""
 
     def groups(self):
         """Return the variables of each group of layers from the input up: embedding, LSTMs."""
@@ -253,11 +253,11 @@ class LanguageModel(PaperModel):
     @dataclass(frozen=True, kw_only=True)
     class Arguments(Encoder.Arguments):
         dropout_output: float = 0.4  # on the output of the last layer
-        ar_alpha: float = 0.0  # of AR, see `read`; the paper's is 2
-        tar_beta: float = 0.0  # of TAR; the paper's is 1
-        padding_id: int | None = 0  # fills up prompts on the left; None if no id does
+        ar_alpha: float = 0.0  # weight of AR, see `read`; the paper's is 2
+        tar_beta: float = 0.0  # weight of TAR; the paper's is 1
+        padding_id: int | None = 0  # pads prompts on the left; None means no padding
 
-    context = None  # it knows all that went before
+    context = None  # the state carries the whole text
 
     def __init__(self, **arguments) -> None:
         super().__init__(**arguments)
@@ -275,34 +275,30 @@ class LanguageModel(PaperModel):
     def read(self, tokens, state, training=False):
         """Return float32 logits [batch, time, vocabulary] of the next words, and the state.
 
-        In training it adds the losses AR, ar_alpha * mean(h_t^2), and TAR, tar_beta *
-        mean((h_t+1 - h_t)^2), of the last layer's output h, for AR as dropout leaves it (4.6).
+        Training adds the losses AR, ar_alpha * mean(h_t^2), and TAR, tar_beta *
+        mean((h_t+1 - h_t)^2), of the last layer's output h, for AR after dropout (4.6).
 
         Args:
             tokens: int32 [batch, time].
-            state: of the text before, as `initial_state` or another `read` returns it.
+            state: of the preceding text, from `initial_state` or another `read`.
         """
         raw, dropped, state = self.encoder(tokens, state, training=training)  # [time, batch, ...]
         alpha, beta = self.arguments.ar_alpha, self.arguments.tar_beta
         if training and alpha:
             self.add_loss(alpha * ops.mean(ops.square(ops.cast(dropped, "float32"))))
-        if training and beta and raw.shape[0] != 1:  # one step is no change
+        if training and beta and raw.shape[0] != 1:  # a single step has no change in time
             change = ops.cast(raw[1:] - raw[:-1], "float32")
             self.add_loss(beta * ops.mean(ops.square(change)))
         return self.encoder.embedding.logits(ops.transpose(dropped, (1, 0, 2))), state
 
     def call(self, inputs, training=False):
-        """Return float32 logits [batch, time, vocabulary] of a text's words from its first on.
-
-        Args:
-            inputs: int32 tokens [batch, time].
-        """
+        """Return float32 logits [batch, time, vocabulary] of int32 tokens [batch, time]."""
         return self.read(inputs, self.initial_state(ops.shape(inputs)[0]), training)[0]
 
     def groups(self):
         """Return the variables of each group of layers from the input up: LSTMs, softmax.
 
-        The embedding's matrix is the softmax', and goes with it, as in ULMFiT's code.
+        The embedding's matrix belongs to the softmax' group, as in ULMFiT's code.
         """
         embedding, *layers = self.encoder.groups()
         return [*layers, embedding]
@@ -310,26 +306,25 @@ class LanguageModel(PaperModel):
     # One step at a time ------------------------------------------------------------------------
 
     def start(self, inputs, max_length: int):
-        """Read all of a prompt but its last token, which is the first that `step` gets.
+        """Read a prompt except its last token, which `step` gets first.
 
         Args:
-            inputs: "tokens", int32 [batch, time], padded on the left. "lengths", int32 [batch], how
-                many tokens of each row are no padding; without them those that are not
-                `padding_id`, which will not do where a prompt begins with that id. "state", what
-                `initial_state` or another `start` gives, of the text before; zero without it.
+            inputs: "tokens", int32 [batch, time], padded on the left. "lengths", int32 [batch],
+                the real tokens of each row; by default all but `padding_id`, which fails for a
+                prompt that begins with that id. "state", of the preceding text, from
+                `initial_state` or another `start`; zero by default.
         """
         tokens = inputs["tokens"]
         state = inputs.get("state") or self.initial_state(ops.shape(tokens)[0])
         time = tokens.shape[1]
         if time > 1:
             tokens = tokens[:, :-1]
+            mask = None
             if "lengths" in inputs:
                 padding = time - ops.expand_dims(inputs["lengths"], 1)
                 mask = ops.greater_equal(ops.arange(time - 1), padding)
             elif self.arguments.padding_id is not None:
                 mask = ops.not_equal(tokens, self.arguments.padding_id)
-            else:
-                mask = None
             _, _, state = self.encoder(tokens, state, mask=mask)
         return {}, state
 

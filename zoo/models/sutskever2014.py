@@ -1,27 +1,24 @@
 """Sequence to Sequence Learning with Neural Networks (Sutskever, Vinyals, Le, NIPS 2014,
 https://arxiv.org/abs/1409.3215).
 
-New in this paper: a sentence is translated by two deep LSTMs alone. The first reads the source
-and is left with a vector of fixed size, its final state; the second starts from that state and
-writes the target. The words of the source come in reversed order, which puts the first words of
-both sentences near each other and makes the long memory easy to learn (section 3.3).
+New in this paper: two deep LSTMs alone translate a sentence. The first reads the source into a
+vector of fixed size, its final state; the second starts from that state and writes the target. The
+words of the source come in reversed order, which puts the first words of both sentences near each
+other and makes the long memory easy to learn (section 3.3).
 
-This file is the paper's model. Reversal is a matter of the data: `reverse_source = true` in a
-recipe turns round the words of each source, not its end id and not its padding.
-
-Where the paper is silent or this file departs from it:
-  the LSTM       The paper cites Graves (2013), who has peepholes, and does not say whether they
-                 were kept. Here are none, and one bias for each gate.
-  biases         The paper's 384 million parameters are the weights without biases; these come on
-                 top.
-  initialisation "All of the LSTM's parameters" are uniform in +-0.08 (section 3.4); embeddings
-                 and the softmax, of which the paper says nothing, are drawn likewise.
+This file is the paper's model. The data do the reversal: `reverse_source = true` in a recipe
+reverses the words of each source and leaves its end id and padding in place. Open points and
+departures:
+  the LSTM       The paper cites Graves (2013), who uses peepholes, without saying whether it keeps
+                 them. This LSTM has none, and one bias for each gate.
+  biases         The paper's 384 million parameters are the weights without biases.
+  initialisation "All of the LSTM's parameters" are uniform in +-0.08 (section 3.4); so are
+                 embeddings and softmax here, of which the paper says nothing.
   forget gate    Its bias begins like all others; `unit_forget_bias` begins it at 1 (Gers et al.,
                  2000), without which a short training hardly learns to remember.
-  end of source  The source's end id is read before the decoder's start id; in the paper's figure
-                 1 one <EOS> does both.
-  dropout        On embeddings and on the output of each layer; off unless asked for, as in the
-                 paper.
+  end of source  The encoder reads the source's end id before the decoder reads its start id; in
+                 the paper's figure 1 one <EOS> does both.
+  dropout        On embeddings and on the output of each layer; off by default, as in the paper.
 """
 
 from __future__ import annotations
@@ -45,8 +42,8 @@ class SequenceToSequence(PaperModel):
         c_t     = f * c_t-1 + i * tanh(W_c x_t + U_c h_t-1 + b_c)
         h_t     = o * tanh(c_t)
 
-    Sources end with the end-of-sentence id and are padded on the right; targets are the decoder's
-    input, so they begin with the start id.
+    Sources end with the end-of-sentence id and are padded on the right. Targets, the decoder's
+    input, begin with the start id.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -76,27 +73,19 @@ class SequenceToSequence(PaperModel):
 
         def lstm():
             return keras.layers.LSTM(
-                sizes.width,
-                kernel_initializer=uniform(),
-                recurrent_initializer=uniform(),
-                bias_initializer=uniform(),
-                unit_forget_bias=sizes.unit_forget_bias,
-                return_sequences=True,
-                return_state=True,
-                **common,
-            )
+                sizes.width, kernel_initializer=uniform(), recurrent_initializer=uniform(),
+                bias_initializer=uniform(), unit_forget_bias=sizes.unit_forget_bias,
+                return_sequences=True, return_state=True, **common,
+            )  # fmt: skip
 
         self.source_embedding = table(sizes.source_vocabulary)
         self.target_embedding = table(sizes.target_vocabulary)
         self.encoder_layers = [lstm() for _ in range(sizes.layers)]
         self.decoder_layers = [lstm() for _ in range(sizes.layers)]
         self.softmax = keras.layers.Dense(
-            sizes.target_vocabulary,
-            kernel_initializer=uniform(),
-            bias_initializer=uniform(),
-            name="softmax",
-            **common,
-        )
+            sizes.target_vocabulary, kernel_initializer=uniform(), bias_initializer=uniform(),
+            name="softmax", **common,
+        )  # fmt: skip
         self.dropout = keras.layers.Dropout(sizes.dropout, **common)
 
     def build(self, input_shape=None) -> None:
@@ -111,11 +100,8 @@ class SequenceToSequence(PaperModel):
     # Teacher forcing ---------------------------------------------------------------------------
 
     def encode(self, source, training=False):
-        """Return (h, c) of every layer after the last word, each [batch, width].
-
-        Padding is not read: the state passes by it.
-        """
-        # A row of padding alone, which fills up a batch, reads one: cuDNN takes no empty rows.
+        """Return (h, c) of every layer after the last word, each [batch, width]; skip padding."""
+        # A row of padding alone, which fills up a batch, reads one id: cuDNN refuses empty rows.
         first = ops.arange(ops.shape(source)[1]) == 0
         mask = ops.logical_or(ops.not_equal(source, self.arguments.padding_id), first)
         x = self.dropout(self.source_embedding(source), training=training)
@@ -142,7 +128,7 @@ class SequenceToSequence(PaperModel):
     # One step at a time ------------------------------------------------------------------------
 
     def start(self, inputs, max_length: int):
-        """Read the source; its final state, layer by layer, is where the decoder begins."""
+        """Read the source; return {} and its final state, from which the decoder starts."""
         state = {}
         for i, (h, c) in enumerate(self.encode(inputs["source"])):
             state[f"h_{i}"], state[f"c_{i}"] = h, c

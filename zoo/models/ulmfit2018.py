@@ -1,23 +1,22 @@
 """Universal Language Model Fine-tuning for Text Classification (Howard, Ruder, ACL 2018,
 https://arxiv.org/abs/1801.06146): ULMFiT.
 
-New in this paper: transfer learning for text in three stages. An AWD-LSTM language model
-(merity2017, whose class is used here as it is) learns general text, then the texts of a task, then
-a classifier on top of it learns the labels. Each layer has a rate of its own, rates rise and fall
-in a slanted triangle, and layers join the training one by one from the top; these three are
-zoo/optim/discriminative.py and the schedule "slanted_triangular".
+New in this paper: transfer learning for text in three stages. An AWD-LSTM language model, the class
+of merity2017, learns general text, then the texts of a task; then a classifier on top of it learns
+the labels. Each layer has its own learning rate, rates rise and fall in a slanted triangle, and
+layers join the training one by one from the top; see zoo/optim/discriminative.py and the schedule
+"slanted_triangular".
 
-This file is the classifier (section 3.3). Where the paper leaves things open or this file departs
-from it:
-  head           Batch normalisation, dropout, linear, ReLU; then the same once more without ReLU,
-                 as in the authors' code, with its dropouts of 0.4 and 0.1 and its 50 units.
+This file is the classifier (section 3.3). Open points and departures:
+  head           Batch normalisation, dropout, linear, ReLU; then the same without ReLU, as in the
+                 authors' code, with its dropouts of 0.4 and 0.1 and its 50 units.
   pooling        Of real positions only; the authors' first code pooled padding too.
-  BPT3C          Gradients do not flow through the state from one chunk of `chunk` words to the one
-                 before, as in the code; every chunk of the last `kept` words gets its own from the
-                 pooled states. Earlier words are read, but neither pooled nor trained on. Chunks
-                 are counted from a document's end; the code counts from its padded beginning.
-  dropout masks  One for a whole document; the code draws new ones for each chunk. The output of the
-                 last LSTM is pooled without the language model's output dropout, as in the code.
+  BPT3C          Gradients do not flow through the state from a chunk of `chunk` words to the
+                 previous one, as in the code; every chunk of the last `kept` words gets gradients
+                 from the pooled states. Earlier words only feed the state. Chunks count from a
+                 document's end; the code counts from its padded beginning.
+  dropout masks  One for a whole document; the code draws new ones for each chunk. Pooling takes the
+                 last LSTM's output without the language model's output dropout, as in the code.
   padding        On the left, as in the code, so that a document's last word is the last position.
 """
 
@@ -33,7 +32,7 @@ from zoo.models.merity2017 import Encoder, LanguageModel
 
 __all__ = ["Classifier", "LanguageModel"]
 
-# Less than any hidden state, which is between -1 and 1.
+# Below every hidden state: these are between -1 and 1.
 LOWEST = -2.0
 
 
@@ -42,17 +41,12 @@ class Head(keras.layers.Layer):
     """Two blocks of batch normalisation, dropout and a linear layer, ReLU between them, float32.
 
     Args:
-        inputs, width, classes: sizes of the input, of the layer between, of the output.
-        dropout, final_dropout: of the first and of the second block.
+        inputs, width, classes: sizes of the input, the hidden layer and the output.
+        dropout, final_dropout: of the first and the second block.
     """
 
     def __init__(
-        self,
-        inputs: int,
-        width: int,
-        classes: int,
-        dropout: float,
-        final_dropout: float,
+        self, inputs: int, width: int, classes: int, dropout: float, final_dropout: float
     ) -> None:
         super().__init__(dtype="float32")
         self.inputs = inputs
@@ -85,7 +79,7 @@ class Head(keras.layers.Layer):
 class Classifier(PaperModel):
     """A language model's encoder, concat pooling and a head of two blocks (section 3.3).
 
-    h_c = [h_T, maxpool(H), meanpool(H)], H being the hidden states h_1 ... h_T.
+    h_c = [h_T, maxpool(H), meanpool(H)], H the hidden states h_1 ... h_T.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -125,34 +119,34 @@ class Classifier(PaperModel):
         """
         batch, time = ops.shape(inputs)
         carry = self.initial_carry(batch)
-        if isinstance(time, int) and time > self.kept:  # without storing what needs no gradient
+        if isinstance(time, int) and time > self.kept:  # early words need no gradients
             early = inputs[:, : time - self.kept]
             carry = self.read(early, carry, pooled=False, training=training)
             carry = {name: ops.stop_gradient(leaf) for name, leaf in carry.items()}
             inputs, time = inputs[:, time - self.kept :], self.kept
-        # Chunks end at the last word, so one begins with the first of those that are kept.
+        # Chunks end at the last word, so one begins with the first kept word.
         kept = ops.broadcast_to(ops.arange(time) >= time - self.kept, ops.shape(inputs))
         return self.decide(self.read(inputs, carry, kept, training), training)
 
     # A document in pieces ------------------------------------------------------------------------
 
     def initial_carry(self, batch):
-        """Return what is carried from piece to piece, before the first one.
+        """Return the carry before the first piece.
 
-        The encoder's state, and of the pooled positions "maximum" and "sum", float32 [batch,
-        embedding], and "count", float32 [batch, 1].
+        It is the encoder's state, "maximum" and "sum" of the pooled positions, float32 [batch,
+        embedding], and their "count", float32 [batch, 1].
         """
         zeros = ops.zeros((batch, self.arguments.embedding), dtype="float32")
         pools = {"maximum": zeros + LOWEST, "sum": zeros, "count": zeros[:, :1]}
         return {**self.encoder.initial_state(batch), **pools}
 
     def read(self, tokens, carry, pooled=True, training=False):
-        """Return what is carried on after a piece.
+        """Return the carry after a piece.
 
         Args:
             tokens: int32 [batch, time], padded on the left.
-            carry: as `initial_carry` or another `read` returns it.
-            pooled: whether the positions are pooled: a bool, or bool [batch, time].
+            carry: from `initial_carry` or another `read`.
+            pooled: whether to pool the positions: a bool, or bool [batch, time].
         """
         mask = ops.not_equal(tokens, self.arguments.padding_id)
         state = {name: leaf for name, leaf in carry.items() if name[:2] in ("h_", "c_")}
@@ -174,7 +168,7 @@ class Classifier(PaperModel):
         }
 
     def decide(self, carry, training=False):
-        """Return float32 logits [batch, classes] of documents that were read to their end."""
+        """Return float32 logits [batch, classes] of fully read documents."""
         last = carry[f"h_{self.arguments.layers - 1}"]
         mean = carry["sum"] / ops.maximum(carry["count"], 1.0)
         pooled = ops.concatenate([last, carry["maximum"], mean], axis=-1)

@@ -1,13 +1,13 @@
 """Attention Is All You Need (Vaswani et al., NIPS 2017, https://arxiv.org/abs/1706.03762).
 
 New in this paper: an encoder-decoder without recurrence or convolution. Every position of a
-sentence looks at every other through multi-head scaled dot-product attention; positions are told
-apart by sinusoids that are added to the embeddings; each sub-layer is wrapped in dropout, a
-residual connection and layer normalisation (post-norm).
+sentence attends to every other by multi-head scaled dot-product attention; sinusoids added to the
+embeddings tell positions apart; each sub-layer has dropout, a residual connection and layer
+normalisation (post-norm).
 
-This file is the paper's model. Its block is zoo/layers/transformer.py, its attention (section 3.2)
-zoo/layers/attention.py, its sinusoids (3.5) zoo/layers/positions.py, as later papers use them too.
-Departures, each off unless asked for:
+This file is the paper's model. Later papers share its block, zoo/layers/transformer.py, attention
+(section 3.2), zoo/layers/attention.py, and sinusoids (3.5), zoo/layers/positions.py. Departures,
+all off by default:
   attention_bias     biases in the attention projections (Marian, fairseq; the paper shows none)
   activation         any Keras activation in the feed-forward layer (Marian: swish; paper: ReLU)
   positions          "halves": all sines, then all cosines (Marian; the paper interleaves them);
@@ -36,8 +36,8 @@ from zoo.layers.transformer import Block
 class Transformer(PaperModel):
     """The encoder-decoder of section 3, with one shared matrix for embeddings and logits.
 
-    Sources end with the end-of-sentence id and are padded on the right; targets are the decoder's
-    input, so they begin with the start id.
+    Sources end with the end-of-sentence id and are padded on the right. Targets, the decoder's
+    input, begin with the start id.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Transformer(PaperModel):
         heads: int = 8  # h, which must divide the width
         feed_forward: int = 2048  # d_ff
         dropout: float = 0.1  # P_drop, on sub-layer outputs and on embeddings plus positions
-        attention_dropout: float = 0.0  # this and the next five: see the module's docstring
+        attention_dropout: float = 0.0  # for this and the next five see the module's docstring
         activation: str = "relu"
         attention_bias: bool = False
         positions: str = "interleaved"
@@ -131,7 +131,7 @@ class Transformer(PaperModel):
     # One step at a time ------------------------------------------------------------------------
 
     def start(self, inputs, max_length: int):
-        """Read the source; return what stays constant and an empty cache for max_length steps."""
+        """Read the source; return its keys and values and an empty cache for max_length steps."""
         source, mask = self.encode(inputs["source"])
         memory, own = {"mask": mask}, self.decoder_layers[0].self_attention
         for i, layer in enumerate(self.decoder_layers):
@@ -142,8 +142,8 @@ class Transformer(PaperModel):
 
     def step(self, token, position, memory, state):
         """Return float32 logits [batch, vocabulary] after token [batch], and the state."""
-        here = ops.take(ops.convert_to_tensor(self._positions), position, axis=0)
-        x = self.embedding(token)[:, None, :] + ops.cast(here, self.compute_dtype)
+        place = ops.take(ops.convert_to_tensor(self._positions), position, axis=0)
+        x = self.embedding(token)[:, None, :] + ops.cast(place, self.compute_dtype)
         before = attention.so_far(state, position)
         for i, layer in enumerate(self.decoder_layers):
             queries, key, value = layer.queries_keys_values(x)  # [batch, heads, 1, head_dim]

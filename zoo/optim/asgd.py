@@ -1,4 +1,4 @@
-"""NT-ASGD: SGD whose weights are averaged from the epoch on that stops to help (merity2017, 3)."""
+"""NT-ASGD: SGD that averages its weights once an epoch stops helping (merity2017, section 3)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("paperzoo")
 class ASGD(keras.optimizers.SGD):
-    """SGD that also holds the mean of the weights since `begin` was called.
+    """SGD that also holds the mean of the weights since `begin`.
 
-    Steps are those of plain SGD all along; the mean, x~ <- x~ + (x - x~) / k at the k-th step since
-    then, is what is measured and kept. Takes the arguments of `keras.optimizers.SGD`.
+    Steps are those of plain SGD; validation and the final model use the mean,
+    x~ <- x~ + (x - x~) / k at the k-th step since `begin`. Args: see `keras.optimizers.SGD`.
     """
 
     def build(self, variables) -> None:
         if self.built:
             return
         super().build(variables)
-        # The number of steps before the first one that counts; none counts while it is huge.
+        # Number of steps before the first averaged one; while it is huge, no step counts.
         self.before = self.add_variable(shape=(), dtype="int32", name="before")
         self.before.assign(2**31 - 1)
         self.means = [
@@ -36,7 +36,7 @@ class ASGD(keras.optimizers.SGD):
 
     def begin(self) -> None:
         """Average from the next step on."""
-        # By NumPy: on JAX both would be one array, which no update could take.
+        # Through NumPy: on JAX both would share one array, and updates would fail.
         self.before.assign(ops.convert_to_numpy(self.iterations).astype("int32"))
 
     def update_step(self, gradient, variable, learning_rate) -> None:
@@ -50,7 +50,7 @@ class ASGD(keras.optimizers.SGD):
 
     @contextlib.contextmanager
     def swapped(self, variables: Sequence[keras.Variable]) -> Iterator[None]:
-        """Let the model have its mean weights while the block runs, if there are any."""
+        """Give the model its mean weights while the block runs, if `begin` was called."""
         if not self.averages:
             yield
             return
@@ -65,18 +65,15 @@ class ASGD(keras.optimizers.SGD):
 
 
 def stalled(losses: Sequence[float], nonmonotone: int) -> bool:
-    """Return whether to begin averaging after the epoch with the last of these validation losses.
+    """Return whether to begin averaging after the epoch of the last validation loss.
 
-    True once there are more than `nonmonotone` earlier ones and the last is worse than the best of
-    those, the latest `nonmonotone` left out (merity2017, algorithm 1).
+    True once more than `nonmonotone` losses precede the last one and it is worse than the best of
+    these without their latest `nonmonotone` (merity2017, algorithm 1).
     """
     earlier = losses[:-1]
     return len(earlier) > nonmonotone and losses[-1] > min(earlier[:-nonmonotone])
 
 
 def _equal(variable: keras.Variable):
-    """Return an initializer that gives a copy of the variable's value.
-
-    Without the copy, both would be one array on JAX and one parameter on PyTorch.
-    """
+    """Return an initializer that copies a value: JAX and PyTorch would share it otherwise."""
     return lambda shape, dtype=None: ops.copy(ops.cast(ops.convert_to_tensor(variable), dtype))

@@ -13,16 +13,15 @@ from keras import ops
 class DiscriminativeAdam(keras.optimizers.Adam):
     """Adam whose rate falls from group to group of layers towards the input.
 
-    The group k places below the last one is updated with rate / factor^k; with `unfreeze_every`,
-    with a rate of zero during the first k * unfreeze_every updates. The rate scales the update:
-    Adam would cancel a factor on the gradient. The variable `shares`, float32 [groups], holds what
-    each group's rate is multiplied by, 0 while it is frozen; so nothing is compiled again when the
-    next group thaws, and a resumed run goes on alike. Gradients of frozen groups do not count when
-    the others' are clipped; moments of a frozen group are kept up to date.
+    The group k places below the last one has the rate / factor^k; with `unfreeze_every`, zero
+    during the first k * unfreeze_every updates. The rate scales the update: Adam would cancel a
+    factor on the gradient. The variable `shares`, float32 [groups], holds the factor of each
+    group's rate, 0 while it is frozen; so a thaw compiles nothing again and a resumed run continues
+    alike. Clipping ignores the gradients of frozen groups; their moments stay up to date.
 
     Args:
-        groups: variables of each group, from the input to the output.
-        factor: 2.6 in the paper; 1 for one rate.
+        groups: variables of each group, from input to output.
+        factor: 2.6 in the paper; 1 for a single rate.
         unfreeze_every: updates between two thaws; None trains all groups from the first update on.
         learning_rate, beta_1, beta_2, epsilon, global_clipnorm: as in Keras.
         weight_decay: as in Keras, with the rate of the group.
@@ -41,19 +40,14 @@ class DiscriminativeAdam(keras.optimizers.Adam):
         global_clipnorm: float | None = None,
         weight_decay: float | None = None,
     ) -> None:
-        super().__init__(
-            learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
-        )  # fmt: skip
-        # Not Keras' own: those would count frozen groups, and decay all groups by one rate.
+        super().__init__(learning_rate, beta_1, beta_2, epsilon)
+        # Keras' own clipping would count frozen groups; its decay has one rate for all groups.
         self.clip = global_clipnorm
         self.decay = weight_decay
         self.factor = factor
         self.unfreeze_every = unfreeze_every
-        self.groups = {
-            id(variable): number for number, group in enumerate(groups) for variable in group
-        }
-        # The places below the last group.
-        self.depths = np.arange(len(groups))[::-1].copy()
+        self.groups = {id(variable): i for i, group in enumerate(groups) for variable in group}
+        self.depths = np.arange(len(groups))[::-1].copy()  # places below the last group
 
     def build(self, variables) -> None:
         if self.built:
@@ -66,10 +60,9 @@ class DiscriminativeAdam(keras.optimizers.Adam):
         self.shares.assign(self._shares())
 
     def _shares(self):
-        """Return what the rates of all groups are multiplied by in the coming update."""
-        shares = ops.convert_to_tensor(
-            (self.factor ** -self.depths.astype(float)).astype("float32")
-        )
+        """Return the factors of all groups' rates in the coming update."""
+        factors = self.factor ** -self.depths.astype(float)
+        shares = ops.convert_to_tensor(factors.astype("float32"))
         if self.unfreeze_every is None:
             return shares
         begins = ops.convert_to_tensor((self.depths * self.unfreeze_every).astype("int32"))
@@ -77,14 +70,14 @@ class DiscriminativeAdam(keras.optimizers.Adam):
         return ops.where(thawed, shares, 0.0)
 
     def apply(self, grads, trainable_variables=None) -> None:
-        """Update the weights; gradients and weights are those that the optimizer was built for."""
+        """Update the weights that the optimizer was built for."""
         if not self.built:
             self.build(list(trainable_variables))
         self.shares.assign(self._shares())
         super().apply(self._clipped(list(grads)), trainable_variables)
 
     def _clipped(self, gradients: list) -> list:
-        """Return all gradients by one factor, so that those in training are of the given norm."""
+        """Scale all gradients so that the norm of those in training is at most `clip`."""
         if self.clip is None:
             return gradients
         in_training = ops.cast(ops.convert_to_tensor(self.shares) > 0, "float32")

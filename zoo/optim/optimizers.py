@@ -1,4 +1,4 @@
-"""The optimizer of a recipe. Clipping is by the global norm, that of all gradients together."""
+"""The optimizer of a recipe. Clipping uses the global norm of all gradients together."""
 
 from __future__ import annotations
 
@@ -18,38 +18,33 @@ def optimizer(
     """Return the recipe's optimizer with its schedule.
 
     Args:
-        model: built; its `groups` are what discriminative rates and unfreezing go by, and its
-            weights what decay or not.
+        model: built; its `groups` take discriminative rates and unfreezing, its weights decay.
         lengths: see `zoo.optim.schedules.schedule`.
 
     Raises:
-        RecipeError: rates by groups are asked for of another optimizer than Adam, or of a model
-            that has no groups.
+        RecipeError: rates by groups need Adam and a model with groups.
     """
     settings = recipe.optimizer
     row = OPTIMIZERS[settings.name]
-    arguments = {
-        key: value for key in row.keys if (value := getattr(settings, key)) is not None
-    } | {
-        "learning_rate": schedule(recipe, lengths),
-        "global_clipnorm": settings.clip_norm,
-        "weight_decay": settings.weight_decay,
-    }
+    arguments = {key: value for key in row.keys if (value := getattr(settings, key)) is not None}
+    arguments["learning_rate"] = schedule(recipe, lengths)
+    arguments["global_clipnorm"] = settings.clip_norm
+    arguments["weight_decay"] = settings.weight_decay
     if settings.discriminate is None and recipe.schedule.unfreeze_every is None:
-        made = imported(row.path)(**arguments)
+        chosen = imported(row.path)(**arguments)
     elif not row.path_of_groups or not isinstance(model, Grouped):
-        able = " or ".join(name for name, each in OPTIMIZERS.items() if each.path_of_groups)
+        able = " or ".join(name for name, spec in OPTIMIZERS.items() if spec.path_of_groups)
         raise RecipeError(
             f"recipe {recipe.name}: rates by groups of layers need {able} and a model of groups",
             "set optimizer.discriminate and schedule.unfreeze_every to none",
         )
     else:
-        made = imported(row.path_of_groups)(
+        chosen = imported(row.path_of_groups)(
             model.groups(), settings.discriminate or 1.0, recipe.schedule.unfreeze_every,
             **arguments,
         )  # fmt: skip
     if not settings.decay_vectors:
         assert model is not None
-        vectors = [each for each in model.trainable_variables if len(each.shape) < 2]
-        made.exclude_from_weight_decay(vectors)
-    return made
+        vectors = [weight for weight in model.trainable_variables if len(weight.shape) < 2]
+        chosen.exclude_from_weight_decay(vectors)
+    return chosen

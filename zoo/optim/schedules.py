@@ -1,4 +1,4 @@
-"""Learning rates by update, as the papers give them; `zoo.config.choices` lists them by name."""
+"""The papers' learning rates by update; `zoo.config.choices` lists them by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.config.recipe import Recipe
 
 @keras.saving.register_keras_serializable("paperzoo")
 class Rate(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate computed by `rate(step)`, where step is a float32 that counts from 1."""
+    """A learning rate `rate(step)` of a float32 step that counts from 1."""
 
     def __init__(self, rate: Callable) -> None:
         self.rate = rate
@@ -33,28 +33,24 @@ def noam(recipe: Recipe) -> Rate:
 
 def inverse_sqrt(recipe: Recipe) -> Rate:
     """Linear to `peak` in `warmup` updates, then peak * sqrt(warmup / step) (fairseq's name)."""
-    warmup = float(max(recipe.schedule.warmup, 1))
-    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
+    peak, warmup, _ = _rise(recipe)
     return Rate(lambda step: peak * ops.minimum(step / warmup, (warmup / step) ** 0.5))
 
 
 def linear(recipe: Recipe) -> Rate:
     """Linear to `peak` in `warmup` updates, then linear to zero at the last update."""
-    warmup = float(max(recipe.schedule.warmup, 1))
-    rest = float(max(recipe.train.updates - warmup, 1))
-    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
-    return Rate(
-        lambda step: peak * ops.maximum(
-            ops.minimum(step / warmup, (warmup + rest - step + 1.0) / rest), 0.0
-        )
-    )  # fmt: skip
+    peak, warmup, rest = _rise(recipe)
+
+    def rate(step):
+        share = ops.minimum(step / warmup, (warmup + rest - step + 1.0) / rest)
+        return peak * ops.maximum(share, 0.0)
+
+    return Rate(rate)
 
 
 def cosine(recipe: Recipe) -> Rate:
     """Linear to `peak`, then half a cosine to zero at the last update (gpt1, section 4.1)."""
-    warmup = float(max(recipe.schedule.warmup, 1))
-    rest = float(max(recipe.train.updates - warmup, 1))
-    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
+    peak, warmup, rest = _rise(recipe)
 
     def rate(step):
         share = ops.clip((step - warmup) / rest, 0.0, 1.0)
@@ -65,17 +61,16 @@ def cosine(recipe: Recipe) -> Rate:
 
 def constant(recipe: Recipe) -> Rate:
     """`peak` from the first update; with `warmup`, linear up to it."""
-    warmup = float(max(recipe.schedule.warmup, 1))
-    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
+    peak, warmup, _ = _rise(recipe)
     return Rate(lambda step: peak * ops.minimum(step / warmup, 1.0))
 
 
 def halving(recipe: Recipe) -> Rate:
     """`peak`, then half of it, halved again every `halve_every` (sutskever2014, section 3.4)."""
-    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
+    peak, _, _ = _rise(recipe)
     after = _number(recipe, "halve_after")
     every = _number(recipe, "halve_every")
-    # Half an update off the whole numbers, so that rounding cannot move a halving.
+    # Half an update off, so that rounding cannot move a halving.
     return Rate(
         lambda step: peak * 0.5 ** ops.maximum(ops.floor((step - after - 0.5) / every) + 1.0, 0.0)
     )
@@ -83,7 +78,7 @@ def halving(recipe: Recipe) -> Rate:
 
 def slanted_triangular(recipe: Recipe) -> Rate:
     """`cycles` triangles from peak / ratio to `peak` and back (ulmfit2018, equation 3)."""
-    peak = recipe.optimizer.learning_rate * _number(recipe, "peak")
+    peak, _, _ = _rise(recipe)
     share = _number(recipe, "cut")
     ratio = _number(recipe, "ratio")
     length = float(max(recipe.train.updates // recipe.schedule.cycles, 1))
@@ -98,8 +93,15 @@ def slanted_triangular(recipe: Recipe) -> Rate:
     return Rate(rate)
 
 
+def _rise(recipe: Recipe) -> tuple[float, float, float]:
+    """Return the peak, the updates until it and the updates after it, at least 1 each."""
+    warmup = float(max(recipe.schedule.warmup, 1))
+    rest = float(max(recipe.train.updates - warmup, 1))
+    return recipe.optimizer.learning_rate * _number(recipe, "peak"), warmup, rest
+
+
 def _number(recipe: Recipe, key: str) -> float:
-    """Return a number of [schedule]; the recipe's own check has seen that it is there."""
+    """Return a number of [schedule]; the recipe has checked that it is set."""
     return float(getattr(recipe.schedule, key))
 
 
@@ -107,18 +109,18 @@ def schedule(recipe: Recipe, lengths: np.ndarray | None = None) -> Rate:
     """Return the recipe's schedule.
 
     Args:
-        lengths: of the pieces of a stream, int32 [updates]; the rate of each update is multiplied
-            by its length over `train.bptt` (merity2017, section 4.1).
+        lengths: of the pieces of a stream, int32 [updates]; each update's length over `train.bptt`
+            scales its rate (merity2017, section 4.1).
     """
-    found: Rate = imported(SCHEDULES[recipe.schedule.name].path)(recipe)
+    planned: Rate = imported(SCHEDULES[recipe.schedule.name].path)(recipe)
     if lengths is None:
-        return found
+        return planned
     assert recipe.train.bptt is not None
     shares = np.asarray(lengths, dtype=np.float32) / recipe.train.bptt
     last = len(shares) - 1
 
     def scaled(step):
         index = ops.clip(ops.cast(step, "int32") - 1, 0, last)
-        return found.rate(step) * ops.take(ops.convert_to_tensor(shares), index)
+        return planned.rate(step) * ops.take(ops.convert_to_tensor(shares), index)
 
     return Rate(scaled)

@@ -1,4 +1,4 @@
-"""Trained variants of an experiment: measured alike, as a table, as a picture."""
+"""Compare the trained variants of an experiment: measurements, a table, a picture."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from zoo.config.metrics import METRICS
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
-    from zoo.reports.experiments import Experiment
+    from zoo.reports.claims import Experiment
 
 LABELS = {name: row.column for name, row in METRICS.items()}
-# These are means over target pieces: with other pieces they are other numbers.
+# Means over target pieces, which only models with the same pieces share.
 PER_PIECE = [name for name, row in METRICS.items() if row.per_piece]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one variant came to: its metrics by name, how long it was trained."""
+    """A variant's metrics by name, and how long it was trained."""
 
     variant: str
     changes: str
@@ -41,21 +41,16 @@ def write(
 
     Args:
         models: the variants by name.
-        out: the folder of the results and of the runs, whose data is read where it is still there.
-        warnings: what the reader of results.md should know first.
+        out: the folder of the results and of the runs, whose data is read if it is still there.
+        warnings: put at the head of results.md.
     """
     results, notes = measure(experiment, models, out)
-    picture = out / f"{experiment.name}.png"
-    if experiment.axis is None:
-        histories = {name: model.history for name, model in models.items()}
-        draw(experiment, results, histories, picture)
-    else:
-        draw_along(experiment, results, models, picture)
+    draw(experiment, results, models, out / f"{experiment.name}.png")
     rows = [
-        {"variant": each.variant, "changes": each.changes}
-        | each.metrics
-        | {"updates": each.updates, "seconds": each.seconds}
-        for each in results
+        {"variant": result.variant, "changes": result.changes}
+        | result.metrics
+        | {"updates": result.updates, "seconds": result.seconds}
+        for result in results
     ]
     files.write_csv(out / "results.csv", rows)
     with files.replacing(out / "results.md") as aside:
@@ -69,37 +64,28 @@ def measure(
 ) -> tuple[list[Result], list[str]]:
     """Measure each variant on its test split; return the results, and notes for their reader.
 
-    What is a mean over pieces is left out, with a note, if the variants cut targets differently.
+    Means over pieces are left out, with a note, if the variants split targets differently.
     """
     if not next(iter(models.values())).recipe.spec.measured_again:
         return _as_measured(experiment, models)
     kept, notes = list(experiment.metrics), []
     prepared = {name: out / f"{name}.run" / "data" for name in models}
     data = {name: path if path.is_dir() else None for name, path in prepared.items()}
-    examples = {name: model.examples(data[name])[1] for name, model in models.items()}
-    first, *others = examples.values()
-    if any(each != first for each in others):
+    first, *others = (model.examples(data[name])[1] for name, model in models.items())
+    if any(examples != first for examples in others):
         notes.append("The variants were measured on different sentences.")
     references = [targets[0] for _, targets in first]
-    cut, *cuts = (_pieces(model, references) for model in models.values())
-    if any(each != cut for each in cuts):
+    pieces = [_pieces(model, references) for model in models.values()]
+    if any(other != pieces[0] for other in pieces):
         kept = [metric for metric in kept if metric not in PER_PIECE]
-        dropped = " and ".join(LABELS[each] for each in experiment.metrics if each not in kept)
+        dropped = " and ".join(LABELS[name] for name in experiment.metrics if name not in kept)
         if dropped:
             notes.append(f"No {dropped}: the variants cut targets into different pieces.")
     likelihood = any(metric in PER_PIECE for metric in kept)
     results, setups = [], {}
     for name, model in models.items():
         measured = model.evaluate(data[name], likelihood=likelihood)
-        results.append(
-            Result(
-                name,
-                _assignments(experiment, name),
-                {metric: round(measured[metric], 4) for metric in kept},
-                int(model.history[-1]["step"]),
-                int(model.metrics["training_seconds"]),
-            )
-        )
+        results.append(_result(experiment, name, model, {key: measured[key] for key in kept}))
         setups[name] = (
             f"{model.recipe.name}, seed {model.recipe.seed}; trained on "
             f"{model.metrics['backend']}, {model.metrics['hardware']}; measured on "
@@ -107,8 +93,8 @@ def measure(
             f"sacreBLEU {measured['signature']}."
         )
     for setup in dict.fromkeys(setups.values()):
-        of = [name for name in setups if setups[name] == setup]
-        notes.append(f"{', '.join(of)}: {setup}")
+        shared = ", ".join(name for name in setups if setups[name] == setup)
+        notes.append(f"{shared}: {setup}")
     notes += [
         f"{LABELS[metric].capitalize()} is per target piece, the end included, of the first "
         "references; all variants have the same pieces."
@@ -121,50 +107,32 @@ def measure(
 def _as_measured(
     experiment: Experiment, models: Mapping[str, Pretrained]
 ) -> tuple[list[Result], list[str]]:
-    """Return what each run measured at its end, on its test split, and how."""
+    """Return each run's final measurements on its test split, and how they were made."""
     results, notes = [], []
     for name, model in models.items():
-        held = model.metrics
-        found = {**held, "error": 100.0 - held["accuracy"]} if "accuracy" in held else held
-        results.append(
-            Result(
-                name,
-                _assignments(experiment, name),
-                {metric: round(found[metric], 4) for metric in experiment.metrics},
-                int(model.history[-1]["step"]),
-                int(held["training_seconds"]),
-            )
-        )
-        size = next(f"{held[unit]:,} {unit}" for unit in ("texts", "words") if unit in held)
+        facts = model.metrics
+        if "accuracy" in facts:
+            facts = {**facts, "error": 100.0 - facts["accuracy"]}
+        metrics = {metric: facts[metric] for metric in experiment.metrics}
+        results.append(_result(experiment, name, model, metrics))
+        size = next(f"{facts[unit]:,} {unit}" for unit in ("texts", "words") if unit in facts)
         notes.append(
-            f"Seed {model.recipe.seed}; trained on {held['backend']}, {held['hardware']}; measured "
-            f"on {size} of {held['data']} {held['split']}."
+            f"Seed {model.recipe.seed}; trained on {facts['backend']}, {facts['hardware']}; "
+            f"measured on {size} of {facts['data']} {facts['split']}."
         )
     return results, list(dict.fromkeys(notes))
 
 
-def draw_along(
-    experiment: Experiment,
-    results: Sequence[Result],
-    models: Mapping[str, Pretrained],
-    out: Path,
-) -> Path:
-    """Draw the first metric over the axis, a line for each series."""
-    from zoo.reports import series
-
-    assert experiment.axis is not None
-    metric = experiment.metrics[0]
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for each in results:
-        x = experiment.axis.place(models[each.variant].recipe)
-        name = experiment.variants[each.variant].series or each.variant
-        lines.setdefault(name, []).append((x, each.metrics[metric]))
-    title = f"{experiment.name} ({experiment.paper})"
-    return series.draw(lines, out, across=experiment.axis.label, up=LABELS[metric], title=title)
+def _result(
+    experiment: Experiment, name: str, model: Pretrained, metrics: Mapping[str, float]
+) -> Result:
+    rounded = {metric: round(value, 4) for metric, value in metrics.items()}
+    updates, seconds = int(model.history[-1]["step"]), int(model.metrics["training_seconds"])
+    return Result(name, _assignments(experiment, name), rounded, updates, seconds)
 
 
 def _pieces(model: Pretrained, texts: Sequence[str]) -> tuple[int, list[list[int]]]:
-    """Return how many pieces the model chooses among, and how it cuts targets into them."""
+    """Return the size of the model's target vocabulary, and its ids of the texts."""
     tokenizer = model.target_tokenizer
     return tokenizer.size, [tokenizer.encode(text) for text in texts]
 
@@ -177,102 +145,111 @@ def report(
 ) -> str:
     """Return the results in Markdown: claim, warnings, the table with the paper's own, notes."""
     metrics = list(results[0].metrics)
-    reported = {name: each.reported for name, each in experiment.variants.items()}
-    own = [metric for metric in experiment.metrics if any(metric in v for v in reported.values())]
+    reported = {name: variant.reported for name, variant in experiment.variants.items()}
+    own = [name for name in experiment.metrics if any(name in x for x in reported.values())]
     head = ["variant", "changes", *(LABELS[metric] for metric in metrics), "updates", "seconds"]
     rows = [[*head, *(f"paper's {LABELS[metric]}" for metric in own)]]
     rows.append(["---", "---", *["---:"] * (len(rows[0]) - 2)])
-    for each in results:
-        numbers = reported[each.variant]
-        rows.append(
-            [
-                each.variant,
-                f"`{each.changes}`" if each.changes else "none",
-                *(f"{value:.2f}" for value in each.metrics.values()),
-                f"{each.updates:,}",
-                f"{each.seconds:,}",
-                *(str(numbers.get(metric, "")) for metric in own),
-            ]
-        )
+    rows += [
+        [
+            result.variant,
+            f"`{result.changes}`" if result.changes else "none",
+            *(f"{value:.2f}" for value in result.metrics.values()),
+            f"{result.updates:,}",
+            f"{result.seconds:,}",
+            *(str(reported[result.variant].get(metric, "")) for metric in own),
+        ]
+        for result in results
+    ]
     lines = list(_orders(experiment, results))
     if own:
         lines.append(
             f"The paper's numbers: {experiment.reported_on}. The data differ: compare differences."
         )
-    return "\n".join(
-        [
-            f"# {experiment.name}: {experiment.paper}",
-            "",
-            experiment.claim,
-            "",
-            *(line for warning in warnings for line in (warning, "")),
-            *(f"| {' | '.join(row)} |" for row in rows),
-            "",
-            *(f"- {line}" for line in [*lines, *notes]),
-            "",
-        ]
-    )
+    blocks = [
+        f"# {experiment.name}: {experiment.paper}",
+        experiment.claim,
+        *warnings,
+        "\n".join(f"| {' | '.join(row)} |" for row in rows),
+        "\n".join(f"- {line}" for line in [*lines, *notes]),
+    ]
+    return "\n\n".join(blocks) + "\n"
 
 
 def draw(
     experiment: Experiment,
     results: Sequence[Result],
-    histories: Mapping[str, Sequence[Mapping[str, Any]]],
+    models: Mapping[str, Pretrained],
     out: Path,
 ) -> Path:
-    """Draw the validation losses of the variants and each metric beside the paper's own."""
+    """Draw the results and return the picture's path.
+
+    With an axis, the first metric is drawn over it in a line for each series. Without one, the
+    picture holds the validation losses, and each metric beside the paper's own.
+    """
+    title = f"{experiment.name} ({experiment.paper})"
+    if experiment.axis is not None:
+        from zoo.reports import series
+
+        metric = experiment.metrics[0]
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for result in results:
+            x = experiment.axis.place(models[result.variant].recipe)
+            line = experiment.variants[result.variant].series or result.variant
+            lines.setdefault(line, []).append((x, result.metrics[metric]))
+        across, up = experiment.axis.label, LABELS[metric]
+        return series.draw(lines, out, across=across, up=up, title=title)
     from zoo.reports import figures
 
-    bars = {
-        LABELS[metric]: {
-            each.variant: (
-                each.metrics[metric], experiment.variants[each.variant].reported.get(metric)
-            )
-            for each in results
-        }
-        for metric in results[0].metrics
-    }  # fmt: skip
-    title = f"{experiment.name} ({experiment.paper})"
     if experiment.reported_on:
         title += f"; pale: the paper's own, {experiment.reported_on}"
+    bars = {
+        LABELS[metric]: dict(zip(models, _pairs(experiment, results, metric), strict=True))
+        for metric in results[0].metrics
+    }
+    histories = {name: model.history for name, model in models.items()}
     return figures.comparison(histories, bars, out, title)
 
 
+def _pairs(
+    experiment: Experiment, results: Sequence[Result], metric: str
+) -> list[tuple[float, float | None]]:
+    """Return each variant's measured and reported number, None for a missing report."""
+    return [
+        (result.metrics[metric], experiment.variants[result.variant].reported.get(metric))
+        for result in results
+    ]
+
+
 def _orders(experiment: Experiment, results: Sequence[Result]) -> list[str]:
-    """Say of each metric that the paper reports whether the variants come in the paper's order."""
-    found = []
+    """Say of each reported metric whether it ranks the variants as the paper does."""
+    lines = []
     for metric in results[0].metrics:
-        pairs = [
-            (each.metrics[metric], experiment.variants[each.variant].reported.get(metric))
-            for each in results
-        ]
-        known = [(here, paper) for here, paper in pairs if paper is not None]
-        if len(known) < 2:
+        pairs = _pairs(experiment, results, metric)
+        both = [(ours, paper) for ours, paper in pairs if paper is not None]
+        if len(both) < 2:
             continue
         same = all(
-            (here - other) * (paper - reported) > 0 or paper == reported
-            for i, (here, paper) in enumerate(known)
-            for other, reported in known[:i]
+            (ours - other) * (paper - reported) > 0 or paper == reported
+            for i, (ours, paper) in enumerate(both)
+            for other, reported in both[:i]
         )
         verb = "come" if same else "do not come"
-        found.append(f"By {LABELS[metric]} the variants {verb} in the paper's order.")
-    return found
+        lines.append(f"By {LABELS[metric]} the variants {verb} in the paper's order.")
+    return lines
 
 
 def _assignments(experiment: Experiment, name: str) -> str:
-    """Return a variant's changes as `--set` takes them, those that all variants share left out."""
-    everyone = [each.changes for each in experiment.variants.values()]
-    own = {
-        key: value
+    """Return a variant's changes as `--set` takes them, without those that all variants share."""
+
+    def shown(value: Any) -> str:
+        if value in (None, ""):
+            return "none"
+        return value if isinstance(value, str) else json.dumps(value)
+
+    everyone = [variant.changes for variant in experiment.variants.values()]
+    return " ".join(
+        f"{key}={shown(value)}"
         for key, value in experiment.variants[name].changes.items()
-        if not all(key in each and each[key] == value for each in everyone)
-    }
-    values = {
-        key: "none"
-        if value in (None, "")
-        else value
-        if isinstance(value, str)
-        else json.dumps(value)
-        for key, value in own.items()
-    }
-    return " ".join(f"{key}={value}" for key, value in values.items())
+        if not all(key in changes and changes[key] == value for changes in everyone)
+    )

@@ -1,4 +1,4 @@
-"""The tables of the README and of docs/, made from what was measured. Imports no Keras."""
+"""Make the tables of the README and of docs/ from measurements and code. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -29,60 +29,62 @@ TABLE = re.compile(
 
 
 def table() -> str:
-    """Return the results table in Markdown, one row for each set of weights."""
-    lines = [
+    """Return the results table in Markdown, a row for each set of weights."""
+    rows = [
         "| load | paper | task | parameters | test set | measured | paper's own |",
         "|---|---|---|---:|---|---|---|",
     ]
     for name in catalog.names():
         entry = catalog.entry(name)
         for tag, weights in entry.weights.items():
-            held = catalog.metrics(entry, tag)
+            metrics = catalog.metrics(entry, tag)
             cells = [
                 f"`{name}.{tag}`" + (" (default)" if tag == entry.default else ""),
                 f"[{entry.paper.title}]({entry.paper.url}), {entry.paper.year}",
                 f"{catalog.task(entry, weights.size)} {' → '.join(weights.languages)}",
                 f"{catalog.parameters(entry, tag):,}",
-                " ".join(str(held[key]) for key in ("data", "split") if key in held),
-                "on the hub, not measured here" if weights.hub and not held else _measured(held),
+                " ".join(str(metrics[key]) for key in ("data", "split") if key in metrics),
+                "on the hub, not measured here"
+                if weights.hub and not metrics
+                else _measured(metrics),
                 _reported(entry),
             ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def write(folder: Path | None = None, check: bool = False) -> list[Path]:
-    """Make the tables of README.md and docs/ again; return the pages that change by it.
+    """Make the tables of README.md and docs/ again; return the pages that change.
 
-    A page of docs/ holds a table where it says `<!-- table: results/NAME.csv -->`, the rows of that
-    file, which a command wrote, or `<!-- table: task NAME -->`, the `comparison` of that task,
-    `<!-- table: trained -->`, the runs of benchmarks/trained, `<!-- table: keys -->`, or a name
-    of `TABLES`.
+    A page of docs/ asks for a table by a comment: `<!-- table: results/NAME.csv -->`, the rows of
+    that file, which a command wrote; `<!-- table: task NAME -->`, the `comparison` of that task;
+    `<!-- table: trained -->`, the runs of benchmarks/trained; `<!-- table: keys -->`; or a name of
+    `TABLES`.
 
     Args:
         folder: the checkout.
         check: only compare, write nothing.
 
     Raises:
-        NotSupported: there is no README (in an installed package) or no markers in it.
-        DataError: a page names a table that is not there.
+        NotSupported: the README is missing (in an installed package) or lacks the markers.
+        DataError: a page names an unknown table.
     """
     folder = folder or catalog.data_root()
     readme = folder / "README.md"
     if not readme.is_file():
         raise NotSupported(f"there is no {readme}", "run `zoo docs` in a checkout")
-    made = {readme: _readme(readme)}
-    made |= {page: _with_tables(page) for page in sorted((folder / "docs").glob("*.md"))}
-    changed = [page for page, text in made.items() if text != page.read_text(encoding="utf-8")]
+    texts = {readme: _readme(readme)}
+    texts |= {page: _with_tables(page) for page in sorted((folder / "docs").glob("*.md"))}
+    changed = [page for page, text in texts.items() if text != page.read_text(encoding="utf-8")]
     if not check:
         for page in changed:
             with replacing(page) as aside:
-                aside.write_text(made[page], encoding="utf-8")
+                aside.write_text(texts[page], encoding="utf-8")
     return changed
 
 
 def _readme(path: Path) -> str:
-    """Return the README with the table of all weights between its markers."""
+    """Return the README with the results table between its markers."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -92,74 +94,70 @@ def _readme(path: Path) -> str:
 
 
 def comparison(task: str) -> list[list[str]]:
-    """Return rows of cells: what the papers of one task reach, a column for each data set.
-
-    The header comes first; a cell holds the measurement and how long the training took.
-    """
+    """Return rows of cells: one task's papers by data set, with result and training time."""
     cells: dict[tuple[str, str], str] = {}
     for name in catalog.names():
         entry = catalog.entry(name)
         for tag, weights in entry.weights.items():
             if catalog.task(entry, weights.size) != task:
                 continue
-            held = catalog.metrics(entry, tag)
-            if shown := catalog.measured(held):
-                minutes = held.get("training_seconds", 0) / 60
-                cells[name, f"{held['data']} {held['split']}"] = f"{shown}, {minutes:.0f} min"
+            metrics = catalog.metrics(entry, tag)
+            if shown := catalog.measured(metrics):
+                minutes = metrics.get("training_seconds", 0) / 60
+                cells[name, f"{metrics['data']} {metrics['split']}"] = f"{shown}, {minutes:.0f} min"
     names = list(dict.fromkeys(name for name, _ in cells))
     columns = list(dict.fromkeys(column for _, column in cells))
-    rows = [[f"`{name}`", *(cells.get((name, each), "") for each in columns)] for name in names]
+    rows = [[f"`{name}`", *(cells.get((name, column), "") for column in columns)] for name in names]
     return [["", *columns], *rows]
 
 
 def trained(folder: Path) -> list[list[str]]:
-    """Return rows of cells: what runs reached whose weights are not kept, by recipe."""
+    """Return rows of cells: the results of runs without kept weights, by recipe."""
     rows = [["recipe", "parameters", "measured", "on", "training"]]
     for path in sorted(folder.glob("*/metrics.json")):
-        held = json.loads(path.read_text(encoding="utf-8"))
-        minutes = held["training_seconds"] / 60
+        metrics = json.loads(path.read_text(encoding="utf-8"))
         rows.append(
             [
                 f"`{path.parent.name}`",
-                f"{held['parameters']:,}",
-                _measured(held),
-                f"{held['data']} {held['split']}",
-                f"{minutes:.0f} min",
+                f"{metrics['parameters']:,}",
+                _measured(metrics),
+                f"{metrics['data']} {metrics['split']}",
+                f"{metrics['training_seconds'] / 60:.0f} min",
             ]
         )
     return rows
 
 
-# What the code says
+# Tables from the code
 
 
 def code(name: str) -> list[list[str]]:
-    """Return rows of cells: one of the tables of choices, as `TABLES` tells it."""
+    """Return rows of cells: one of the tables of choices, see `TABLES`."""
     header, table, cells, key = TABLES[name]
-    rows = [header, *([f"`{each}`", *cells(row)] for each, row in table.items())]
+    rows = [header, *([f"`{choice}`", *cells(row)] for choice, row in table.items())]
     if not key:
         return rows
     papers: dict[str, dict[str, None]] = {}
-    for made in map(recipes.load, recipes.names()):
-        papers.setdefault(f"`{getattr(getattr(made, key[0]), key[1])}`", {})[made.paper] = None
+    for recipe in map(recipes.load, recipes.names()):
+        papers.setdefault(f"`{getattr(getattr(recipe, key[0]), key[1])}`", {})[recipe.paper] = None
     used = ["in recipes of", *(", ".join(papers.get(row[0], "")) for row in rows[1:])]
     return [[*row, cell] for row, cell in zip(rows, used, strict=True)]
 
 
 def keys() -> list[list[str]]:
     """Return rows of cells: every key of a recipe's tables with the comment at its field."""
-    rows, table, before = [["key", "default", "what it is"]], "", ""
+    rows, table, comments = [["key", "default", "what it is"]], "", ""
     for line in Path(settings.__file__).read_text(encoding="utf-8").splitlines():
-        if found := re.match(r"class (\w+)\(", line):
-            table = found[1]
+        if match := re.match(r"class (\w+)\(", line):
+            table = match[1]
         field = re.fullmatch(r"    (\w+): .*?(?:  # (.*))?", line)
         if field and field[1] in getattr(settings, table).model_fields:
-            made = getattr(settings, table).model_fields[field[1]]
-            default = "" if made.is_required() else f"`{json.dumps(made.default)}`"
+            info = getattr(settings, table).model_fields[field[1]]
+            default = "" if info.is_required() else f"`{json.dumps(info.default)}`"
             key = f"`{table.lower().replace('also', 'data')}.{field[1]}`"  # Data has Also's keys
-            rows.append([key, default.replace("`null`", "none"), field[2] or before])
+            rows.append([key, default.replace("`null`", "none"), field[2] or comments])
         comment = re.fullmatch(r"    # (.*)", line)
-        before = f"{before} {comment[1]}".strip() if comment else ""
+        comments = f"{comments} {comment[1]}".strip() if comment else ""
     return rows
 
 
@@ -167,7 +165,7 @@ def _code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-# A header, a table, the cells of its rows beside their name; the key of recipes that chooses one.
+# By name: header, table of choices, a row's cells after its name, the key of recipes that chooses.
 TABLES: dict[str, tuple[list[str], Mapping[str, Any], Callable[[Any], list[str]], Any]] = {
     "schedules": (
         ["`schedule.name`", "the rate", "needs"],
@@ -200,45 +198,45 @@ TABLES: dict[str, tuple[list[str], Mapping[str, Any], Callable[[Any], list[str]]
 
 
 def _with_tables(page: Path) -> str:
-    """Return a page with the tables that it asks for."""
+    """Return a page with its tables filled in."""
 
-    def filled(found: re.Match) -> str:
-        if found["task"]:
-            return _filled(found["begin"], comparison(found["task"]))
-        if found["name"] == "trained":
-            return _filled(found["begin"], trained(page.parents[1] / "benchmarks" / "trained"))
-        if found["name"] == "keys":
-            return _filled(found["begin"], keys())
-        if found["name"] in TABLES:
-            return _filled(found["begin"], code(found["name"]))
-        if found["name"]:
-            hint = did_you_mean(found["name"], ["trained", "keys", *TABLES])
-            raise DataError(f"{page} names a table '{found['name']}'", hint)
-        source = page.parent / found["file"]
+    def rows(match: re.Match) -> list[list[str]]:
+        if match["task"]:
+            return comparison(match["task"])
+        if match["name"] == "trained":
+            return trained(page.parents[1] / "benchmarks" / "trained")
+        if match["name"] == "keys":
+            return keys()
+        if match["name"] in TABLES:
+            return code(match["name"])
+        if match["name"]:
+            hint = did_you_mean(match["name"], ["trained", "keys", *TABLES])
+            raise DataError(f"{page} names a table '{match['name']}'", hint)
+        source = page.parent / match["file"]
         if not source.is_file():
             raise DataError(f"{page} names a table that is not there", f"write {source} first")
-        rows = csv.reader(source.read_text(encoding="utf-8").splitlines())
-        return _filled(found["begin"], list(rows))
+        return list(csv.reader(source.read_text(encoding="utf-8").splitlines()))
+
+    def filled(match: re.Match) -> str:
+        header, *others = rows(match)
+        lines = [header, ["---"] * len(header), *others]
+        shown = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        return f"{match['begin']}\n{shown}\n{TABLE_END}"
 
     return TABLE.sub(filled, page.read_text(encoding="utf-8"))
 
 
-def _filled(begin: str, rows: list[list[str]]) -> str:
-    header, *others = rows
-    lines = [header, ["---"] * len(header), *others]
-    shown = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"{begin}\n{shown}\n{TABLE_END}"
-
-
-def _measured(held: dict[str, Any]) -> str:
-    """Return the metric and, of a translation, chrF beside BLEU."""
-    shown = catalog.measured(held) or "not measured"
-    more = [row.shown(held[key]) for key, row in METRICS.items() if row.tabled and key in held]
+def _measured(metrics: dict[str, Any]) -> str:
+    """Return the main metric, and a translation's chrF beside BLEU."""
+    shown = catalog.measured(metrics) or "not measured"
+    more = [
+        row.shown(metrics[key]) for key, row in METRICS.items() if row.tabled and key in metrics
+    ]
     return ", ".join([shown, *more])
 
 
 def _reported(entry: catalog.Entry) -> str:
-    """Return the paper's first number; it is on other data, so it comes with the data's name."""
+    """Return the paper's first number with the name of its data, which differs from ours."""
     if not entry.paper.results:
         return ""
     best = entry.paper.results[0]

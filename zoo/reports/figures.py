@@ -1,4 +1,4 @@
-"""The pictures: where a model looked, how its training went, how good it is on long sentences.
+"""Draw a model's attention, its training, its BLEU by source length, and comparisons of runs.
 
 Drawn without a display, and written whole or not at all.
 """
@@ -15,17 +15,18 @@ import numpy as np
 
 from zoo import files
 from zoo.errors import DataError, NotSupported, OptionError, did_you_mean
+from zoo.reports import series
+from zoo.reports.series import plain
+from zoo.reports.series import save as _save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
     from zoo.pretrained import Pretrained
     from zoo.tasks.translate import Alignment
 
-# Inches for each piece, and for what stands around the matrix; pictures end at LARGEST inches.
+# Inches for each piece, for the labels around the matrix, and for the largest picture.
 CELL, AROUND, LARGEST = 0.36, 1.9, 40.0
-RESOLUTION = 150  # dots per inch
 
 
 def attention(
@@ -38,12 +39,12 @@ def attention(
 
     Args:
         text: the source.
-        out: the picture; its suffix says in which format.
-        target: what to align the text with; None is the model's own output.
+        out: the picture; its suffix is the format.
+        target: the text to align with; None is the model's own output.
 
     Raises:
-        NotSupported: the model has no attention.
-        OptionError: the suffix is no format that can be drawn.
+        NotSupported: the model lacks attention.
+        OptionError: matplotlib cannot write this format.
     """
     path = _picture(out)
     alignment = pretrained.align(text, target)
@@ -60,18 +61,18 @@ def curve(
 
     Args:
         history: rows of history.csv, as in `Pretrained.history`: each "step" with its losses.
-        out: the picture; its suffix says in which format.
+        out: the picture; its suffix is the format.
 
     Raises:
-        NotSupported: the history has no losses.
-        OptionError: the suffix is no format that can be drawn.
+        NotSupported: the history lacks losses.
+        OptionError: matplotlib cannot write this format.
     """
     return _save(draw_curve(history, title), _picture(out))
 
 
 @dataclass(frozen=True)
 class LengthBin:
-    """How well a model translates the sources of one range of lengths, which are in words.
+    """A model's BLEU on the sources of one range of lengths, in words.
 
     `bleu` is sacreBLEU's corpus BLEU of the bin's sentences with all of their references.
     """
@@ -97,16 +98,16 @@ def length(
 ) -> Path:
     """Draw BLEU by source length for several models (bahdanau2015, Figure 2); return the path.
 
-    The rows of `length_bins` are written beside the picture, with the suffix .csv.
+    The rows of `length_bins` go into a .csv file beside the picture.
 
     Args:
         models: trained models by the names that the legend shows.
-        data: what to measure them on, as for `Pretrained.evaluate`.
-        out: the picture; its suffix says in which format.
+        data: as for `Pretrained.evaluate`.
+        out: the picture; its suffix is the format.
         split, bins, beam_size, length_penalty, batch_size: as for `length_bins`.
 
     Raises:
-        OptionError: the suffix is no format that can be drawn, or something else lies at the .csv.
+        OptionError: matplotlib cannot write this format, or something else lies at the .csv.
         NotSupported, OptionError, DataError: see `length_bins`.
     """
     path = _picture(out)
@@ -115,14 +116,9 @@ def length(
     if table.exists() and table.read_bytes()[: len(header)] != header.encode():
         raise OptionError(f"{table} exists and is no table of lengths", "name another picture")
     rows = length_bins(
-        models,
-        data,
-        split=split,
-        bins=bins,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
+        models, data, split=split, bins=bins, beam_size=beam_size, length_penalty=length_penalty,
         batch_size=batch_size,
-    )
+    )  # fmt: skip
     recipe = next(iter(models.values())).recipe.data
     title = f"{recipe.source} to {recipe.target}: BLEU by source length"
     _save(draw_length(rows, title), path)
@@ -142,35 +138,34 @@ def length_bins(
 ) -> list[LengthBin]:
     """Return BLEU by source length: for each model a row for each bin, the shortest first.
 
-    A length is in words, the parts between white space: models with different tokenizers share
-    the bins.
+    A length counts words between whitespace, so models with different tokenizers share the bins.
 
     Args:
         models: trained models by name.
         data: as for `Pretrained.evaluate`; all models must read the same sentences from it.
-        split: of a corpus, the recipe's `evaluate.split` if None.
-        bins: how many, see `quantile_bins`; 4 are quarters.
+        split: of a corpus; None is the recipe's `evaluate.split`.
+        bins: the number of bins, see `quantile_bins`; 4 are quarters.
         beam_size, length_penalty, batch_size: as for `Pretrained.predict`.
 
     Raises:
         NotSupported: a model does not translate.
-        OptionError: no model, models of different languages, or a wrong option.
+        OptionError: no model, models of different languages, or an invalid option.
         DataError: the sentences cannot be read, differ between the models or are too few.
     """
     _check_comparable(models)
-    names = list(models)
+    first = next(iter(models))
     data = list(data) if isinstance(data, Iterator) else data  # each model reads it
     read = {name: model.examples(data, split=split)[1] for name, model in models.items()}
-    examples = read[names[0]]
-    other = next((name for name in names if read[name] != examples), None)
+    examples = read[first]
+    other = next((name for name in models if read[name] != examples), None)
     if other is not None:
         raise DataError(
-            f"{names[0]} and {other} would be measured on different sentences",
+            f"{first} and {other} would be measured on different sentences",
             "give one file of pairs, or the folder of one corpus, for all",
         )
     sources = [source for source, _ in examples]
     lengths = np.array([len(source.split()) for source in sources])
-    which = quantile_bins(lengths, bins)
+    bin_of = quantile_bins(lengths, bins)
     from zoo.tasks import metrics
 
     rows = []
@@ -178,27 +173,30 @@ def length_bins(
         outputs = model.predict(
             sources, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size
         )
-        for chosen in (np.flatnonzero(which == each) for each in range(bins)):
-            held = lengths[chosen]
+        for number in range(bins):
+            places = np.flatnonzero(bin_of == number)
+            words = lengths[places]
             measured = metrics.translation(
-                [outputs[i] for i in chosen], [examples[i][1] for i in chosen]
+                [outputs[i] for i in places], [examples[i][1] for i in places]
             )
-            shortest, longest, mean = int(held.min()), int(held.max()), round(float(held.mean()), 2)
             rows.append(
-                LengthBin(name, shortest, longest, mean, len(chosen), float(measured["bleu"]))
-            )
+                LengthBin(
+                    name, int(words.min()), int(words.max()), round(float(words.mean()), 2),
+                    len(places), float(measured["bleu"]),
+                )
+            )  # fmt: skip
     return rows
 
 
 def quantile_bins(lengths: np.ndarray, bins: int) -> np.ndarray:
-    """Return the bin of each length, an int of [0, bins) for each: [sentences].
+    """Return the bin of each length, an int of [0, bins): [sentences].
 
     The edges are the quantiles 1/bins, 2/bins, ...; a length on an edge falls below it, so equal
-    lengths fall together and bins may differ in size.
+    lengths share a bin and bins may differ in size.
 
     Raises:
         OptionError: bins is less than 1.
-        DataError: there are too few lengths, or too few different ones.
+        DataError: too few lengths, or too few different ones.
     """
     if bins < 1:
         raise OptionError(f"bins is {bins}", "bins is at least 1")
@@ -206,18 +204,18 @@ def quantile_bins(lengths: np.ndarray, bins: int) -> np.ndarray:
     if len(lengths) < bins:
         raise DataError(f"{len(lengths)} sentences do not fill {bins} bins", fewer)
     edges = np.quantile(lengths, np.arange(1, bins) / bins)
-    which = np.searchsorted(edges, lengths, side="left")
-    if len(set(which.tolist())) < bins:
+    bin_of = np.searchsorted(edges, lengths, side="left")
+    if len(set(bin_of.tolist())) < bins:
         raise DataError(
             f"the sentences' lengths ({lengths.min()} to {lengths.max()} words) are too much "
             f"alike for {bins} bins",
             fewer,
         )
-    return which
+    return bin_of
 
 
 def _check_comparable(models: Mapping[str, Pretrained]) -> None:
-    """Raise unless all models translate, and from and into the same languages."""
+    """Raise unless all models translate between the same languages."""
     if not models:
         raise OptionError("there is no model to draw", "give at least one")
     pairs: dict[str, tuple[str, str]] = {}
@@ -225,16 +223,14 @@ def _check_comparable(models: Mapping[str, Pretrained]) -> None:
         if model.recipe.evaluate.metric != "bleu":
             raise NotSupported(
                 f"{name} does not translate, its task is {model.recipe.task}",
-                "leave it out: BLEU by length is of translations",
+                "leave it out: BLEU by length is for translations",
             )
         pairs[name] = (model.recipe.data.source, model.recipe.data.target)
     first, *others = pairs
     for name in others:
         if pairs[name] != pairs[first]:
-            shown = (f"{each} translates {' to '.join(pairs[each])}" for each in (first, name))
-            raise OptionError(
-                ", ".join(shown), "compare models of the same two languages, as in NAME.TAG"
-            )
+            shown = ", ".join(f"{x} translates {' to '.join(pairs[x])}" for x in (first, name))
+            raise OptionError(shown, "compare models of the same two languages, as in NAME.TAG")
 
 
 def comparison(
@@ -243,17 +239,16 @@ def comparison(
     out: str | os.PathLike[str] = "comparison.png",
     title: str = "",
 ) -> Path:
-    """Draw several runs beside each other; return the picture's path.
+    """Draw the runs of an experiment beside each other; return the picture's path.
 
     Args:
-        histories: the rows of history.csv of each run, by its name.
-        bars: for each metric, what it is for each run, and what a paper reports for it, if it does.
+        histories: the rows of history.csv by the name of the run.
+        bars: by metric and run, the measured number and the one that a paper reports, or None.
 
     Raises:
-        OptionError: the suffix is no format that can be drawn.
+        OptionError: matplotlib cannot write this format.
     """
-    path = _picture(out)
-    return _save(draw_comparison(histories, bars, title), path)
+    return _save(draw_comparison(histories, bars, title), _picture(out))
 
 
 def draw_attention(alignment: Alignment, title: str) -> Figure:
@@ -274,33 +269,29 @@ def draw_attention(alignment: Alignment, title: str) -> Figure:
     axes.xaxis.set_label_position("top")
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
-    _plain(*axes.get_xticklabels(), *axes.get_yticklabels())
+    plain(*axes.get_xticklabels(), *axes.get_yticklabels())
     figure.colorbar(image, ax=axes, label="attention, each row sums to 1")
-    _plain(figure.suptitle(title, fontsize=10))
+    plain(figure.suptitle(title, fontsize=10))
     return figure
 
 
 def draw_curve(history: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Return the losses of a history over its steps, one line for each."""
+    """Return the losses of a history over its steps, one line each."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(name for row in history for name in row))
     losses = [name for name in names if "loss" in name]
     if not losses:
         raise NotSupported(
-            "there is no training curve: the history holds no loss",
+            "there is no training curve: the history lacks losses",
             "a bundle that `zoo train` or `finetune` wrote has one in history.csv",
         )
     across = next((name for name in ("step", "epoch") if name in names), None)
-    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    figure = Figure(figsize=series.SIZE, layout="constrained")
     axes = figure.add_subplot()
-    for name in losses:
-        axes.plot(*_points(history, name, across), marker="o", markersize=3, label=name)
-    axes.set_xlabel("updates" if across == "step" else across or "row")
-    axes.set_ylabel("loss, nats")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    _plain(axes.set_title(title, fontsize=10))
+    lines = {name: _points(history, name, across) for name in losses}
+    series.plot(axes, lines, "updates" if across == "step" else across or "row", "loss, nats", 3)
+    plain(axes.set_title(title, fontsize=10))
     return figure
 
 
@@ -308,23 +299,21 @@ def draw_length(rows: Sequence[LengthBin], title: str) -> Figure:
     """Return BLEU over the mean length of each bin, one line for each model."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    figure = Figure(figsize=series.SIZE, layout="constrained")
     axes = figure.add_subplot()
-    names = list(dict.fromkeys(row.model for row in rows))
-    for name in names:
-        points = [(row.mean_length, row.bleu) for row in rows if row.model == name]
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name)
-    shared = [row for row in rows if row.model == names[0]]
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        lines.setdefault(row.model, []).append((row.mean_length, row.bleu))
+    across = "source length in words: mean of the bin (shortest to longest)"
+    series.plot(axes, lines, across, "BLEU")
+    shared = [row for row in rows if row.model == rows[0].model]
     axes.set_xticks(
         [row.mean_length for row in shared],
         [f"{row.mean_length:.1f}\n({row.shortest} to {row.longest})" for row in shared],
         fontsize=8,
     )
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("source length in words: mean of the bin (shortest to longest)")
-    axes.set_ylabel("BLEU")
-    axes.grid(alpha=0.3)
-    _plain(*axes.legend(frameon=False).get_texts(), axes.set_title(title, fontsize=10))
+    plain(axes.set_title(title, fontsize=10))
     return figure
 
 
@@ -333,21 +322,17 @@ def draw_comparison(
     bars: Mapping[str, Mapping[str, tuple[float, float | None]]],
     title: str,
 ) -> Figure:
-    """Return the validation losses over the updates, and bars for each metric; pale: reported."""
+    """Return the validation losses over the updates, and bars by metric; pale: reported numbers."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.0 + 2.6 * len(bars), 4.2), layout="constrained")
     axes, *panels = figure.subplots(
         1, 1 + len(bars), width_ratios=[2.0] + [1.0] * len(bars), squeeze=False
     )[0]
-    colours = {name: f"C{i % 10}" for i, name in enumerate(histories)}
-    for name, history in histories.items():
-        points = _points(history, "val_loss", "step")
-        axes.plot(*points, marker="o", markersize=3, label=name, color=colours[name])
-    axes.set_xlabel("updates")
-    axes.set_ylabel("validation loss, nats")  # per piece or sentence, as the recipe has it
-    axes.grid(alpha=0.3)
-    _plain(*axes.legend(frameon=False).get_texts())
+    colours = {name: f"C{i % 10}" for i, name in enumerate(histories)}  # those of `series.plot`
+    lines = {name: _points(history, "val_loss", "step") for name, history in histories.items()}
+    # The nats are per piece or per sentence, as the recipe has it.
+    series.plot(axes, lines, "updates", "validation loss, nats", 3)
     for panel, (metric, values) in zip(panels, bars.items(), strict=True):
         paired = any(reported is not None for _, reported in values.values())
         width = 0.4 if paired else 0.6
@@ -360,30 +345,25 @@ def draw_comparison(
                 panel.bar_label(drawn, fmt="%g", fontsize=8)
         panel.set_xticks(range(len(values)), list(values), rotation=30, fontsize=9)
         panel.margins(y=0.1)
-        _plain(panel.set_title(metric, fontsize=10), *panel.get_xticklabels())
-    _plain(figure.suptitle(title, fontsize=10))
+        plain(panel.set_title(metric, fontsize=10), *panel.get_xticklabels())
+    plain(figure.suptitle(title, fontsize=10))
     return figure
 
 
 def _points(
     history: Sequence[Mapping[str, Any]], name: str, across: str | None
-) -> tuple[list[float], list[float]]:
-    """Return where a column of a history was measured, and what; else the number of the row."""
-    # The values of a history that was read from a file are text.
-    rows = [(i, row) for i, row in enumerate(history, start=1) if row.get(name) not in (None, "")]
-    return [float(row[across]) if across else i for i, row in rows], [
-        float(row[name]) for _, row in rows
+) -> list[tuple[float, float]]:
+    """Return a column's numbers over the column `across`, or over the number of the row."""
+    # A history that was read from a file holds text.
+    return [
+        (float(row[across]) if across else i, float(row[name]))
+        for i, row in enumerate(history, start=1)
+        if row.get(name) not in (None, "")
     ]
 
 
-def _plain(*texts: Text) -> None:
-    """Keep dollar signs of a text from being read as mathematics."""
-    for text in texts:
-        text.set_parse_math(False)
-
-
 def _picture(out: str | os.PathLike[str]) -> Path:
-    """Return the path of a picture, after a look at its suffix; that costs less than a model."""
+    """Return the path of a picture; check its suffix and folder before a model is loaded."""
     from matplotlib.backend_bases import FigureCanvasBase
 
     path = Path(out).expanduser()
@@ -394,10 +374,4 @@ def _picture(out: str | os.PathLike[str]) -> Path:
         raise OptionError(f"{path}: no picture {problem} can be drawn", did_you_mean(kind, formats))
     if not path.parent.is_dir():
         raise OptionError(f"{path}: there is no folder {path.parent}", "make it first")
-    return path
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with files.replacing(path) as aside:
-        figure.savefig(aside, dpi=RESOLUTION)
     return path

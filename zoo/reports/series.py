@@ -1,42 +1,61 @@
-"""The picture of an experiment along an axis: a metric over a number, such as labels seen."""
+"""Line charts, such as an experiment's metric over a number of its recipes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo import files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+SIZE = (7.0, 4.2)  # inches
+RESOLUTION = 150  # dots per inch
+Points = Sequence[tuple[float, float]]
 
 
-def draw(
-    lines: Mapping[str, Sequence[tuple[float, float]]],
-    out: Path,
-    *,
-    across: str,
-    up: str,
-    title: str,
-) -> Path:
+def draw(lines: Mapping[str, Points], out: Path, *, across: str, up: str, title: str) -> Path:
     """Draw one line for each series of (x, y), x on a logarithmic axis; return the path."""
     from matplotlib.figure import Figure
 
-    from zoo import files
-
-    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
-    for name, points in lines.items():
-        drawn = sorted(points)
-        axes.plot(*zip(*drawn, strict=True), marker="o", markersize=4, label=name)
-        for x, y in drawn:
-            axes.annotate(f"{y:.1f}", (x, y), textcoords="offset points", xytext=(4, 5), fontsize=8)
+    plot(axes, {name: sorted(points) for name, points in lines.items()}, across, up)
+    for x, y in (point for points in lines.values() for point in points):
+        axes.annotate(f"{y:.1f}", (x, y), textcoords="offset points", xytext=(4, 5), fontsize=8)
     ticks = sorted({x for points in lines.values() for x, _ in points})
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
     axes.margins(x=0.08, y=0.1)  # room for the numbers
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
     figure.suptitle(title, fontsize=10)
-    with files.replacing(out) as aside:
-        figure.savefig(aside, dpi=150)
-    return out
+    return save(figure, out)
+
+
+def plot(axes: Axes, lines: Mapping[str, Points], across: str, up: str, marker: int = 4) -> None:
+    """Plot one line for each series of (x, y), with a legend; `marker` is in points."""
+    for name, points in lines.items():
+        x, y = [x for x, _ in points], [y for _, y in points]
+        axes.plot(x, y, marker="o", markersize=marker, label=name)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.grid(alpha=0.3)
+    plain(*axes.legend(frameon=False).get_texts())
+
+
+def plain(*texts: Text) -> None:
+    """Keep matplotlib from reading the dollar signs of texts as mathematics."""
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a picture whole or not at all, and return its path."""
+    with files.replacing(path) as aside:
+        figure.savefig(aside, dpi=RESOLUTION)
+    return path

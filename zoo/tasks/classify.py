@@ -16,13 +16,13 @@ from zoo.errors import DataError, InputError, check_count
 from zoo.models.contracts import SequenceClassifier
 from zoo.tasks import metrics
 from zoo.tasks.base import Task, Tokenizers, check_examples
-from zoo.tasks.reading import logits
+from zoo.tasks.reading import classifier_logits
 
 
 class Classify(Task):
     """A model, its tokenizer and its labels as a classifier of texts.
 
-    The model is a built classifier, see `zoo.tasks.reading.logits`; one of sequences reads a
+    The model is a built classifier, see `classifier_logits`; one of sequences reads a
     text as a sequence, see `zoo.data.sequences`.
 
     Attributes:
@@ -181,7 +181,8 @@ class Classify(Task):
         """Return the logits of each text: float64 [texts, classes]."""
         rows = self.options.batch_size if batch_size is None else batch_size
         check_count("batch_size", rows)
-        return logits(self.model, self._sequences(texts), self.tokenizer.pad_id, rows, progress)
+        read, pad_id = self._sequences(texts), self.tokenizer.pad_id
+        return classifier_logits(self.model, read, pad_id, rows, progress)
 
     def evaluate(
         self,

@@ -19,7 +19,7 @@ from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 PIECE = 64
 
 
-def logits(
+def classifier_logits(
     model: keras.Model,
     documents: Sequence[Sequence[np.ndarray]],
     pad_id: int,

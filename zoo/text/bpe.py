@@ -1,24 +1,22 @@
 """Byte-pair encoding as GPT reads text: lower case, with `</w>` at the end of each word.
 
-Words are cut as transformers' OpenAIGPTTokenizer cuts them, by BERT's rules: control characters
-are dropped, accents taken off, punctuation and Chinese characters are words of their own. OpenAI's
-own code used spaCy for that, after ftfy, and differs in unusual punctuation and contractions; its
-rules for a line break are kept: spaces around it are dropped, several count once, and it is a token
-of its own, `\\n</w>`, where transformers' tokenizer takes it for a space.
+Words are cut by BERT's rules, as in transformers' OpenAIGPTTokenizer: control characters and
+accents go, every punctuation mark and Chinese character is a word. OpenAI's own code used ftfy and
+spaCy and differs in unusual punctuation and contractions. Line breaks follow OpenAI's rules: spaces
+around one go, several count once, and it is a token, `\\n</w>`; for transformers it is a space.
 
-The vocabulary has no start, end or padding. A line break is what a text begins after and ends with.
+The vocabulary has no start, end or padding. A text begins after a line break and ends with one.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import BundleError, DataError, OptionError
+from zoo.errors import BundleError, OptionError
 from zoo.text import vocabulary as vocabularies
 from zoo.text.tokenizer import Tokenizer
 
@@ -32,17 +30,16 @@ LINE_BREAKS = re.compile(r"[^\S\n]*(?:\r\n?|\n)\s*")
 class BpeTokenizer(Tokenizer):
     """Turns text into ids of byte-pair tokens and back.
 
-    Id 0 is the unknown token, which stands for a character that is not in the vocabulary, or for
-    `<unk>` in a text; the last id is the line break. Padding is -1, which is no token.
+    Id 0 is the unknown token: a character that the vocabulary lacks, or `<unk>` in a text. The last
+    id is the line break. Padding is -1.
 
     Args:
-        words: the vocabulary, a token's place is its id.
-        merges: pairs of tokens that are joined, the first ones first.
+        words: the vocabulary in the order of ids.
+        merges: pairs of tokens to join, the first ones first.
     """
 
     kind, unknown = "bpe", "characters"
     pad_id, unk_id = -1, 0
-    #: a text that is to be continued neither begins nor ends with a token of its own
     open_ended = True
 
     def __init__(self, words: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
@@ -75,66 +72,62 @@ class BpeTokenizer(Tokenizer):
 
         Args:
             lines: the text.
-            vocabulary: number of tokens, the unknown one and the line break included. Lines with
-                fewer different tokens give all that they have.
+            vocabulary: most tokens, the unknown one and the line break included; a short text
+                gives fewer.
 
         Raises:
-            DataError: if there is no word in the lines.
-            OptionError: if `vocabulary` leaves no room for the characters of the lines.
+            DataError: the lines have no words.
+            OptionError: `vocabulary` leaves no room for the characters of the lines.
         """
         from tokenizers import trainers
 
-        made = _pipeline({UNKNOWN: 0}, [])
+        pipeline = _pipeline({UNKNOWN: 0}, [])
         lines = [line.replace(UNKNOWN, " ") for line in lines]
-        characters = _characters(made, lines)
+        characters = _characters(pipeline, lines)
         if not characters:
-            raise DataError(
-                "no vocabulary can be made: the text has no words", "give text to learn it from"
-            )
+            raise vocabularies.no_words()
         if len(characters) + 2 > vocabulary:
             raise OptionError(
                 f"a vocabulary of {vocabulary} has no room for the {len(characters)} characters of "
                 "the text",
                 "raise tokenizer.vocabulary",
             )
-        # The trainer would number the characters in an order of its own, another one each time.
+        # The trainer numbers characters in an arbitrary order, so they go in as special tokens.
         trainer = trainers.BpeTrainer(
             vocab_size=vocabulary - 1,
             special_tokens=[UNKNOWN, *characters],
             end_of_word_suffix=END_OF_WORD,
             show_progress=False,
         )
-        made.train_from_iterator(lines, trainer)
-        content = json.loads(made.to_str())["model"]
+        pipeline.train_from_iterator(lines, trainer)
+        content = json.loads(pipeline.to_str())["model"]
         words = sorted(content["vocab"], key=content["vocab"].__getitem__)
         return cls([*words, BREAK], [(first, second) for first, second in content["merges"]])
 
     def save(self, path: Path | str) -> None:
-        """Write tokens and merges as JSON, one on each line."""
+        """Write tokens and merges as JSON, one per line."""
         merges = [" ".join(pair) for pair in self.merges]
         vocabularies.write(path, {"words": self.words, "merges": merges})
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, line breaks within it included."""
-        lines = LINE_BREAKS.split(text.strip())
-        ids = [each.ids for each in self._tokenizer.encode_batch(lines)]
-        parted = itertools.chain.from_iterable((self.end_id, *each) for each in ids)
-        return list(parted)[1:]
+        lines = self._tokenizer.encode_batch(LINE_BREAKS.split(text.strip()))
+        return [i for line in lines for i in (self.end_id, *line.ids)][1:]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids: lower case, a space between two words; padding is left out."""
+        """Return the text of ids without padding: lower case, a space between two words."""
         lines: list[list[int]] = [[]]
         for i in map(int, ids):
             if i == self.end_id:
                 lines.append([])
             elif i >= 0:
                 lines[-1].append(i)
-        # Unknown tokens stay, so that one sees them.
-        return "\n".join(self._tokenizer.decode(each, skip_special_tokens=False) for each in lines)
+        # Unknown tokens stay visible.
+        return "\n".join(self._tokenizer.decode(line, skip_special_tokens=False) for line in lines)
 
 
 def _characters(pipeline: Any, lines: Iterable[str]) -> list[str]:
-    """Return the characters of words, and those that end one with its end, sorted."""
+    """Return the sorted characters inside words and, with the end of word, at their ends."""
     inner: set[str] = set()
     last: set[str] = set()
     for line in lines:
@@ -147,16 +140,16 @@ def _characters(pipeline: Any, lines: Iterable[str]) -> list[str]:
 
 def _pipeline(ids: dict[str, int], merges: list[tuple[str, str]]) -> Any:
     """Return a tokenizer of the library tokenizers with BERT's rules for words."""
-    # Its import takes a while: only who reads byte pairs waits for it.
+    # The import is slow, so only byte pairs wait for it.
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-    made = Tokenizer(
+    tokenizer = Tokenizer(
         models.BPE(
             ids, merges, unk_token=UNKNOWN, end_of_word_suffix=END_OF_WORD,
             continuing_subword_prefix="", fuse_unk=False,
         )
     )  # fmt: skip
-    made.normalizer = normalizers.BertNormalizer(lowercase=True)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.BPEDecoder(suffix=END_OF_WORD)
-    return made
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.BPEDecoder(suffix=END_OF_WORD)
+    return tokenizer

@@ -1,28 +1,28 @@
 """Words with markers: English as ULMFiT reads it.
 
-Words are cut by the rules of Moses and put in lower case; what that would lose is said by a marker
-before the word, so that "Great", "GREAT" and "great" share what is learned of one word. The rules,
-in the order in which they are applied:
+The rules of Moses cut words, which become lower case; a marker before the word keeps what that
+would lose, so that "Great", "GREAT" and "great" share what the model learns of one word. The rules
+in their order:
 
 1. HTML entities (&amp;, &quot;, &#39; and the like) become their characters.
-2. A line break, also one written `<br>` or `<br />`, is a word of its own, "\\n". All other white
-   space only parts words, however much of it there is.
-3. Words are cut by Moses' rules for English, hyphens included: "don't" is don 't, "well-made" is
-   well @-@ made. Text that is cut already, as WikiText's is, stays so.
-4. The same word more than three times in a row is said once, after xxwrep and the number; if it is
-   a sign, such as "!", after xxrep and the number.
-5. A word all in capitals, of two letters or more, is put in lower case after xxup, any other
-   word that begins with a capital after xxmaj.
-6. The same character more than three times in a row is said once, after xxrep and the number:
+2. A line break, also written `<br>` or `<br />`, is a word, "\\n". Any other whitespace only
+   separates words.
+3. Moses' rules for English cut words, also at hyphens: "don't" is don 't, "well-made" is
+   well @-@ made. Text that is already cut, such as WikiText's, stays the same.
+4. A word repeated more than three times in a row becomes xxwrep, the number and the word; a sign,
+   such as "!", becomes xxrep, the number and the sign.
+5. A word of two or more letters, all capitals, becomes xxup and the word in lower case; any other
+   word with a capital first letter becomes xxmaj and the word in lower case.
+6. A character repeated more than three times in a row becomes xxrep, the number and the character:
    "Sooooo" is xxmaj s xxrep 5 o.
 
-A text cannot speak of markers: a word that is spelled like one (xxbos, XXMAJ) is unknown, as is
+A text cannot contain markers: a word spelled like one (xxbos, XXMAJ) is unknown, and so is
 WikiText's `<unk>`.
 
-Moses looks at a whole line. Here each stretch between white space is cut by itself, which is the
-same, and remembered, but for two things. A full stop belongs to the word in "etc. and" and in
-"No. 5", not in "etc. But": so what follows is looked at. An apostrophe at the very start or end of
-a line is cut off, as it is anywhere else in a line; Moses leaves it.
+Moses reads a whole line. This file cuts and caches each stretch between whitespace separately, with
+the same result except for two cases. A full stop belongs to the word in "etc. and" and in "No. 5",
+not in "etc. But": so the next stretch matters. Moses leaves an apostrophe at the start or end of a
+line; this file cuts it off, as Moses does elsewhere in a line.
 """
 
 from __future__ import annotations
@@ -32,34 +32,33 @@ import html
 import itertools
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html.entities import html5
 from pathlib import Path
 
 from zoo.text import vocabulary as vocabularies
-from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, Tokenizer
+from zoo.text.moses import rules
+from zoo.text.tokenizer import Tokenizer
 
 SPECIAL = ("xxpad", "xxunk", "xxbos", "xxeos", "xxmaj", "xxup", "xxrep", "xxwrep", "\n")
 UNKNOWN, CAPITALISED, UPPER, REPEATED, WORD_REPEATED, BREAK = (
     SPECIAL[i] for i in (1, 4, 5, 6, 7, 8)
 )
 
-# fastai's number: more than three in a row are repetitions.
-MANY = 4
-# A model may write any number after xxrep: no text becomes longer than this many times.
-MOST = 1000
+MANY = 4  # words or characters in a row that make a repetition, as in fastai
+MOST = 1000  # greatest repetition that `decode` writes: a model may write any number after xxrep
 
-# Only with a semicolon: "AT&T", "R&D" and a web address's "?a=1&copy=2" are no entities.
+# The semicolon excludes "AT&T", "R&D" and a web address's "?a=1&copy=2".
 ENTITY = re.compile(r"&#?[0-9A-Za-z]+;")
 LINE_BREAK = re.compile(r"\r\n?|\n|<br\s*/?>", re.IGNORECASE)
 RUN = re.compile(rf"(.)\1{{{MANY - 1},}}")
 
-# What WikiText writes apart and Moses does not: 1 @,@ 000 and O 'Brien.
+# WikiText separates what Moses does not: 1 @,@ 000 and O 'Brien.
 CUT_NUMBER = re.compile(r"(?<=[0-9]) @([,.])@ (?=[0-9])")
 CUT_NAME = re.compile(r"(?<=\b[DLO]) '(?=[A-Z])")
 HYPHEN = "@-@"
-# Stretches that are words already: Moses would cut them once more.
+# Cut stretches, which Moses would cut again.
 CUT_ALREADY = {"<unk>": ("<unk>",), HYPHEN: (HYPHEN,), "@,@": (",",), "@.@": (".",)}
 CONTRACTIONS = {"'s", "'t", "'re", "'ve", "'ll", "'d", "'m", "'clock"}
 
@@ -70,9 +69,9 @@ class FastaiTokenizer(Tokenizer):
     Ids 0 to 3: padding, unknown, start, end; then the markers and the line break.
 
     Args:
-        words: the vocabulary, a word's place is its id; the first nine are `SPECIAL`.
-        absent: which markers of capitals no text gets, "xxmaj" or "xxup"; none as a rule. The
-            first models of fast.ai never read one.
+        words: the vocabulary in the order of ids; the first nine are `SPECIAL`.
+        absent: markers of capitals to leave out, "xxmaj" or "xxup"; the first models of fast.ai
+            lack one.
     """
 
     kind, unknown = "fastai", "words"
@@ -90,32 +89,28 @@ class FastaiTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, lines: Iterable[str], *, vocabulary: int) -> FastaiTokenizer:
-        """Take the most frequent words of lines of text; of equal ones the first in code order.
+        """Learn the most frequent words of lines of text; see `vocabulary.most_frequent`.
 
-        Lines are whole documents or parts of them; arguments and errors are those of
-        `zoo.text.vocabulary.most_frequent`.
+        Lines are whole documents or parts of them.
         """
-        counts: Counter[str] = Counter()
-        cut = cls(SPECIAL)
-        for line in lines:
-            counts.update(cut.split(line))
+        empty = cls(SPECIAL)
+        counts = Counter(word for line in lines for word in empty.split(line))
         return cls(vocabularies.most_frequent(counts, SPECIAL, vocabulary))
 
     def save(self, path: Path | str) -> None:
-        """Write the words as JSON, a word on each line."""
+        """Write the words as JSON, one word per line."""
         absent = {"absent": " ".join(self.absent)} if self.absent else {}
         vocabularies.write(path, {"words": self.words, **absent})
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, joined by Moses' rules; padding, start and end are left out.
+        """Return the text of ids, joined by Moses' rules, without padding, start and end.
 
-        Markers are undone. One that lacks what it needs, as at the end of a text that was cut
-        short, is left out. The unknown word reads "xxunk". What has no marker is lost: capitals
-        within a word, and where white space stood beside signs such as "/" and "&".
+        It applies the markers and drops incomplete ones, as at the end of a text that was cut
+        short. The unknown word reads "xxunk". The ids do not tell capitals within a word, and
+        whitespace beside signs such as "/" and "&".
         """
-        kept = [int(i) for i in ids if int(i) not in (PAD_ID, START_ID, END_ID)]
         lines: list[list[str]] = [[]]
-        for word in _unmarked([self.words[i] for i in kept]):
+        for word in _unmarked(self.words[i] for i in self._of_text(ids)):
             if word[0] == BREAK:
                 lines += [[] for _ in word]
             else:
@@ -123,27 +118,27 @@ class FastaiTokenizer(Tokenizer):
         return "\n".join(_joined(words) for words in lines)
 
     def split(self, text: str) -> list[str]:
-        found: list[str] = []
+        tokens: list[str] = []
         for word, group in itertools.groupby(_cut(text)):
             times = sum(1 for _ in group)
             if times < MANY:
-                found += _marked(word) * times
+                tokens += _marked(word) * times
             elif len(word) == 1 and not word.isalnum():
-                found += (REPEATED, str(times), word)
+                tokens += (REPEATED, str(times), word)
             else:
-                found += (WORD_REPEATED, str(times), *_marked(word))
-        return [word for word in found if word not in self.absent] if self.absent else found
+                tokens += (WORD_REPEATED, str(times), *_marked(word))
+        return [token for token in tokens if token not in self.absent] if self.absent else tokens
 
 
 # Text to words
 
 
 def _cut(text: str) -> Iterator[str]:
-    """Return the words of a text as it writes them, and its line breaks: rules 1 to 3."""
+    """Yield the unchanged words and the line breaks of a text: rules 1 to 3."""
     if "&" in text:
         text = ENTITY.sub(_character, text)
     if "<unk>" in text:
-        text = text.replace("<unk>", " <unk> ")  # "<unk>," and "<unk>-like" hold it too
+        text = text.replace("<unk>", " <unk> ")  # also in "<unk>," and "<unk>-like"
     text = CUT_NAME.sub("'", CUT_NUMBER.sub(r"\1", text))
     for number, line in enumerate(LINE_BREAK.split(text)):
         if number:
@@ -154,14 +149,14 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def _character(entity: re.Match[str]) -> str:
-    """Return the character of an HTML entity, or what is none as it is."""
+    """Return the character of an HTML entity; leave anything else as it is."""
     text = entity.group()
-    # html.unescape would make "&nothing;" begin with the sign of &not.
+    # html.unescape would read &not in "&nothing;".
     return html.unescape(text) if text[1] == "#" or text[1:] in html5 else text
 
 
 def _stop(following: str) -> str:
-    """Return a word that tells Moses about a full stop what the following stretch would."""
+    """Return a word that has the effect of the following stretch on Moses' rules for a stop."""
     if following[:1].islower():
         return "a"
     return "1" if following[:1] in set("0123456789") else "A"
@@ -169,25 +164,14 @@ def _stop(following: str) -> str:
 
 @functools.lru_cache(maxsize=2**18)
 def _moses(stretch: str, following: str) -> tuple[str, ...]:
-    """Return the words of a stretch between white space, as Moses cuts it in mid-line."""
-    if stretch.isascii() and stretch.isalnum():
-        return (stretch,)
-    if stretch.lower() in CONTRACTIONS:
+    """Return the words of a stretch between whitespace, as Moses cuts it in mid-line."""
+    if (stretch.isascii() and stretch.isalnum()) or stretch.lower() in CONTRACTIONS:
         return (stretch,)
     if stretch in CUT_ALREADY:
         return CUT_ALREADY[stretch]
-    # Moses writes & as &amp; and the like for its own files' sake; nothing here needs it.
-    line = f"A {stretch} {following}"
-    return tuple(_rules()[0](line, aggressive_dash_splits=True, escape=False)[1:-1])
-
-
-@functools.cache
-def _rules() -> tuple[Callable, Callable]:
-    """Return Moses' functions for English that cut and that join."""
-    # Its tables of characters take a while: only who reads words waits for them.
-    from sacremoses import MosesDetokenizer, MosesTokenizer
-
-    return MosesTokenizer(lang="en").tokenize, MosesDetokenizer(lang="en").detokenize
+    # Moses escapes & as &amp; for its own files only.
+    cut, _ = rules("en")
+    return tuple(cut(f"A {stretch} {following}", aggressive_dash_splits=True, escape=False)[1:-1])
 
 
 @functools.lru_cache(maxsize=2**18)
@@ -197,22 +181,22 @@ def _marked(word: str) -> tuple[str, ...]:
         return (BREAK,)
     if word == "<unk>":
         return (UNKNOWN,)
-    found: list[str] = []
+    tokens: list[str] = []
     letters = [character for character in word if character.isalpha()]
     if len(letters) > 1 and word.isupper():
-        found.append(UPPER)
+        tokens.append(UPPER)
     elif letters and letters[0].isupper():
-        found.append(CAPITALISED)
+        tokens.append(CAPITALISED)
     word, start = word.lower(), 0
     for run in RUN.finditer(word):
-        found += _plain(word[start : run.start()])
-        found += (REPEATED, str(len(run.group())), run.group(1))
+        tokens += _plain(word[start : run.start()])
+        tokens += (REPEATED, str(len(run.group())), run.group(1))
         start = run.end()
-    return (*found, *_plain(word[start:]))
+    return (*tokens, *_plain(word[start:]))
 
 
 def _plain(word: str) -> tuple[str, ...]:
-    """Return a word of the text, or none if it is empty; one spelled like a marker is unknown."""
+    """Return a word as a tuple, () for an empty one; a word spelled like a marker is unknown."""
     if not word:
         return ()
     return (UNKNOWN,) if word in SPECIAL else (word,)
@@ -223,13 +207,13 @@ def _plain(word: str) -> tuple[str, ...]:
 
 @dataclass
 class _Word:
-    """A word to be written `times` times, in capitals or with one if a marker said so."""
+    """A word to write `times` times, with the capitals of its marker."""
 
     text: str
     marker: str
     times: int
 
-    def written(self) -> list[str]:
+    def write(self) -> list[str]:
         text = self.text
         if self.marker == UPPER and text != UNKNOWN:
             text = text.upper()
@@ -239,7 +223,7 @@ class _Word:
 
 
 def _capitalised(word: str) -> str:
-    """Return a word with its first letter, which may follow an apostrophe, as a capital."""
+    """Return a word with a capital first letter, which may follow an apostrophe."""
     for place, character in enumerate(word):
         if character.isalpha():
             return word[:place] + character.upper() + word[place + 1 :]
@@ -247,8 +231,8 @@ def _capitalised(word: str) -> str:
 
 
 def _unmarked(tokens: Iterable[str]) -> list[str]:
-    """Return the words, and runs of line breaks, that tokens stand for: rules 4 to 6 undone."""
-    queue, found = deque(tokens), list[_Word]()
+    """Return the words and runs of line breaks of tokens: rules 4 to 6 in reverse."""
+    queue, words = deque(tokens), list[_Word]()
     marker, times = "", 1
     while queue:
         token = queue.popleft()
@@ -263,16 +247,16 @@ def _unmarked(tokens: Iterable[str]) -> list[str]:
             if not queue or len(queue[0]) > 1:
                 continue
             token = queue.popleft() * count
-            if not marker and times == 1 and found and _continues(found[-1].text, token):
-                found[-1].text += token
+            if not marker and times == 1 and words and _continues(words[-1].text, token):
+                words[-1].text += token
                 continue
-        found.append(_Word(token, marker, times))
+        words.append(_Word(token, marker, times))
         marker, times = "", 1
-    return [word for each in found for word in each.written()]
+    return [text for word in words for text in word.write()]
 
 
 def _taken_number(queue: deque[str]) -> int:
-    """Take the number, MOST at most, that a queue begins with; leave what is none and return 1."""
+    """Take the number, at most MOST, that begins a queue; otherwise take nothing and return 1."""
     if not queue or not (queue[0].isascii() and queue[0].isdecimal() and queue[0].strip("0")):
         return 1
     digits = queue.popleft().lstrip("0")
@@ -280,10 +264,10 @@ def _taken_number(queue: deque[str]) -> int:
 
 
 def _continues(word: str, run: str) -> bool:
-    """Return whether a run of a character is taken to go on with the word before: "s", "ooooo".
+    """Return whether a run of a character continues the word before it: "s", "ooooo".
 
     The markers do not tell a run that ends a word from one that begins the next, as in "ah oooo";
-    in English it is the former that is common.
+    the former is common in English.
     """
     last, first = word[-1], run[0]
     if word == UNKNOWN:
@@ -293,5 +277,6 @@ def _continues(word: str, run: str) -> bool:
 
 def _joined(words: Sequence[str]) -> str:
     """Return the line of words, joined by Moses' rules."""
-    # Moses joins at a hyphen between words; one may be left at the ends of a text.
-    return _rules()[1](words, unescape=False).replace(HYPHEN, "-")
+    _, join = rules("en")
+    # Moses joins at a hyphen between words and leaves one at the ends of a text.
+    return join(words, unescape=False).replace(HYPHEN, "-")

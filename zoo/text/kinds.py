@@ -1,4 +1,4 @@
-"""Tokenizers of any kind: learned, written and read as the table `zoo.config.tokenizers` says."""
+"""Learn, write and read tokenizers of any kind, by the table `zoo.config.tokenizers`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def train_tokenizers(
     languages: Sequence[str],
     seed: int = 0,
 ) -> tuple[Tokenizer, Tokenizer]:
-    """Learn the tokenizers of a recipe: the source's and the target's, the same one if shared.
+    """Learn a recipe's tokenizers of source and target, the same object if shared.
 
     Args:
         settings: [tokenizer] of the recipe.
-        rows: the training texts, in each row one for each language.
+        rows: the training texts, one for each language in each row.
         languages: one or two.
-        seed: of the rows that are drawn, and of what is random in learning.
+        seed: of the sample of rows and of learning.
 
     Raises:
         DataError, OptionError: the texts have too few words or pieces for the vocabulary.
@@ -35,36 +35,34 @@ def train_tokenizers(
     kind = imported(settings.spec.path)
 
     def learn(lines: Iterable[str], vocabulary: int, language: str) -> Tokenizer:
-        known = settings.model_dump() | {"language": language, "seed": seed}
-        taken = {key: known[key] for key in settings.spec.train}
-        learned: Tokenizer = kind.train(lines, vocabulary=vocabulary, **taken)
+        options = settings.model_dump() | {"language": language, "seed": seed}
+        options = {key: options[key] for key in settings.spec.train}
+        learned: Tokenizer = kind.train(lines, vocabulary=vocabulary, **options)
         return learned
 
     if settings.shared or len(languages) == 1:
         one = learn((text for row in rows for text in row), settings.vocabulary, languages[0])
         return one, one
     sides = zip(*rows, strict=True)
-    source, target = (learn(*each) for each in zip(sides, settings.sizes, languages, strict=True))
+    source, target = map(learn, sides, settings.sizes, languages)
     return source, target
 
 
 def save_tokenizers(folder: Path, source: Tokenizer, target: Tokenizer) -> None:
-    """Write tokenizer.model, or source.model and target.model when there are two.
+    """Write tokenizer.model for one tokenizer, source.model and target.model for two.
 
-    Other kinds have another ending, such as .moses.json for .model.
+    Other kinds have another ending, such as .moses.json.
     """
-    if source is target:
-        source.save(folder / _file("tokenizer", source))
-    else:
-        source.save(folder / _file("source", source))
-        target.save(folder / _file("target", target))
+    files = {"tokenizer": source} if source is target else {"source": source, "target": target}
+    for name, tokenizer in files.items():
+        tokenizer.save(folder / f"{name}{TOKENIZERS[tokenizer.kind].suffixes[0]}")
 
 
 def load_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
-    """Read what `save_tokenizers` wrote, here or in an earlier version.
+    """Read the files of `save_tokenizers`, also those of earlier versions.
 
     Raises:
-        BundleError: if the folder holds neither.
+        BundleError: a file is missing.
     """
     shared = _load(folder, "tokenizer")
     if shared is not None:
@@ -79,12 +77,8 @@ def load_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     return source, target
 
 
-def _file(name: str, tokenizer: Tokenizer) -> str:
-    return f"{name}{TOKENIZERS[tokenizer.kind].suffixes[0]}"
-
-
 def _load(folder: Path, name: str) -> Tokenizer | None:
-    """Return the tokenizer of that name, of whatever kind; None if there is none."""
+    """Return the tokenizer of that name and of any kind, None if its file is missing."""
     for row in TOKENIZERS.values():
         for suffix in row.suffixes:
             if (path := folder / f"{name}{suffix}").exists():

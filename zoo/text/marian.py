@@ -1,11 +1,11 @@
-"""Marian's pieces: SentencePiece cuts a text, a vocabulary beside it numbers the pieces.
+"""Marian's pieces: SentencePiece cuts a text, a separate vocabulary numbers the pieces.
 
 OPUS-MT's checkpoints have a SentencePiece model for each language and one vocabulary for both, in
-whose order the weights lie. A piece that the vocabulary lacks is unknown. A source may begin with
-the language to translate into, as in ">>fra<< Hello", which is one piece.
+the order of the weights. A piece that the vocabulary lacks is unknown. A source may begin with the
+target language, one piece, as in ">>fra<< Hello".
 
-Texts are cut as transformers' MarianTokenizer cuts them, but for one thing: a text that spells out
-`</s>`, `<pad>` or `<unk>` has no such ids, it is text like any other.
+Texts are cut as transformers' MarianTokenizer cuts them, with one difference: `</s>`, `<pad>` or
+`<unk>` spelled out in a text are ordinary text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class MarianTokenizer(Tokenizer):
 
     Args:
         model: a SentencePiece model, as bytes.
-        words: the vocabulary, a piece's place is its id; `<pad>`, `<unk>` and `</s>` are in it.
+        words: the vocabulary in the order of ids, with `<pad>`, `<unk>` and `</s>`.
     """
 
     kind, unknown = "marian", "characters"
@@ -53,7 +53,7 @@ class MarianTokenizer(Tokenizer):
                 f"a vocabulary of Marian has {', '.join(special)} and has each piece once",
                 "take the files that belong to the weights",
             )
-        self.pad_id, self.unk_id, self.end_id = (ids[each] for each in special)
+        self.pad_id, self.unk_id, self.end_id = (ids[word] for word in special)
         self.start_id = self.pad_id
         self._special = {self.pad_id, self.unk_id, self.end_id}
         self._ids = {word: i for word, i in ids.items() if i not in self._special}
@@ -68,7 +68,7 @@ class MarianTokenizer(Tokenizer):
         return cls(model, content["words"])
 
     def save(self, path: Path | str) -> None:
-        """Write the SentencePiece model, in base 64, and the vocabulary as JSON."""
+        """Write the SentencePiece model in base 64 and the vocabulary as JSON."""
         model = base64.b64encode(self.model).decode("ascii")
         vocabularies.write(path, {"model": model, "words": self.words})
 
@@ -82,6 +82,6 @@ class MarianTokenizer(Tokenizer):
         return [self._ids.get(piece, self.unk_id) for piece in pieces]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; padding, end and unknown pieces are left out."""
+        """Return the text of ids without padding, end and unknown pieces."""
         pieces = [self.words[int(i)] for i in ids if int(i) not in self._special]
         return self._processor.DecodePieces(pieces).replace(SPACE, " ").strip()

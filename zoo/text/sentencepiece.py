@@ -1,8 +1,8 @@
 """SentencePiece: pieces learned from raw text, one file.
 
-Normalisation is part of that file. With "nmt_nfkc", the default, text is brought to Unicode NFKC
-(full-width forms, ligatures and the like become plain ones), control characters go, and every run
-of white space becomes one space; case and accents stay. White space is written as U+2581 inside
+The file includes the normalisation. "nmt_nfkc", the default, converts text to Unicode NFKC
+(full-width forms, ligatures and the like become plain ones), drops control characters and turns
+every run of whitespace into one space; case and accents stay. U+2581 stands for whitespace inside
 the pieces, and a text begins with one, so that `decode(encode(text))` is the normalised text.
 """
 
@@ -27,12 +27,11 @@ class SentencePieceTokenizer(Tokenizer):
         self.model = model
         self._processor = sentencepiece.SentencePieceProcessor()
         self._processor.LoadFromSerializedProto(model)
-        found = tuple(
-            getattr(self._processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos")
-        )
-        if found != (PAD_ID, UNK_ID, START_ID, END_ID):
+        names = ("pad", "unk", "bos", "eos")
+        ids = tuple(getattr(self._processor, f"{name}_id")() for name in names)
+        if ids != (PAD_ID, UNK_ID, START_ID, END_ID):
             raise BundleError(
-                f"the SentencePiece model has pad, unk, start, end at {found}, not at (0, 1, 2, 3)",
+                f"the SentencePiece model has pad, unk, start, end at {ids}, not at (0, 1, 2, 3)",
                 "train it with `zoo prepare`",
             )
 
@@ -58,27 +57,19 @@ class SentencePieceTokenizer(Tokenizer):
         """Learn `vocabulary` pieces (the four special ones included) from lines of text.
 
         Raises:
-            DataError: if the lines are too few for so many pieces.
+            DataError: too few lines for that number of pieces.
         """
         sentencepiece.set_random_generator_seed(seed)
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
-                model_writer=model,
-                vocab_size=vocabulary,
-                model_type=algorithm,
-                normalization_rule_name=normalization,
-                character_coverage=1.0,
-                pad_id=PAD_ID,
-                unk_id=UNK_ID,
-                bos_id=START_ID,
-                eos_id=END_ID,
-                num_threads=2,
-                minloglevel=2,
-            )
+                sentence_iterator=iter(lines), model_writer=model, vocab_size=vocabulary,
+                model_type=algorithm, normalization_rule_name=normalization,
+                pad_id=PAD_ID, unk_id=UNK_ID, bos_id=START_ID, eos_id=END_ID,
+                character_coverage=1.0, num_threads=2, minloglevel=2,
+            )  # fmt: skip
         except RuntimeError as error:
-            reason = str(error).rsplit("] ", 1)[-1].strip()  # without the place in its source code
+            reason = str(error).rsplit("] ", 1)[-1].strip()  # drop the place in its source code
             raise DataError(
                 f"no SentencePiece model of {vocabulary} pieces can be learned: {reason}",
                 "lower tokenizer.vocabulary or give more text",
@@ -96,8 +87,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._processor.EncodeAsIds(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        special = (PAD_ID, START_ID, END_ID)
-        return self._processor.DecodeIds([int(i) for i in ids if int(i) not in special])
+        return self._processor.DecodeIds(self._of_text(ids))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [self._processor.IdToPiece(int(i)) for i in ids]

@@ -1,4 +1,4 @@
-"""What every tokenizer does, and the special ids that most have."""
+"""The base of all tokenizers, and the special ids that most of them use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ class Tokenizer:
     Attributes:
         kind: its row in `zoo.config.tokenizers`.
         pad_id, unk_id, start_id, end_id: ids of padding, unknown, start and end. Most tokenizers
-            have them at 0 to 3, some have one id for several of them: ask, do not assume.
-        open_ended: whether a text that is to be continued has no start id and never ends.
-        unknown: what the unknown id stands for: "characters" that occurred in no training text, or
-            "words" that were too rare for the vocabulary.
-        words: the vocabulary, a piece's place is its id; one that is a file of another library has
-            none.
+            have them at 0 to 3; some share one id for several of them.
+        open_ended: whether a prompt has no start id and texts never end.
+        unknown: the meaning of the unknown id: "characters" that occurred in no training text, or
+            "words" too rare for the vocabulary.
+        words: the vocabulary in the order of ids; SentencePiece keeps its own.
     """
 
     kind: ClassVar[str]
@@ -36,7 +35,7 @@ class Tokenizer:
         return len(self.words)
 
     def split(self, text: str) -> list[str]:
-        """Return the pieces of a text, those that the vocabulary lacks as well."""
+        """Return the pieces of a text, including those that the vocabulary lacks."""
         raise NotImplementedError
 
     def encode(self, text: str) -> list[int]:
@@ -44,11 +43,16 @@ class Tokenizer:
         return [self._ids.get(piece, self.unk_id) for piece in self.split(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; padding, start and end are left out."""
+        """Return the text of ids without padding, start and end."""
         raise NotImplementedError
 
+    def _of_text(self, ids: Sequence[int]) -> list[int]:
+        """Return ids without padding, start and end."""
+        special = (self.pad_id, self.start_id, self.end_id)
+        return [int(i) for i in ids if int(i) not in special]
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the piece of each id, as it stands in the vocabulary."""
+        """Return the vocabulary's piece of each id."""
         return [self.words[int(i)] for i in ids]
 
     def save(self, path: Path | str) -> None:
@@ -57,5 +61,5 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> Tokenizer:
-        """Read what `save` wrote; raises BundleError if the file is no such tokenizer."""
+        """Read the file of `save`; raise BundleError if it does not hold this kind."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Vocabularies of words: counted, checked, and kept as JSON with a word on each line."""
+"""Vocabularies of words: counted, checked, and kept as JSON with one word per line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.errors import BundleError, DataError, OptionError
 
 
 def check(words: Sequence[str], special: Sequence[str]) -> None:
-    """Raise BundleError unless words begin with the special ones and none occurs twice."""
+    """Raise BundleError unless words begin with the special ones and are all different."""
     if tuple(words[: len(special)]) != tuple(special) or len(set(words)) < len(words):
         listed = ", ".join(special).replace("\n", "\\n")
         raise BundleError(
@@ -22,22 +22,21 @@ def check(words: Sequence[str], special: Sequence[str]) -> None:
 
 
 def ordered(counts: Mapping[str, int]) -> list[str]:
-    """Return counted words, the most frequent first; of equal ones the first in code order."""
+    """Return counted words, the most frequent first, equally frequent ones in code order."""
     return sorted(counts, key=lambda word: (-counts[word], word))
 
 
 def most_frequent(counts: Counter[str], special: Sequence[str], vocabulary: int) -> list[str]:
-    """Return the special words and then the most frequent ones, `vocabulary` in all or fewer.
+    """Return the special words and then the most frequent ones.
 
     Args:
-        counts: how often each word occurs. Special ones among them are not counted.
-        special: what the vocabulary begins with.
-        vocabulary: number of entries, the special ones included. A text that has fewer different
-            words gives all that it has.
+        counts: how often each word occurs; special words do not count.
+        special: the first entries of the vocabulary.
+        vocabulary: most entries, the special ones included; a short text gives fewer.
 
     Raises:
-        DataError: if there is no word.
-        OptionError: if `vocabulary` leaves no room for a word.
+        DataError: `counts` is empty.
+        OptionError: `vocabulary` leaves no room for a word.
     """
     if vocabulary <= len(special):
         raise OptionError(
@@ -45,12 +44,17 @@ def most_frequent(counts: Counter[str], special: Sequence[str], vocabulary: int)
             "special ones",
             "raise tokenizer.vocabulary",
         )
-    found = [word for word in ordered(counts) if word not in special]
-    if not found:
-        raise DataError(
-            "no vocabulary can be made: the text has no words", "give text to learn it from"
-        )
-    return [*special, *found[: vocabulary - len(special)]]
+    words = [word for word in ordered(counts) if word not in special]
+    if not words:
+        raise no_words()
+    return [*special, *words[: vocabulary - len(special)]]
+
+
+def no_words() -> DataError:
+    """Return the error for a training text without words."""
+    return DataError(
+        "no vocabulary can be made: the text has no words", "give text to learn it from"
+    )
 
 
 def read(
@@ -60,35 +64,35 @@ def read(
     lists: Sequence[str] = (),
     merges: bool = False,
 ) -> dict[str, Any]:
-    """Return what `write` wrote: "words", a list of text, and a text for each of `keys`.
+    """Read the file of `write`: "words", a list of text, and a text for each of `keys`.
 
     Args:
-        optional: further keys, of which a text is "" if it was not written.
+        optional: further keys, whose text is "" if the file lacks it.
         lists: keys of further lists of text.
-        merges: whether there are "merges", a list of texts of two pieces, returned as pairs.
+        merges: read "merges", a list of texts of two pieces, as pairs.
 
     Raises:
-        BundleError: if the file is no vocabulary.
+        BundleError: the file is not such a vocabulary.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        found = {key: content[key] for key in keys} | {"words": list(content["words"])}
-        found |= {key: content.get(key, "") for key in optional}
-        texts = [found[key] for key in (*keys, *optional)] + found["words"]
-        for key in lists:
-            found[key] = list(content[key])
-            texts += found[key]
-        if not all(isinstance(each, str) for each in texts):
+        parts = {key: content[key] for key in keys}
+        parts |= {key: content.get(key, "") for key in optional}
+        texts = list(parts.values())
+        for key in ("words", *lists):
+            parts[key] = list(content[key])
+            texts += parts[key]
+        if not all(isinstance(text, str) for text in texts):
             raise TypeError("not text")
         if merges:
-            pairs = (each.split(" ") for each in content["merges"])
-            found["merges"] = [(first, second) for first, second in pairs]
+            pairs = (merge.split(" ") for merge in content["merges"])
+            parts["merges"] = [(first, second) for first, second in pairs]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path} is no vocabulary", "fetch the bundle again") from error
-    return found
+    return parts
 
 
 def write(path: Path | str, content: Mapping[str, str | list[str]]) -> None:
-    """Write words, and what belongs to them, as JSON."""
+    """Write words and their companions as JSON."""
     text = json.dumps(content, ensure_ascii=False, indent=0) + "\n"
     Path(path).write_text(text, encoding="utf-8", newline="\n")

@@ -1,10 +1,9 @@
-"""Words between white space, unchanged: how language models on PTB and WikiText-2 are compared.
+"""Words between whitespace, unchanged, for comparable language models on PTB and WikiText-2.
 
-These corpora come cut, with rare words already written `<unk>`; whoever cut them otherwise would
-measure another perplexity. `<eos>` is the only word that is added. As in the authors' code, each
-line ends with it, a text begins after one, and nothing is padded in training: so one id is end,
-start and padding at once. Give `encode` one line at a time: within a text, a line break is white
-space like any other.
+These corpora come cut, with rare words written `<unk>`; another cut would give another perplexity.
+The tokenizer only adds `<eos>`. As in the authors' code, each line ends with it, a text begins
+after one, and training pads nothing: so one id is end, start and padding. Give `encode` one line at
+a time: it treats a line break like any other whitespace.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zoo.text import vocabulary as vocabularies
+from zoo.text.moses import rules
 from zoo.text.tokenizer import Tokenizer
 
 SPECIAL = ("<eos>", "<unk>")
@@ -28,21 +28,18 @@ class WhitespaceTokenizer(Tokenizer):
     """Turns text into ids of words and back. Id 0: end, start and padding; id 1: unknown.
 
     Args:
-        words: the vocabulary, a word's place is its id; the first two are `SPECIAL`.
+        words: the vocabulary in the order of ids; the first two are `SPECIAL`.
     """
 
     kind, unknown = "whitespace", "words"
     pad_id, unk_id, start_id, end_id = 0, 1, 0, 0
 
     def __init__(self, words: Sequence[str]) -> None:
-        # Its tables of characters take a while: only who reads words waits for them.
-        from sacremoses import MosesDetokenizer
-
         self.words = list(words)
         vocabularies.check(self.words, SPECIAL)
-        # A text that spells out <eos> does not end there: for a text it is no word.
+        # A text that spells out <eos> does not end there: it is an unknown word.
         self._ids = {word: i for i, word in enumerate(self.words) if word != END}
-        self._join = MosesDetokenizer(lang="en").detokenize
+        _, self._join = rules("en")
 
     @classmethod
     def load(cls, path: Path | str) -> WhitespaceTokenizer:
@@ -50,25 +47,21 @@ class WhitespaceTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, lines: Iterable[str], *, vocabulary: int) -> WhitespaceTokenizer:
-        """Take the most frequent words of lines of text; of equal ones the first in code order.
-
-        Arguments and errors are those of `zoo.text.vocabulary.most_frequent`.
-        """
+        """Learn the most frequent words of lines of text; see `vocabulary.most_frequent`."""
         counts = Counter(word for line in lines for word in line.split())
         return cls(vocabularies.most_frequent(counts, SPECIAL, vocabulary))
 
     def save(self, path: Path | str) -> None:
-        """Write the words as JSON, a word on each line."""
+        """Write the words as JSON, one word per line."""
         vocabularies.write(path, {"words": self.words})
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, joined by Moses' rules for English so that it reads well.
+        """Return the text of ids without `<eos>`, joined by Moses' rules for English.
 
-        End, start and padding, which are one, are left out; WikiText's "@-@", "@,@" and "@.@"
-        become the character that they stand for. The unknown word stays `<unk>`, as the corpora
-        write it.
+        WikiText's "@-@", "@,@" and "@.@" become the character in the middle. The unknown word stays
+        `<unk>`, as in the corpora.
         """
-        words = " ".join(self.words[int(i)] for i in ids if int(i) != self.end_id)
+        words = " ".join(self.words[i] for i in self._of_text(ids))
         return self._join(JOINT.sub(r"\1", words).split(), unescape=False)
 
     def split(self, text: str) -> list[str]:

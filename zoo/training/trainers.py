@@ -22,7 +22,7 @@ from zoo.optim.optimizers import optimizer
 from zoo.tasks.likelihood import IGNORED, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.tasks.metrics import softmax
-from zoo.tasks.reading import logits
+from zoo.tasks.reading import classifier_logits
 from zoo.text import Tokenizer
 from zoo.training.streaming import Carried
 
@@ -196,7 +196,8 @@ class ClassifierTrainer(Trainer):
     def validate(self) -> float:
         """Return -log P of the labels in nats an example, or the mean squared error of numbers."""
         texts = [self.valid[i] for i in range(len(self.valid))]
-        found = logits(self.model, texts, self.tokenizer.pad_id, self.recipe.evaluate.batch_size)
+        rows = self.recipe.evaluate.batch_size
+        found = classifier_logits(self.model, texts, self.tokenizer.pad_id, rows)
         labels = self.valid.labels
         if self.recipe.regression:
             return float(np.mean((found[:, 0] - labels) ** 2))

@@ -264,7 +264,7 @@ def test_a_folder_with_something_else_is_left_alone(experiment, tmp_path, no_tra
 
 
 def test_reversal_reverses_the_source_only(tmp_path):
-    from zoo.data import prepare
+    from zoo.training import prepare
 
     made = experiments.load("reversal").recipes({"tokenizer.vocabulary": 60}, smoke=True)
     one, two = (prepare.prepare(each, tmp_path / name) for name, each in made.items())

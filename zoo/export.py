@@ -84,7 +84,7 @@ def _in_sentencepiece(
     words = source.unknown == "words"
     read = "words cut by the rules of Moses" if words else "pieces of another library"
     raise NotSupported(
-        f"{name} reads {read}, which a SavedModel cannot hold",
+        f"{name} reads {read}, which no SavedModel can hold",
         "use `zoo predict`, or train a model with tokenizer.kind = 'sentencepiece'",
     )
 

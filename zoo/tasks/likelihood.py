@@ -45,8 +45,7 @@ def log_probabilities(
             tokens[row, : lengths[index]] = sequences[index][:-1]
             labels[row, : lengths[index]] = sequences[index][1:]
         state: Any = {
-            name: ops.convert_to_numpy(leaf)
-            for name, leaf in model.initial_state(rows).items()
+            name: ops.convert_to_numpy(leaf) for name, leaf in model.initial_state(rows).items()
         }
         for first in range(0, width, length):
             piece = slice(first, first + length)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import zoo
 from zoo.config import catalog, recipe, tasks
 from zoo.errors import BundleError, DataError, NotSupported
 from zoo.reports import docs
@@ -160,7 +161,7 @@ def test_files_that_a_page_names_are_there(page):
 
 def test_the_architecture_names_every_module():
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    package = Path(docs.__file__).parent
+    package = Path(zoo.__file__).parent
     for path in package.rglob("*.py"):
         if path.parent == package or path.name != "__init__.py":
             name = f"zoo/{path.relative_to(package).as_posix()}"

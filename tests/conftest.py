@@ -54,6 +54,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             import jax
 
             jax.clear_caches()
+    if keras.backend.backend() == "tensorflow":
+        # TensorFlow keeps each traced custom gradient by name, and with it the graph around it.
+        from tensorflow.python.framework.ops import gradient_registry
+
+        for name in list(gradient_registry.list()):
+            if name.startswith("CustomGradient-"):
+                del gradient_registry._registry[name]
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)

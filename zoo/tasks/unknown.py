@@ -1,4 +1,4 @@
-"""Texts of which a tokenizer knows nothing."""
+"""A check for texts that a tokenizer does not know."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from zoo.text import Tokenizer
 
 
 def check(tokenizer: Tokenizer, ids: Sequence[int], text: str, name: str, language: str) -> None:
-    """Warn of a text of unknown words only, which a model of words was trained to meet.
+    """Warn of a text without a known word; word-level models have seen unknown words in training.
 
     Args:
-        ids: of the text.
-        name: what the text is called in messages.
-        language: that the model reads.
+        ids: the text's ids.
+        name: the text's name in messages.
+        language: the language that the model reads.
 
     Raises:
-        InputError: the text has unknown characters only.
+        InputError: the text has no known character.
     """
     known = [i for i in {*ids} if i != tokenizer.unk_id]
     if any(piece.strip("\u2581") for piece in tokenizer.pieces(known)):

@@ -33,17 +33,9 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Pretrained",
-    "ZooError",
-    "ZooWarning",
-    "__version__",
-    "build",
-    "card",
-    "ensemble",
-    "load",
-    "models",
-    "train",
-]
+    "Pretrained", "ZooError", "ZooWarning", "__version__", "build", "card", "ensemble", "load",
+    "models", "train",
+]  # fmt: skip
 
 
 def load(reference: str | Path, dtype: str | None = None) -> Pretrained:

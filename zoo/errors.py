@@ -79,6 +79,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def item_names(noun: str, count: int) -> list[str]:
+    """Return "the text" for one item, "text 1", "text 2" and so on for several."""
+    return [f"the {noun}"] if count == 1 else [f"{noun} {i}" for i in range(1, count + 1)]
+
+
 def check_count(name: str, value: object) -> None:
     """Raise OptionError unless an option is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):

@@ -43,10 +43,7 @@ def read_pairs(
             file and line (or row, from 1); unknown columns; no rows.
     """
     return [
-        Example(
-            text_of(cells[0], f"{where}: the {names[0]}"),
-            text_of(cells[1], f"{where}: the {names[1]}", number=True),
-        )
+        Example(text_of(cells[0], f"{where}: the {names[0]}"), label_of(where, names, cells))
         for where, names, cells in read_rows(data, targets, columns)
     ]
 
@@ -211,9 +208,7 @@ def text_of(value: Any, where: str, number: bool = False) -> str:
 
 def two_texts(where: str, names: Sequence[str], cells: Sequence[Any]) -> tuple[str, str]:
     """Return the first two cells of a row as texts."""
-    first, second = (
-        text_of(cell, f"{where}: the {name}") for cell, name in zip(cells[:2], names, strict=False)
-    )
+    first, second = (text_of(cells[i], f"{where}: the {names[i]}") for i in (0, 1))
     return first, second
 
 

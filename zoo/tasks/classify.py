@@ -12,7 +12,7 @@ from zoo.data import columns, sequences
 from zoo.data.encoded import Encoded, Ragged, text_ids
 from zoo.data.examples import Example
 from zoo.data.sequences import Form, Sequences, Specials
-from zoo.errors import DataError, InputError
+from zoo.errors import DataError, InputError, item_names
 from zoo.models.contracts import SequenceClassifier
 from zoo.tasks import metrics
 from zoo.tasks.base import Task, Tokenizers, check_examples
@@ -108,10 +108,8 @@ class Classify(Task):
 
     def _sequences(self, texts: Sequence[Any]) -> list[list[np.ndarray]]:
         noun, tokenizer, data = self.spec().input, self.tokenizer, self.data
-        checked = [
-            self.check(given, f"the {noun}" if len(texts) == 1 else f"{noun} {number}")
-            for number, given in enumerate(texts, start=1)
-        ]
+        names = item_names(noun, len(texts))
+        checked = [self.check(given, name) for given, name in zip(texts, names, strict=True)]
         if not isinstance(self.model, SequenceClassifier):
             return [[text_ids(tokenizer, text, None, data.reverse)] for text in checked]
         longest = sequences.longest_of_model(self.model.context, data)
@@ -180,11 +178,7 @@ class Classify(Task):
         return logits(self.model, self._sequences(texts), self.tokenizer.pad_id, rows, progress)
 
     def evaluate(
-        self,
-        examples: Sequence[tuple[Any, Any]],
-        *,
-        batch_size: int | None = None,
-        progress: bool = False,
+        self, examples: Sequence[Example], *, batch_size: int | None = None, progress: bool = False
     ) -> dict[str, Any]:
         """Compare the model's answers with the true ones.
 

@@ -16,7 +16,7 @@ from zoo.data import columns, corpora
 from zoo.data.encoded import Encoded, Ragged, left_padded, text_ids
 from zoo.data.examples import Example
 from zoo.decoding import sampling, search
-from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count
+from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count, item_names
 from zoo.tasks import likelihood, unknown
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
 from zoo.tasks.batching import LENGTHS, bucket, decode_by_length
@@ -145,7 +145,7 @@ class Generate(Task):
         sampler = _sampler(temperature, top_k, top_p, seed)
         check_count("num_return", num_return)
         copies = 1 if sampler is None else num_return
-        words = self._words(texts)
+        words = unknown.encode(self.tokenizer, texts, self.data.language)
         limits = self._limits(words, max_length)
         first = [] if self.tokenizer.open_ended else [self.tokenizer.start_id]
         prompts = [[*first, *ids] for ids in words]
@@ -174,15 +174,12 @@ class Generate(Task):
     def score(self, texts: Sequence[str]) -> np.ndarray:
         start, end = self.tokenizer.start_id, self.tokenizer.end_id
         step = -1 if self.data.reverse else 1
-        sequences = [np.array([start, *words[::step], end]) for words in self._words(texts)]
+        words = unknown.encode(self.tokenizer, texts, self.data.language)
+        sequences = [np.array([start, *ids[::step], end]) for ids in words]
         return likelihood.log_probabilities(self.model, sequences)
 
     def evaluate(
-        self,
-        examples: Sequence[tuple[str, str]],
-        *,
-        batch_size: int | None = None,
-        progress: bool = False,
+        self, examples: Sequence[Example], *, batch_size: int | None = None, progress: bool = False
     ) -> dict[str, Any]:
         """Measure perplexity on texts, read one after another as one stream.
 
@@ -235,22 +232,6 @@ class Generate(Task):
 
     # Arrays ----------------------------------------------------------------------------------
 
-    def _words(self, texts: Sequence[str]) -> list[list[int]]:
-        """Encode the words of each text, without start and end; warn of a text of unknown words.
-
-        Raises:
-            InputError: an empty text or one without a known character, by its number.
-        """
-        tokenizer, encoded = self.tokenizer, []
-        for number, text in enumerate(texts, start=1):
-            name = "the text" if len(texts) == 1 else f"text {number}"
-            ids = tokenizer.encode(text)
-            if not ids or not text.strip():  # a line break may be a word
-                raise InputError(f"{name} is empty", "give at least one word")
-            unknown.check(tokenizer, ids, text, name, self.data.language)
-            encoded.append(ids)
-        return encoded
-
     def _limits(self, words: Sequence[Sequence[int]], max_length: int | None) -> np.ndarray:
         """Return how many tokens may follow the words of each text, int [texts].
 
@@ -259,13 +240,13 @@ class Generate(Task):
             OptionError: `max_length` exceeds the context, or a text fills it.
         """
         counts = np.array([len(ids) for ids in words], dtype=int)
-        name = "the text" if len(words) == 1 else "text {}"
+        names = item_names("text", len(words))
         longest = self.context
         if longest is not None and counts.max(initial=0) >= longest:
             number = int(np.argmax(counts >= longest))
             raise InputError(
-                f"{name.format(number + 1)} has {counts[number]} tokens, and the model reads no "
-                f"more than {longest}, new ones included",
+                f"{names[number]} has {counts[number]} tokens, and the model reads no more than "
+                f"{longest}, new ones included",
                 "give its last part",
             )
         if max_length is None:
@@ -279,8 +260,8 @@ class Generate(Task):
         if counts.max(initial=0) >= max_length:
             number = int(np.argmax(counts >= max_length))
             raise OptionError(
-                f"max_length is {max_length} and {name.format(number + 1)} has {counts[number]} "
-                "tokens already",
+                f"max_length is {max_length} and {names[number]} has {counts[number]} tokens "
+                "already",
                 "max_length counts the given ones too: leave room for at least one more",
             )
         return max_length - counts
@@ -308,21 +289,14 @@ class Generate(Task):
 
         def decode(batch: int, indices: np.ndarray, allowed: np.ndarray) -> search.Decoded:
             return search.decode(
-                self.model,
-                self._inputs([np.array(prompts[i]) for i in indices]),
+                self.model, self._inputs([np.array(prompts[i]) for i in indices]),
                 start_id=np.array([prompts[i][-1] for i in indices]),
-                end_id=end_id,
-                pad_id=tokenizer.pad_id,
-                max_length=int(allowed.max()),
-                limits=allowed,
-                beam_size=beam_size,
-                length_penalty=length_penalty,
-                num_return=num_return,
-                complete=False,
-                forbidden_id=tokenizer.unk_id,
+                end_id=end_id, pad_id=tokenizer.pad_id, forbidden_id=tokenizer.unk_id,
+                max_length=int(allowed.max()), limits=allowed, complete=False,
+                beam_size=beam_size, length_penalty=length_penalty, num_return=num_return,
                 # A seed for each batch: equal prompts in two batches would go on alike.
                 sampler=sampler and dataclasses.replace(sampler, seed=int(seeds[batch])),
-            )
+            )  # fmt: skip
 
         lengths = np.array([len(prompt) for prompt in prompts], dtype=int)
         outputs = decode_by_length(decode, lengths, limits, self.batch_size(batch_size), progress)

@@ -54,9 +54,4 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
         return ops.sum(loss * real) / ops.maximum(ops.sum(counted), 1.0)
 
     def get_config(self) -> dict:
-        return {
-            "smoothing": self.smoothing,
-            "padding_id": self.padding_id,
-            "per": self.per,
-            "name": self.name,
-        }
+        return {key: getattr(self, key) for key in ("smoothing", "padding_id", "per", "name")}

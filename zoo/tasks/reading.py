@@ -60,8 +60,8 @@ def logits(
         for row, index in enumerate(batch):
             outputs[index] = values[row].astype(np.float64)
     table = np.full((len(outputs), max(map(len, outputs), default=0)), -np.inf)
-    for row, values in zip(table, outputs, strict=True):
-        row[: len(values)] = values
+    for cells, values in zip(table, outputs, strict=True):
+        cells[: len(values)] = values
     return table
 
 

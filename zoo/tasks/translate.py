@@ -15,7 +15,15 @@ from zoo.data import columns
 from zoo.data.encoded import Encoded, Ragged, padded
 from zoo.data.examples import Example, with_references
 from zoo.decoding import search
-from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count, counted
+from zoo.errors import (
+    DataError,
+    InputError,
+    NotSupported,
+    ZooWarning,
+    check_count,
+    counted,
+    item_names,
+)
 from zoo.models.contracts import Aligner
 from zoo.tasks import forcing, metrics, unknown
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
@@ -110,26 +118,19 @@ class Translate(Task):
         Raises:
             InputError: an empty text or one without a known character, by its number.
         """
-        tokenizer = self.source_tokenizer
-        longest = self._longest
-        encoded = []
-        for number, text in enumerate(texts, start=1):
-            ids = tokenizer.encode(text)
-            name = "the text" if len(texts) == 1 else f"text {number}"
-            if not ids:
-                raise InputError(f"{name} is empty", "give at least one word")
-            unknown.check(tokenizer, ids, text, name, self.data.source)
+        tokenizer, longest = self.source_tokenizer, self._longest
+        encoded = unknown.encode(tokenizer, texts, self.data.source)
+        for i, name in enumerate(item_names("text", len(texts))):
+            ids = encoded[i]
             if longest is not None and len(ids) + 1 > longest:
-                kept = ids[: longest - 1]
+                encoded[i] = ids[: longest - 1]
                 warnings.warn(
                     f"{name} has {len(ids) + 1} pieces, the model was built for {longest}; "
-                    f"cut after '...{tokenizer.decode(kept)[-30:]}'",
+                    f"cut after '...{tokenizer.decode(encoded[i])[-30:]}'",
                     ZooWarning,
                     stacklevel=3,
                 )
-                ids = kept
-            encoded.append(source_ids(tokenizer, ids, self.data.reverse_source))
-        return encoded
+        return [source_ids(tokenizer, ids, self.data.reverse_source) for ids in encoded]
 
     def _encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
         """Encode each target, the end id last.
@@ -338,22 +339,15 @@ class Translate(Task):
             sources = [encoded[i] for i in indices]
             width = self._bucket(int(lengths[indices].max()))
             return search.decode(
-                self.model,
-                {"source": padded(sources, width, self.source_tokenizer.pad_id)},
-                start_id=tokenizer.start_id,
-                end_id=tokenizer.end_id,
-                pad_id=tokenizer.pad_id,
-                max_length=int(allowed.max()),
-                limits=allowed,
+                self.model, {"source": padded(sources, width, self.source_tokenizer.pad_id)},
+                start_id=tokenizer.start_id, end_id=tokenizer.end_id, pad_id=tokenizer.pad_id,
+                max_length=int(allowed.max()), limits=allowed, num_return=num_return,
                 beam_size=options.beam_size if beam_size is None else beam_size,
-                length_penalty=(
-                    options.length_penalty if length_penalty is None else length_penalty
-                ),
-                num_return=num_return,
+                length_penalty=options.length_penalty if length_penalty is None else length_penalty,
                 # The zoo's models give padding no probability worth a search. Marian's start with
                 # its padding and fairseq's leave it untrained: both libraries forbid it.
                 forbidden_id=None if tokenizer.pad_id == PAD_ID else tokenizer.pad_id,
-            )
+            )  # fmt: skip
 
         return [
             [ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist() for ids in best]

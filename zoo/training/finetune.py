@@ -113,8 +113,10 @@ def plan(
                 f"validation, row {number}: no other example has the label '{label}'",
                 "give training examples of it, or leave the row out",
             )
-    encoded = [task_type.encode_examples(rows, tokenizers, tuning) for rows in (train, valid)]
-    for rows, kept in zip((train, valid), encoded, strict=True):
+    train_ids, valid_ids = (
+        task_type.encode_examples(rows, tokenizers, tuning) for rows in (train, valid)
+    )
+    for rows, kept in ((train, train_ids), (valid, valid_ids)):
         if len(kept) < len(rows):
             longest = min(tuning.data.max_length or math.inf, tuning.train.buckets[-1])
             warnings.warn(
@@ -125,7 +127,7 @@ def plan(
                 stacklevel=4,
             )
     anew = (tuning.task, labels) != (base.task, base.data.labels)
-    return Plan(sized(tuning, encoded[0], tokenizers[1], changes), *encoded, anew)
+    return Plan(sized(tuning, train_ids, tokenizers[1], changes), train_ids, valid_ids, anew)
 
 
 def _labels(task: str, examples: Sequence[Example]) -> list[str]:

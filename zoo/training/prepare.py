@@ -79,26 +79,21 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
     ):
         raise DataError(f"{out} exists and holds no prepared data", "choose another --out")
+    task = task_class(recipe.task)
     with replacing_folder(out) as aside:
-        facts = _write(recipe, aside)
+        train, valid = (task.load(recipe, split) for split in ("train", "valid"))
+        test = task.load_test(recipe)
+        if recipe.tokenizer.weights:
+            tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
+        else:
+            tokenizers = train_tokenizers(
+                recipe.tokenizer, task.learned_texts(train), recipe.data.languages, recipe.seed
+            )
+        save_tokenizers(aside, *tokenizers)
+        for split, examples in (("train", train), ("valid", valid)):
+            task.encode_examples(examples, tokenizers, recipe).save(aside, split)
+        facts = {"seen": task.count_seen(train, test), "test": test}
         (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
         text = json.dumps(facts, ensure_ascii=False)
         (aside / "prepared.json").write_text(text, encoding="utf-8")
     return Prepared.read(out)
-
-
-def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Write tokenizers and arrays; return the content of prepared.json."""
-    task = task_class(recipe.task)
-    train, valid = (task.load(recipe, split) for split in ("train", "valid"))
-    test = task.load_test(recipe)
-    if recipe.tokenizer.weights:
-        tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
-    else:
-        tokenizers = train_tokenizers(
-            recipe.tokenizer, task.learned_texts(train), recipe.data.languages, recipe.seed
-        )
-    save_tokenizers(folder, *tokenizers)
-    for split, examples in (("train", train), ("valid", valid)):
-        task.encode_examples(examples, tokenizers, recipe).save(folder, split)
-    return {"seen": task.count_seen(train, test), "test": test}

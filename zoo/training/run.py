@@ -132,12 +132,7 @@ def take_over(
 
 
 def finish(
-    recipe: Recipe,
-    model: keras.Model,
-    data: Prepared,
-    result: FitResult,
-    seconds: float,
-    out: Path,
+    recipe: Recipe, model: keras.Model, data: Prepared, result: FitResult, seconds: float, out: Path
 ) -> Path:
     """Write the bundle of a trained model, and measure it as stored."""
     tokenizers = data.tokenizers
@@ -162,14 +157,9 @@ def finish(
     }
     texts = task.golden_inputs(data.test)
     bundle.write(
-        out,
-        model=bundle.arrays(stored),
-        recipe=recipe,
-        tokenizers=tokenizers,
-        history=result.history,
-        metrics=metrics,
-        golden=golden.record(task, texts),
-    )
+        out, model=bundle.arrays(stored), recipe=recipe, tokenizers=tokenizers,
+        history=result.history, metrics=metrics, golden=golden.record(task, texts),
+    )  # fmt: skip
     return out
 
 
@@ -177,20 +167,15 @@ def environment() -> dict[str, str]:
     """Return the conditions of a measurement: backend, versions, hardware, date."""
     from zoo.version import __version__
 
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "python": platform.python_version(),
-        "hardware": hardware(),
+        "hardware": f"{cores} CPU cores, {platform.machine()}",
         "paperzoo": __version__,
         "date": date.today().isoformat(),
     }
-
-
-def hardware() -> str:
-    """Return the number of processors and the machine's kind, such as "2 x x86_64"."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{count} CPU cores, {platform.machine()}"
 
 
 def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prepared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def run(
             f"{folder} already holds a run", "go on with resume, or delete that folder"
         )
     # Both stages need the examples, and an iterator gives them only once.
-    data, targets = (list(x) if hasattr(x, "__next__") else x for x in (data, targets))
+    data, targets = (list(x) if isinstance(x, Iterator) else x for x in (data, targets))
     # Read all examples before the first stage, so that errors show before an hour of training.
     last = finetune.plan(
         base, tokenizers, data, targets, validation=validation, task=task, changes=changes

@@ -96,5 +96,5 @@ def split(
     count = min(max(1, round(share * len(inputs))), len(inputs) - 1)
     chosen = np.random.default_rng(seed).permutation(len(inputs))[:count]
     validation = {inputs[i] for i in chosen}
-    training = [example for example in examples if example.given not in validation]
-    return training, [example for example in examples if example.given in validation]
+    training = [example for example in examples if example[0] not in validation]
+    return training, [example for example in examples if example[0] in validation]

@@ -201,11 +201,11 @@ def _model_table(base: Recipe, start: Recipe) -> dict[str, Any]:
     A model for another task takes the start's size and dropout, and the base's value of every other
     argument that both have.
     """
-    arguments = base.model.arguments
-    arguments = {k: arguments[k] for k in arguments if k not in _loss_weights(base)}
+    base_terms, start_terms = _loss_weights(base), _loss_weights(start)
+    arguments = {k: v for k, v in base.model.arguments.items() if k not in base_terms}
     if start.task == base.task:
-        size, terms = base.model.size, _loss_weights(start)
-        arguments |= {k: v for k, v in start.model.arguments.items() if k in terms}
+        size = base.model.size
+        arguments |= {k: v for k, v in start.model.arguments.items() if k in start_terms}
     else:
         size, own = start.model.size, start.resolved().model.arguments
         shared = {k: v for k, v in arguments.items() if k in own and not k.startswith("dropout")}

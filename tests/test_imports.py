@@ -182,7 +182,7 @@ def test_light_verbs_import_no_keras(code):
 def test_files_stay_readable():
     for path in MODULES:
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= 430, f"{path.relative_to(PACKAGE)} has {lines} lines: split it"
+        assert lines <= 405, f"{path.relative_to(PACKAGE)} has {lines} lines: split it"
 
 
 def test_models_is_both_the_folder_and_the_list():

@@ -5,7 +5,7 @@
     model = zoo.load("vaswani2017")
     model.predict("I am going to work today.")
 
-Importing this package is light: Keras is imported by the first call that needs it.
+Importing this package is fast: the first call that needs Keras imports it.
 """
 
 from __future__ import annotations
@@ -33,21 +33,13 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Pretrained",
-    "ZooError",
-    "ZooWarning",
-    "__version__",
-    "build",
-    "card",
-    "ensemble",
-    "load",
-    "models",
-    "train",
-]
+    "Pretrained", "ZooError", "ZooWarning", "__version__", "build", "card", "ensemble", "load",
+    "models", "train",
+]  # fmt: skip
 
 
 def load(reference: str | Path, dtype: str | None = None) -> Pretrained:
-    """Return a trained model.
+    """Load a trained model.
 
     Args:
         reference: "vaswani2017", "vaswani2017.tatoeba-en-fr", "hf://user/repo@revision" or the
@@ -56,8 +48,9 @@ def load(reference: str | Path, dtype: str | None = None) -> Pretrained:
 
     Raises:
         UnknownName: there is no such model or weights.
-        BundleError: the bundle is incomplete or damaged.
-        HubError: it is on the hub and cannot be fetched, or is not what it should be.
+        OptionError: there is no such dtype.
+        BundleError: the folder is not a bundle, or the bundle is incomplete or damaged.
+        HubError: the model is on the hub and cannot be fetched, or its content is unexpected.
     """
     from zoo import pretrained
 
@@ -65,16 +58,16 @@ def load(reference: str | Path, dtype: str | None = None) -> Pretrained:
 
 
 def build(name: str, size: str | None = None, **arguments: Any) -> keras.Model:
-    """Return the paper's model, built and untrained.
+    """Build a paper's model with random weights.
 
     Args:
         name: a paper of `models()`.
-        size: one of the paper's sizes; the first, which is the paper's own, when None.
-        arguments: the builder's arguments that differ from that size, such as `dropout=0.2`.
+        size: one of the paper's sizes; None takes the first, the paper's own.
+        arguments: arguments of the model that differ from that size, such as `dropout=0.2`.
 
     Raises:
         UnknownName: there is no such paper or size.
-        OptionError: the builder has no such argument, or it makes no sense.
+        OptionError: an unknown or invalid argument.
     """
     from zoo.config import catalog
 
@@ -95,16 +88,16 @@ def train(
     out: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Pretrained:
-    """Train a model from scratch and return it; its bundle is in the folder `out`.
+    """Train a model from scratch, write its bundle to `out` and return it.
 
     Args:
         recipe: a recipe's name, its file, or a Recipe.
-        out: where the run and its bundle go; runs/NAME when None.
+        out: the folder of the bundle, beside that of the run; None takes runs/NAME.
         changes: dotted keys to change, as in {"train.updates": 2000}.
 
     Raises:
         UnknownName, RecipeError: the recipe or a change to it is wrong.
-        TrainingError: the loss stopped being a number.
+        TrainingError: the loss is no longer a number.
     """
     from zoo import pretrained
     from zoo.config.recipe import Recipe
@@ -117,24 +110,19 @@ def train(
 
 
 def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
-    """Return several classifiers as one, which averages their probabilities.
+    """Combine classifiers into one that averages their probabilities.
 
     Args:
-        models: two or more, trained or by the names and folders that `load` takes; such as one
-            that reads forward and one that reads backward (ulmfit2018, section 3.4).
+        models: two or more models, or references for `load`; such as one that reads forward and one
+            that reads backward (ulmfit2018, section 3.4).
 
     Raises:
-        NotSupported, OptionError: one is no classifier, or has other labels.
+        NotSupported, OptionError: a model is not a classifier, or has other labels.
     """
-    from zoo import pretrained
     from zoo.averaging import Ensemble
+    from zoo.pretrained import Pretrained, load
 
-    return Ensemble(
-        [
-            each if isinstance(each, pretrained.Pretrained) else pretrained.load(each)
-            for each in models
-        ]
-    )
+    return Ensemble([m if isinstance(m, Pretrained) else load(m) for m in models])
 
 
 def card(reference: str) -> Card:
@@ -145,10 +133,9 @@ def card(reference: str) -> Card:
 
 
 class _CallableModels(ModuleType):
-    """Lets `zoo.models` be the folder of model files and `zoo.models()` the list of papers.
+    """Make `zoo.models` the package of model files, and `zoo.models()` the list of papers.
 
-    The import system binds the folder's name here as soon as a model file is imported, which
-    would hide a function of the same name.
+    Importing a model file binds the package's name here, which would hide a function of that name.
     """
 
     def __call__(self) -> list[str]:

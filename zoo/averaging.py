@@ -1,4 +1,4 @@
-"""Several classifiers as one: the mean of their probabilities (ulmfit2018, section 3.4)."""
+"""Ensembles of classifiers: the mean of their probabilities (ulmfit2018, section 3.4)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Ensemble:
     """Classifiers with the same labels, such as one that reads forward and one that reads backward.
 
     Args:
-        models: at least two; the first one's labels are in the ensemble's order.
+        models: at least two; the ensemble takes its labels' order from the first one.
 
     Raises:
-        NotSupported: a model is no classifier.
-        OptionError: there are fewer than two, or they have different labels.
+        NotSupported: a model is not a classifier.
+        OptionError: there are fewer than two models, or their labels differ.
     """
 
     def __init__(self, models: Sequence[Pretrained]) -> None:
@@ -58,24 +58,24 @@ class Ensemble:
         return total / len(self.models)
 
     def predict(self, texts: str | Iterable[str], scores: bool = False) -> Any:
-        """Return what `Pretrained.predict` of a classifier does: labels, or all probabilities."""
+        """Return labels, or all probabilities, as `Pretrained.predict` of a classifier does."""
         one = isinstance(texts, str)
-        found = self.probabilities([texts] if isinstance(texts, str) else texts)
-        results: list[Any] = [self.labels[i] for i in found.argmax(axis=1)]
+        rows = self.probabilities([texts] if isinstance(texts, str) else texts)
+        results: list[Any] = [self.labels[i] for i in rows.argmax(axis=1)]
         if scores:
             results = [
                 {self.labels[i]: float(row[i]) for i in np.argsort(-row, kind="stable")}
-                for row in found
+                for row in rows
             ]
         return results[0] if one else results
 
     def evaluate(
         self, data: Any = None, targets: Iterable[str] | None = None, *, split: str | None = None
     ) -> dict[str, Any]:
-        """Return what `Pretrained.evaluate` of the first model does, for all of them together."""
+        """Measure the ensemble on the examples of the first model's `evaluate`."""
         from zoo.tasks import metrics
 
         about, examples = self.models[0].examples(data, targets, split=split)
-        found = self.probabilities(text for text, _ in examples)
-        measured = metrics.classification(found, [label for _, label in examples], self.labels)
+        rows = self.probabilities(text for text, _ in examples)
+        measured = metrics.classification(rows, [label for _, label in examples], self.labels)
         return {"metric": "accuracy", "value": measured["accuracy"], **about, **measured}

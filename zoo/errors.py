@@ -1,4 +1,4 @@
-"""Every error that a user can meet. Each says what is wrong and what to do next."""
+"""All errors for users. Each says what is wrong and what to do next."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import SupportsIndex
 
 
 class ZooError(Exception):
-    """Base of all errors of this package.
+    """Base class of all errors of this package.
 
     Args:
-        message: one sentence that names the thing that is wrong.
+        message: one sentence that names the problem.
         hint: the next step, if there is one.
     """
 
@@ -39,23 +39,23 @@ class DataError(ZooError):
 
 
 class BundleError(ZooError):
-    """A folder that is no bundle, or one that is damaged."""
+    """A folder that is not a bundle, or a damaged bundle."""
 
 
 class HubError(ZooError):
-    """Something of the hub that cannot be fetched, is not what it should be, or is refused."""
+    """A file of the hub that cannot be fetched or has unexpected content, or a refused upload."""
 
 
 class HubUnreachable(HubError):
-    """A hub that cannot be reached, or that has trouble of its own, for something not here."""
+    """A hub that cannot be reached or fails, when a file is not in the cache."""
 
 
 class InputError(ZooError):
-    """A text that a model cannot take."""
+    """An invalid text or input of a model."""
 
 
 class OptionError(ZooError):
-    """An option with a value that makes no sense."""
+    """An option with an invalid value."""
 
 
 class TrainingError(ZooError):
@@ -67,16 +67,21 @@ class CheckpointError(TrainingError):
 
 
 class NotSupported(ZooError):
-    """Something that this model cannot do by its nature."""
+    """A verb that this kind of model does not support."""
 
 
 class ZooWarning(UserWarning):
-    """Something that went on, but not quite as asked."""
+    """A result that differs from the request."""
 
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, as in "1 column" and "2 columns"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def item_names(noun: str, count: int) -> list[str]:
+    """Return "the text" for one item, "text 1", "text 2" and so on for several."""
+    return [f"the {noun}"] if count == 1 else [f"{noun} {i}" for i in range(1, count + 1)]
 
 
 def check_count(name: str, value: object) -> None:

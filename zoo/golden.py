@@ -1,7 +1,7 @@
-"""Golden outputs: what a model answered when it was made, so that a later load can be checked.
+"""Golden outputs: a model's outputs when its bundle was written, to check later loads.
 
-Texts tell whether the whole way from text to text still works; a slice of the logits tells whether
-the numbers do, and how far off they are.
+Texts check the whole way from text to text; a slice of the logits checks the numbers, and measures
+how far off they are.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from zoo.errors import BundleError
 from zoo.text import load_tokenizers
 
 POSITIONS, IDS = 4, 8
-TOLERANCE = 2e-3  # between backends, float32: about 1e-4 was seen
+TOLERANCE = 2e-3  # backends differ by about 1e-4 in float32
 
 
 class _Task(Protocol):
-    """What a task does for golden outputs; `golden_logits` are [positions, classes or words]."""
+    """The golden methods of a task; `golden_logits` are [positions, classes or words]."""
 
     def predict(self, texts: list[Any]) -> list[Any]: ...
 
@@ -31,9 +31,10 @@ class _Task(Protocol):
 
 
 def record(task: _Task, texts: Sequence[Any]) -> dict[str, Any]:
-    """Return golden outputs of a few texts: the task's answers, their scores, a slice of logits.
+    """Return golden outputs of a few texts: answers, their scores, a slice of logits.
 
-    Rounding weights to 16 bits changes logits by more than the tolerance: see `attach`.
+    Record them from stored weights, see `attach`: rounding to 16 bits changes logits by more than
+    the tolerance.
     """
     texts = list(texts)
     outputs = task.predict(texts)
@@ -46,7 +47,7 @@ def record(task: _Task, texts: Sequence[Any]) -> dict[str, Any]:
 
 
 def attach(folder: str | os.PathLike[str], texts: Sequence[Any]) -> dict[str, Any]:
-    """Record golden outputs of a bundle, from its weights as they are stored, and put them in."""
+    """Record golden outputs of a bundle from its stored weights, and write them to it."""
     read = bundle.read(folder)
     recipe = read.recipe
     task = tasks.task(recipe.task)(
@@ -61,28 +62,28 @@ def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) 
     """Compare a model with its golden outputs.
 
     Raises:
-        BundleError: naming the first text or number that differs.
+        BundleError: a text or number differs; names the first one.
     """
     hint = "the package or its backend computes something else than when the bundle was made"
     inputs, outputs = golden["inputs"], golden["outputs"]
-    found = _logits(task, inputs[0], outputs[0])
-    wanted = np.array(golden["logits"], dtype=np.float32)
-    if found.shape != wanted.shape:
-        raise BundleError(f"golden logits have shape {wanted.shape}, now {found.shape}", hint)
-    if (apart := float(np.abs(found - wanted).max())) > tolerance:
-        raise BundleError(f"logits differ from the golden ones by {apart:.2g}", hint)
+    logits = _logits(task, inputs[0], outputs[0])
+    recorded = np.array(golden["logits"], dtype=np.float32)
+    if logits.shape != recorded.shape:
+        raise BundleError(f"golden logits have shape {recorded.shape}, now {logits.shape}", hint)
+    if (difference := float(np.abs(logits - recorded).max())) > tolerance:
+        raise BundleError(f"logits differ from the golden ones by {difference:.2g}", hint)
     scores = task.golden_scores(inputs, outputs)
-    for text, score, known in zip(inputs, scores, golden["log_probabilities"], strict=True):
-        if abs(float(score) - known) > 10 * tolerance:
-            raise BundleError(f"the score of '{text}' is {score:.4f}, was {known:.4f}", hint)
-    for text, output, known in zip(inputs, task.predict(inputs), outputs, strict=True):
-        # Numbers are what the scores are.
-        if output != known and not isinstance(output, float):
-            raise BundleError(f"'{text}' gives '{output}', was '{known}'", hint)
+    for text, score, old in zip(inputs, scores, golden["log_probabilities"], strict=True):
+        if abs(float(score) - old) > 10 * tolerance:
+            raise BundleError(f"the score of '{text}' is {score:.4f}, was {old:.4f}", hint)
+    for text, output, old in zip(inputs, task.predict(inputs), outputs, strict=True):
+        # Numbers are their own scores, compared above.
+        if output != old and not isinstance(output, float):
+            raise BundleError(f"'{text}' gives '{output}', was '{old}'", hint)
 
 
 def _logits(task: _Task, text: Any, output: Any) -> np.ndarray:
-    """Return logits [positions, ids]: the first positions, ids spread over all there are."""
+    """Return logits [positions, ids]: the first positions, and ids spread over all of them."""
     logits = task.golden_logits(text, output)
     ids = np.linspace(0, logits.shape[-1] - 1, IDS).astype(int)
     return np.asarray(logits[:POSITIONS][:, ids], dtype=np.float32)

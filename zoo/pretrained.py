@@ -1,4 +1,4 @@
-"""What a user holds: a trained model with the verbs that every paper has."""
+"""Trained models, with the same verbs for every paper."""
 
 from __future__ import annotations
 
@@ -30,18 +30,11 @@ if TYPE_CHECKING:
 
 
 def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrained:
-    """Return a trained model by name ("vaswani2017", "vaswani2017.tatoeba-en-fr") or folder.
+    """Load a trained model; see `zoo.load`.
 
     Args:
-        reference: what `zoo.hub.find` takes; a folder or repository may also be a checkpoint of
-            another library that zoo.convert knows.
-        dtype: a Keras dtype policy for the computation; None is float32.
-
-    Raises:
-        UnknownName: there is no such model or weights.
-        OptionError: there is no such dtype.
-        BundleError: the folder is no bundle, incomplete or damaged.
-        HubError: it is on the hub and cannot be fetched, or is not what it should be.
+        reference: see `zoo.hub.find`; a folder or repository may also be a checkpoint of another
+            library that zoo.convert knows.
     """
     if not isinstance(reference, (str, os.PathLike)):
         raise UnknownName(
@@ -51,11 +44,11 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
         bundle.check_dtype(dtype)
     bundle.recover(Path(reference).expanduser())
     folder = resolve.folder(reference)
-    if not bundle.is_bundle(folder):  # a user's own checkpoint, of which nothing is kept
-        found = convert.read(folder)
-        model = bundle.model_with(found.weights, found.recipe, dtype)
-        return Pretrained(model, found.recipe, found.tokenizers)
-    with bundle.reading(folder) as read:  # its weights are hashed while Keras is imported
+    if not bundle.is_bundle(folder):  # a user's own checkpoint, which is not cached
+        converted = convert.read(folder)
+        model = bundle.model_with(converted.weights, converted.recipe, dtype)
+        return Pretrained(model, converted.recipe, converted.tokenizers)
+    with bundle.reading(folder) as read:  # hashes the weights while Keras is imported
         tokenizers = load_tokenizers(read.folder)
         importlib.import_module("keras")
     return Pretrained(
@@ -65,15 +58,15 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
 
 
 class Pretrained:
-    """A trained model, its tokenizers and the recipe that made it.
+    """A trained model, its tokenizers and its recipe.
 
     Attributes:
-        model: the keras.Model, for everything that Keras can do.
+        model: the keras.Model.
         recipe: the resolved recipe.
         source_tokenizer, target_tokenizer: the same object if the two sides share one.
-        metrics: what was measured when it was trained, {} if nothing was.
-        golden: what it answered when its bundle was written, {} if nothing was recorded.
-        task: text in, arrays, model, arrays, text out: the verbs without the reading of data.
+        metrics: metrics of the training run, {} without any.
+        golden: outputs at the time the bundle was written, {} without any.
+        task: the verbs on examples in memory, see `zoo.tasks.base.Task`.
         history: the training curve, one row per epoch.
     """
 
@@ -109,15 +102,15 @@ class Pretrained:
 
     @property
     def labels(self) -> list[str]:
-        """The classes of a classifier, in the order of its logits; else none."""
+        """The classes of a classifier, in the order of its logits; [] for other models."""
         return list(self.recipe.data.labels)
 
     @property
     def card(self) -> cards.Card:
-        """The facts of the paper and, if they are registered, of these weights."""
+        """The facts of the paper and of these weights, if they are registered."""
         entry = catalog.entry(self.recipe.paper)
         tag, _ = model_card.registered(self.recipe)
-        metrics = {each: catalog.metrics(entry, each) for each in entry.weights}
+        metrics = {name: catalog.metrics(entry, name) for name in entry.weights}
         return cards.Card(entry, tag, metrics | ({tag: self.metrics} if tag else {}))
 
     # Using it
@@ -138,50 +131,50 @@ class Pretrained:
         scores: bool = False,
         progress: bool = True,
     ) -> Any:
-        """Translate, continue, classify or compare texts, one or many, as the model's task is.
+        """Translate, continue, classify or compare texts, by the model's task.
 
         Args:
-            texts: one text, or a list of them. A model for `entail` or `similarity` takes a tuple
+            texts: one text or a list of texts. A model for `entail` or `similarity` takes a tuple
                 of two texts, one for `choose` a context with its answers, as in ("The sky is",
                 ["blue", "green"]), or a list of these.
-            max_length: most pieces of an output, end included, a writer's given words too; None
-                allows the input's length plus the recipe's `evaluate.max_extra`.
+            max_length: most pieces of an output, end token included, for a language model with the
+                prompt; None allows the input's length plus the recipe's `evaluate.max_extra`.
             batch_size: texts that go through the model together.
-            beam_size: hypotheses kept at each step, 1 is greedy; None takes the recipe's, as does
-                length_penalty, GNMT's alpha.
-            num_return: best hypotheses to return, at most beam_size; 1 if None.
-            temperature, top_k, top_p: let a writer draw its words: from probabilities that are
-                sharper the lower the temperature is, among the top_k most probable words, among the
-                most probable ones that have top_p of the probability together. Greedy if all None.
-            seed: of such draws, another one each time if None.
-            scores: all labels, or answers, with their probabilities.
+            beam_size: hypotheses kept at each step, 1 is greedy; None takes the recipe's.
+            length_penalty: GNMT's alpha; None takes the recipe's.
+            num_return: number of best hypotheses, at most beam_size; None is 1.
+            temperature, top_k, top_p: sample a language model's words: a lower temperature sharpens
+                the probabilities; sample among the top_k most probable words, or among the most
+                probable words with the total probability top_p. Greedy if all are None.
+            seed: seed of the samples; None takes another one each time.
+            scores: return all labels, or answers, with their probabilities.
             progress: show a bar on a terminal while there is more than one batch.
 
         Returns:
-            For a text one result, for a list a list in its order. A translation; the text with what
-            follows it; a label, number or answer, or with `scores` a dict of labels or answers and
-            probabilities, the most probable first. With num_return over 1 a list of texts for each,
-            the best first.
+            One result for a text, a list for a list: a translation; the text with its continuation;
+            a label, number or answer; with `scores` a dict of labels or answers and probabilities,
+            the most probable first. With num_return over 1 each result is a list of texts, the best
+            first.
 
         Raises:
-            InputError: an empty text, one of unknown characters only, or what is no input of the
-                task; says which.
-            OptionError: an option without sense, or one that the task does not have.
+            InputError: an empty text, a text without a known character, or an input of the wrong
+                kind, with its number.
+            OptionError: an invalid option, or one of another task.
         """
-        one, given_texts = self.task.listed(texts)
-        given = {
+        one, inputs = self.task.listed(texts)
+        options = {
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
             "scores": scores or None, "progress": progress,
         }  # fmt: skip
-        found = self.task.predict(given_texts, **tasks.options(self.task, "predict", given))
-        return found[0] if one else found
+        results = self.task.predict(inputs, **tasks.options(self.task, "predict", options))
+        return results[0] if one else results
 
     def probabilities(self, texts: Any, batch_size: int | None = None) -> np.ndarray:
         """Return a classifier's probability of each of `labels`: float64 [texts, labels].
 
-        A model for `choose` gives those of answers, 0 where a question has fewer than another.
+        A model for `choose` returns those of answers, 0 where a question has fewer answers.
 
         Raises:
             NotSupported: the model is no classifier.
@@ -191,40 +184,40 @@ class Pretrained:
     def score(
         self, text: str | Iterable[str], target: str | Iterable[str] | None = None
     ) -> float | np.ndarray:
-        """Return the natural log-probability of a text, end included.
+        """Return the natural log-probability of a text, end token included.
 
-        A translator gives that of a target given its source; a language model that of the text.
-        One text (and target) gives a number, lists of texts a float64 array [texts].
+        A translator scores a target given its source; a language model scores a text. One text (and
+        target) gives a number, lists of texts a float64 array [texts].
 
         Raises:
-            NotSupported: a classifier has none; `predict(..., scores=True)` gives probabilities.
+            NotSupported: the model is a classifier; use `predict(..., scores=True)`.
         """
-        one, given = self.task.scored(text, target)
-        found = self.task.score(*given)
-        return float(found[0]) if one else found
+        one, arguments = self.task.scored(text, target)
+        log_p = self.task.score(*arguments)
+        return float(log_p[0]) if one else log_p
 
     def align(self, text: str, target: str | None = None) -> Alignment:
-        """Return which source pieces the model looked at for each target piece.
+        """Return the attention to each source piece at each target piece.
 
         Args:
             text: the source.
-            target: what to align it with; None is the model's own output.
+            target: the text to align with; None takes the model's own translation.
 
         Raises:
             NotSupported: the model has no attention.
         """
-        for each in (text,) if target is None else (text, target):
-            if not isinstance(each, str):
-                raise InputError(f"{type(each).__name__} is no text", "align takes one text")
+        for value in (text,) if target is None else (text, target):
+            if not isinstance(value, str):
+                raise InputError(f"{type(value).__name__} is no text", "align takes one text")
         return self.task.align(text, target)
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
         """Return the ids that the model reads for each text: the end id last, no padding.
 
-        A model for `similarity` or `choose` reads several lists of ids for each.
+        A model for `similarity` or `choose` reads several lists of ids for each input.
 
         Raises:
-            InputError: a text that the model cannot take.
+            InputError: an invalid text.
         """
         return self.task.encode_sources(texts)
 
@@ -241,42 +234,42 @@ class Pretrained:
         progress: bool = True,
         likelihood: bool = False,
     ) -> dict[str, Any]:
-        """Measure the model on examples; pairs of one source count as its several references.
+        """Measure the model on examples; pairs with one source are its several references.
 
         Args:
-            data: whatever `finetune` takes; or the folder of the recipe's corpus, as in
-                ZOO_DATA/multi30k; or a folder that `zoo prepare` wrote; None finds the recipe's
-                corpus by itself.
-            split: of a corpus, the recipe's `evaluate.split` if None.
-            limit: measure only so many examples, the first.
-            beam_size, length_penalty: of a translator, see `predict`.
-            likelihood: of a translator, also measure the first reference of each source: "loss",
-                nats per target piece with the end, and "perplexity".
+            data: see `finetune`; or the folder of the recipe's corpus, as in ZOO_DATA/multi30k; or
+                a folder that `zoo prepare` wrote; None finds the recipe's corpus.
+            split: split of a corpus; None takes the recipe's `evaluate.split`.
+            limit: measure only the first `limit` examples.
+            beam_size, length_penalty: of translators, see `predict`.
+            likelihood: of translators, also measure the first reference of each source: "loss",
+                nats per target piece with the end token, and "perplexity".
 
         Returns:
-            The task's metrics, with "metric", "value", "data" and "split": of a translator "bleu",
-            its sacreBLEU "signature", "chrf"; of a language model "perplexity" per word, per token,
-            "bits_per_character"; of labels "accuracy", "macro_f1", "confusion"; of numbers
-            "pearson", "spearman"; of answers "accuracy".
+            "metric", "value", "data", "split" and the task's metrics: for translators "bleu", its
+            sacreBLEU "signature" and "chrf"; for language models "perplexity" per word and per
+            token and "bits_per_character"; for labels "accuracy", "macro_f1" and "confusion"; for
+            numbers "pearson" and "spearman"; for answers "accuracy".
         """
         if limit is not None:
             check_count("limit", limit)
         about, examples = self.examples(data, targets, split=split)
-        given = {
+        options = {
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
             "likelihood": likelihood or None, "progress": progress,
         }  # fmt: skip
-        found = self.task.evaluate(examples[:limit], **tasks.options(self.task, "evaluate", given))
+        options = tasks.options(self.task, "evaluate", options)
+        measured = self.task.evaluate(examples[:limit], **options)
         metric = self.recipe.evaluate.metric
-        return {"metric": metric, "value": found[metric], **about, **found}
+        return {"metric": metric, "value": measured[metric], **about, **measured}
 
     def examples(
         self, data: Any = None, targets: Iterable[Any] | None = None, *, split: str | None = None
     ) -> tuple[dict[str, str], list[Example]]:
-        """Return what the examples are, and each source with its references or text with its label.
+        """Return the examples that `evaluate` measures on, and their names "data" and "split".
 
-        The arguments are those of `evaluate`, which measures on what this returns; what each task
-        has in place of a text and a label is told where it is read: `zoo.tasks`.
+        An example is a source with its references, a text with its label, or what the task's `read`
+        in `zoo.tasks` describes.
         """
         return measuring.find(self.recipe, data, targets, split)
 
@@ -294,32 +287,32 @@ class Pretrained:
         changes: Mapping[str, Any] | None = None,
         resume: bool = False,
     ) -> Pretrained:
-        """Return a model trained further on examples; this one stays as it is.
+        """Train a copy of this model further on examples and return it.
 
-        A language model with labels and `task="classify"` becomes a classifier, of ulmfit2018 in
-        two stages: it goes on as a language model on the texts, then learns the labels.
+        A language model becomes a classifier with labels and `task="classify"`; ulmfit2018 first
+        trains it on the texts as a language model, then on the labels.
 
         Args:
-            data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset; columns
-                are found by name, else exactly as many: source, target; text, label; premise,
+            data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset. Columns
+                are found by name, or by their exact number: source, target; text, label; premise,
                 hypothesis, label; sentence1, sentence2, label; context, answers (or answer_0,
                 answer_1, ...), label, the place of the right answer from 0 or its text. A language
-                model takes texts alone: a list, one column, or a .txt file.
-            targets: a target or label for each item, when data is a list of texts, of pairs, or of
-                contexts with answers. For `similarity` numbers that are not whole stay numbers.
-            task: what to train for; None is what the model does already.
-            validation: the share of examples, or other examples, to choose the best epoch by.
-            adapt: whether a language model goes on with the texts before it learns the labels, or
-                the texts to do so with, which need no labels; None does as its paper does.
-            out: the folder of the new bundle; None keeps the result in memory only. The run is in
-                the folder `out` + ".run" until the bundle is written.
-            changes: dotted keys of the recipe, as in {"schedule.peak": 1e-5}; of the last stage.
+                model takes only texts: a list, one column, or a .txt file.
+            targets: a target or label for each item, if data is a list of texts, of pairs, or of
+                contexts with answers. For `similarity`, fractions stay numbers.
+            task: the task to train for; None keeps the model's.
+            validation: the share of examples, or other examples, that choose the best epoch.
+            adapt: whether a language model trains on the texts before it learns the labels, or
+                texts without labels for it; None follows the paper.
+            out: the folder of the new bundle; None keeps the result in memory. The run is in the
+                folder `out` + ".run" until the bundle is written.
+            changes: dotted keys of the last stage's recipe, as in {"schedule.peak": 1e-5}.
             resume: go on with the run in `out` + ".run", in the stage where it stopped.
 
         Raises:
             DataError, RecipeError: the examples or a change cannot be read.
             CheckpointError: there is a run and `resume` is not set, or the other way round.
-            TrainingError: the loss stopped being a number.
+            TrainingError: the loss is no longer a number.
         """
         from zoo.training import stages
 
@@ -329,12 +322,12 @@ class Pretrained:
             bundle.check_writable(out)
             folder = Path(f"{Path(out).expanduser().resolve()}.run")
         tokenizers = self.source_tokenizer, self.target_tokenizer
-        found = stages.run(
+        result = stages.run(
             self.model, self.recipe, tokenizers, data, targets, task=task, validation=validation,
             adapt=adapt, changes=changes, folder=folder, resume=resume,
         )  # fmt: skip
         tuned = Pretrained(
-            found.model, found.recipe, tokenizers, metrics=found.metrics, history=found.history
+            result.model, result.recipe, tokenizers, metrics=result.metrics, history=result.history
         )
         if tuned.recipe.task == self.recipe.task:
             tuned._golden_texts = list(self._golden_texts)
@@ -352,17 +345,16 @@ class Pretrained:
         changes: Mapping[str, Any] | None = None,
         passes: int = 1,
     ) -> Iterator[tuple[Any, np.ndarray]]:
-        """Yield the training batches that `finetune` with the same arguments would fit on.
+        """Yield the training batches of `finetune`, for your own training loop.
 
-        For people who write their own training loop. A translator's are ({"source", "target"},
-        labels), int32 [rows, time]; the target is the decoder's input, padding is 0 and labels of
-        padding count for nothing. A language model's are ({"tokens", "carry"}, labels), see
-        `zoo.data.stream.Stream`; a classifier's (tokens, labels), padded on the left, tokens
-        [rows, sequences, time] where several are read for each example.
+        Translators: ({"source", "target"}, labels), int32 [rows, time]; the target is the decoder's
+        input, padding is 0 and counts for nothing in the labels. Language models: ({"tokens",
+        "carry"}, labels), see `zoo.data.stream.Stream`. Classifiers: (tokens, labels), padded on
+        the left, with tokens [rows, sequences, time] for several sequences.
 
         Args:
             data, targets, validation, changes: as for `finetune`.
-            passes: how often to go through the data, in another order each time.
+            passes: number of passes over the data, each in another order.
         """
         from zoo.training import finetune as tuning
 
@@ -371,21 +363,21 @@ class Pretrained:
         planned = tuning.plan(
             self.recipe, tokenizers, data, targets, validation=validation, changes=changes
         )
-        made = planned.batches(self.target_tokenizer)
-        return (made.batch(step) for step in range(passes * made.per_pass))
+        batches = planned.batches(self.target_tokenizer)
+        return (batches.batch(step) for step in range(passes * batches.per_pass))
 
     # Keeping it
 
     def save(self, folder: str | os.PathLike[str], dtype: str = "float16") -> Path:
-        """Write this model as a bundle and return its folder; `zoo.load` reads it.
+        """Write this model as a bundle for `zoo.load` and return its folder.
 
         Args:
             folder: a new or empty folder, or a bundle to replace.
-            dtype: how weights are stored: "float16", "bfloat16" or "float32".
+            dtype: type of the stored weights: "float16", "bfloat16" or "float32".
 
         Raises:
-            BundleError: the folder holds something else, or the disk refuses; a bundle that was
-                there is untouched.
+            BundleError: the folder holds something else, or the disk refuses; an existing bundle is
+                untouched.
         """
         check_path("folder", folder)
         written = bundle.write(

@@ -1,7 +1,7 @@
-"""Batches, each a pure function of (seed, step), so that a resumed run goes on as it would have.
+"""Batches as pure functions of (seed, step), so that a resumed run equals an uninterrupted one.
 
-What a trainer asks of them is `Batches`; here are those of sentence pairs and of labelled texts,
-in `zoo.data.stream` those of one long text.
+`Batches` is the interface; here are the batches of sentence pairs and of labelled texts, in
+`zoo.data.stream` those of one long text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from zoo.errors import DataError
 # The inputs of a model, an array or several by name, and the labels.
 Batch = tuple[Any, np.ndarray]
 
-# Texts are sorted by length among so many batches' worth of a shuffled pass.
+# Texts are sorted by length within this many batches of a shuffled pass.
 SORTED_BATCHES = 50
 
 
 class Batches(Protocol):
-    """What every kind of batches offers: step 0 is the first update of a run."""
+    """The interface of all batches; step 0 is the first update of a run."""
 
     @property
     def per_pass(self) -> int:
@@ -32,24 +32,23 @@ class Batches(Protocol):
         """Return inputs and labels of a step."""
 
     def tokens(self, step: int) -> int:
-        """Return how many tokens are learned from in the batch of a step, padding left out."""
+        """Return how many tokens the batch of a step trains on, without padding."""
 
 
 class PairBatches:
     """Batches of sentence pairs in length buckets, of about equally many tokens or sentences.
 
-    A pair falls into the smallest bucket that both of its sides fit; a batch holds pairs of one
-    bucket, padded to it: `batch_tokens // bucket` of them, or `batch_sentences`. So there are only
-    as many shapes as buckets. A last batch that is not full is filled with rows of padding, which
-    add nothing to the loss.
+    A pair belongs to the smallest bucket that fits both sides; a batch holds pairs of one bucket,
+    padded to it: `batch_tokens // bucket` of them, or `batch_sentences`. Each bucket has one shape.
+    Rows of padding, which add nothing to the loss, fill up a last batch.
 
     Args:
         data: sources and targets.
         batch_tokens: padded target positions of one batch.
-        batch_sentences: rows of one batch, whatever its bucket, in place of `batch_tokens`.
+        batch_sentences: rows of a batch of any bucket, in place of `batch_tokens`.
         buckets: rising padded lengths, in pieces.
-        seed: decides the order; None keeps one fixed order, for validation.
-        start_id, pad_id: of the target's tokenizer.
+        seed: decides the order; None keeps a fixed order, for validation.
+        start_id, pad_id: special ids of the target's tokenizer.
 
     Raises:
         DataError: no pair fits the longest bucket.
@@ -78,7 +77,6 @@ class PairBatches:
             self.rows = [max(1, batch_tokens // bucket) for bucket in buckets]
         bucket = np.searchsorted(buckets, data.lengths)
         self.members = [np.flatnonzero(bucket == i) for i in range(len(buckets))]
-        #: batches in one pass over the data
         self.per_pass = sum(
             -(-len(members) // rows) for members, rows in zip(self.members, self.rows, strict=True)
         )
@@ -90,21 +88,19 @@ class PairBatches:
         self._order = lru_cache(maxsize=2)(self._draw)
 
     def _draw(self, number: int) -> list[tuple[int, np.ndarray]]:
-        """Return (bucket, members) of every batch of the pass of that number."""
+        """Return (bucket, members) of every batch of a pass."""
         generator = None if self.seed is None else np.random.default_rng((self.seed, number))
         batches = []
-        for i, members in enumerate(self.members):
+        for i, (members, rows) in enumerate(zip(self.members, self.rows, strict=True)):
             if generator is not None:
                 members = generator.permutation(members)
-            batches += [
-                (i, members[at : at + self.rows[i]]) for at in range(0, len(members), self.rows[i])
-            ]
+            batches += [(i, members[at : at + rows]) for at in range(0, len(members), rows)]
         if generator is not None:
             batches = [batches[i] for i in generator.permutation(len(batches))]
         return batches
 
     def members_of(self, step: int) -> tuple[int, np.ndarray]:
-        """Return the bucket of the batch of a step, and the indices of its pairs."""
+        """Return the bucket of a step's batch, and the indices of its pairs."""
         return self._order(step // self.per_pass)[step % self.per_pass]
 
     def batch(self, step: int) -> Batch:
@@ -125,24 +121,22 @@ class PairBatches:
         return {"source": source, "target": target}, labels
 
     def tokens(self, step: int) -> int:
-        """Return how many target tokens the batch of a step has, padding left out."""
         return int(self.data.target.lengths[self.members_of(step)[1]].sum())
 
 
 class LabelledBatches:
     """Batches of labelled texts of similar length, padded on the left to the smallest bucket.
 
-    An example has one sequence or several, which are padded to one length. Each pass puts the
-    examples in another order, sorts them by length among 50 batches' worth at a time, and cuts
-    them into batches, which come in random order. The last few that do not fill a batch wait for
-    another pass: batch normalisation takes no padding for texts.
+    An example has one sequence or several, padded to one length. Each pass shuffles the examples,
+    sorts them by length within 50 batches, cuts them into batches, and shuffles these. Examples
+    that do not fill a batch are left out of a pass: batch normalisation would count padding.
 
     Args:
         data: labelled; a text longer than the longest bucket is cut to its last words.
         rows: examples of a batch.
         buckets: rising padded lengths, in ids.
         seed: decides the order.
-        pad_id: fills up.
+        pad_id: id of padding.
 
     Raises:
         DataError: there are fewer examples than a batch holds.
@@ -161,12 +155,11 @@ class LabelledBatches:
         self.buckets = buckets
         self.seed = seed
         self.pad_id = pad_id
-        #: batches in one pass over the data
         self.per_pass = len(data) // rows
         self._order = lru_cache(maxsize=2)(self._draw)
 
     def _draw(self, number: int) -> list[np.ndarray]:
-        """Return the members of every batch of the pass of that number."""
+        """Return the members of every batch of a pass."""
         generator = np.random.default_rng((self.seed, number))
         lengths = self.data.lengths
         order = generator.permutation(len(self.data))[: self.per_pass * self.rows]
@@ -179,7 +172,7 @@ class LabelledBatches:
         return [batches[i] for i in generator.permutation(len(batches))]
 
     def members_of(self, step: int) -> tuple[int, np.ndarray]:
-        """Return the bucket of the batch of a step, and the indices of its examples."""
+        """Return the bucket of a step's batch, and the indices of its examples."""
         members = self._order(step // self.per_pass)[step % self.per_pass]
         longest = int(self.data.lengths[members].max())
         bucket = int(np.searchsorted(self.buckets, longest))
@@ -188,8 +181,8 @@ class LabelledBatches:
     def batch(self, step: int) -> Batch:
         """Return (tokens, labels) of a step.
 
-        Tokens are int32 [rows, bucket], of several sequences [rows, sequences, bucket]; labels are
-        [rows], int32 or float32.
+        Tokens are int32 [rows, bucket], or [rows, sequences, bucket] for several sequences; labels
+        are int32 or float32 [rows].
         """
         bucket, members = self.members_of(step)
         tokens = padded_sequences(
@@ -199,7 +192,6 @@ class LabelledBatches:
         return tokens, np.asarray(self.data.labels[members])
 
     def tokens(self, step: int) -> int:
-        """Return how many ids the examples of a step have, padding left out."""
         bucket, members = self.members_of(step)
         lengths = [len(ids) for i in members for ids in self.data[i]]
         return int(np.minimum(lengths, self.buckets[bucket]).sum())

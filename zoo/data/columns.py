@@ -1,10 +1,11 @@
-"""A user's examples as rows of the columns that a task wants, whatever they lie in.
+"""Read a user's examples from files, lists, frames or datasets, as rows of a task's columns.
 
-Columns are found by name, else there must be exactly as many as are wanted.
+Columns are found by name; without the names, their number must be exactly that of the task.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
@@ -14,38 +15,35 @@ from typing import Any
 
 from zoo.data import readers
 from zoo.data.examples import Example
-from zoo.data.readers import Rows
+from zoo.data.readers import Source
 from zoo.errors import DataError, counted
 
-Columns = Sequence[tuple[str, ...]]
-Row = tuple[str, list[str], list[Any]]  # where it stands, the names of its columns, its cells
+Columns = Sequence[tuple[str, ...]]  # alternative sets of column names
+Row = tuple[str, list[str], list[Any]]  # its place for messages, its columns' names, its cells
 
 COLUMNS: Columns = (("source", "target"), ("text", "label"))
+TEXTS: Columns = (("text",),)
 WHOLE = re.compile(r"[+-]?\d+")
 
 
 def read_pairs(
     data: Any, targets: Iterable[Any] | None = None, columns: Columns = COLUMNS
 ) -> list[Example]:
-    """Return the (source, target) pairs of a file, lists, a frame or a data set.
+    """Read (source, target) pairs from a file, lists, a frame or a dataset.
 
     Args:
         data: a path, a pandas frame, a datasets.Dataset, a mapping of columns, a list of pairs or
-            of mappings, or a list of sources when `targets` are given.
+            of mappings, or a list of sources with `targets`.
         targets: one for each source.
         columns: pairs of column names to look for, in this order; case does not matter. A file's
             first row is a header if it holds such a pair, else its first example.
 
     Raises:
-        DataError: names the file and line (or row, from 1) of what is wrong: not UTF-8, a wrong
-            number of columns, a missing value; or says which columns were found, or that there
-            are no rows.
+        DataError: text that is not UTF-8, a wrong number of columns, or a missing value, with the
+            file and line (or row, from 1); unknown columns; no rows.
     """
     return [
-        Example(
-            text_of(cells[0], f"{where}: the {names[0]}"),
-            text_of(cells[1], f"{where}: the {names[1]}", number=True),
-        )
+        Example(text_of(cells[0], f"{where}: the {names[0]}"), label_of(where, names, cells))
         for where, names, cells in read_rows(data, targets, columns)
     ]
 
@@ -55,65 +53,91 @@ def read_rows(
     targets: Iterable[Any] | None = None,
     columns: Columns | Callable[[Sequence[str]], Columns] = COLUMNS,
 ) -> Iterator[Row]:
-    """Yield where each row stands, the names of the wanted columns, and their cells as they are.
+    """Yield the place of each row, the names of the requested columns, and their raw cells.
 
     Args:
-        data: as for `read_pairs`, with rows of as many cells as columns are wanted.
-        targets: the last column's cells, one for each row of the others.
-        columns: names to look for together, in this order; a function gives them for the names
-            that there are, or for the first row of a file, which may be a header.
+        data: as for `read_pairs`, with one cell for each requested column.
+        targets: the last column's cells, one for each row.
+        columns: names to look for together, in this order; or a function that returns them for the
+            names of a table, or for the first row of a file, which may be a header.
 
     Raises:
-        DataError: see `read_pairs`; cells are not looked at.
+        DataError: see `read_pairs`; cells are not checked.
     """
-    wanted = columns if callable(columns) else (lambda names: columns)
-    plain = list(wanted([])[0])  # what columns without names are called
-    if targets is not None and len(plain) > 2:
-        yield from _with_targets(data, targets, wanted)
+    columns_for = columns if callable(columns) else (lambda names: columns)
+    default_names = list(columns_for([])[0])
+    if targets is not None and len(default_names) > 2:
+        yield from _with_targets(data, targets, columns_for)
         return
-    names: list[str] | None
-    rows: Rows
+    source: Source
     if targets is not None:
-        names, rows, what = plain, readers.lists(data, targets, plain), "the lists"
+        source = default_names, readers.lists(data, targets, default_names), "the lists"
     elif isinstance(data, (str, os.PathLike)):
-        names, rows, what = readers.file(Path(data).expanduser())
+        source = readers.file(Path(data).expanduser())
     else:
-        names, rows, what = readers.table(data, plain)
+        source = readers.table(data, default_names)
+    yield from _rows(source, columns_for)
+
+
+def read_texts(data: Any) -> list[str]:
+    """Read texts from a file, a list, a frame or a dataset.
+
+    Args:
+        data: the path of a table with a column "text" (or only one column) or of a plain text
+            file, one text a line; a list of texts or of mappings; a mapping of columns; a pandas
+            series or frame; a datasets.Dataset.
+
+    Raises:
+        DataError: see `read_pairs`.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        source = readers.text_file(Path(data).expanduser())
+    else:
+        source = readers.texts(data)
+    rows = _rows(source, lambda names: TEXTS)
+    return [text_of(cells[0], f"{where}: the text") for where, _, cells in rows]
+
+
+def _rows(source: Source, columns_for: Callable[[Sequence[str]], Columns]) -> Iterator[Row]:
+    names, rows, what = source
     first = next(rows, None)
     if first is None:
         raise DataError(f"no rows in {what}", "give at least one example")
-    where, cells = first
-    header = [str(each).strip() for each in (cells if names is None else names)]
-    chosen = _named(header, wanted(header))
-    # A file has no names of its own: its first row is a header, or the first example.
-    only_header = names is None and chosen is not None
-    if chosen is None:
-        chosen, called = _as_many(header, where if names is None else what, wanted(header))
-        if names is None:
-            header = called
-    told = [header[index] for index in chosen]
-    if not only_header:
-        _check_width(where, cells, len(header))
-        yield where, told, [cells[index] for index in chosen]
-    found = not only_header
+    header = [str(name).strip() for name in (first[1] if names is None else names)]
+    columns = columns_for(header)
+    indices = _named(header, columns)
+    # A file without names of its own: its first row is a header, or the first example.
+    if names is not None or indices is None:
+        rows = itertools.chain([first], rows)
+    if indices is None:
+        default_names = _as_many(header, first[0] if names is None else what, columns)
+        indices = list(range(len(header)))
+        header = default_names if names is None else header
+    chosen = [header[index] for index in indices]
+    empty = True
     for where, cells in rows:
-        found = True
-        _check_width(where, cells, len(header))
-        yield where, told, [cells[index] for index in chosen]
-    if not found:
+        empty = False
+        if len(cells) != len(header):
+            raise DataError(
+                f"{where}: {counted(len(cells), 'column')}, expected {len(header)}",
+                "each row needs as many as the first; a tab or comma inside a text needs quoting "
+                "in a .csv",
+            )
+        yield where, chosen, [cells[index] for index in indices]
+    if empty:
         raise DataError(f"no rows in {what}", "there is only a header")
 
 
 def _with_targets(
-    data: Any, targets: Iterable[Any], wanted: Callable[[Sequence[str]], Columns]
+    data: Any, targets: Iterable[Any], columns_for: Callable[[Sequence[str]], Columns]
 ) -> Iterator[Row]:
-    """Yield rows whose last cells are a list of their own."""
+    """Yield rows whose last cells come from `targets`."""
     if isinstance(targets, str) or not isinstance(targets, Iterable):
         raise DataError(
             f"labels cannot be read from {type(targets).__name__}", "give a list, one for each row"
         )
-    rows = list(read_rows(data, None, lambda names: [each[:-1] for each in wanted(names)]))
-    last, values = wanted([])[0][-1], list(targets)
+    rows = list(read_rows(data, None, lambda names: [c[:-1] for c in columns_for(names)]))
+    last, values = columns_for([])[0][-1], list(targets)
     if len(rows) != len(values):
         raise DataError(
             f"{counted(len(rows), 'row')}, but {counted(len(values), last)}",
@@ -123,79 +147,22 @@ def _with_targets(
         yield where, [*names, last], [*cells, value]
 
 
-def read_texts(data: Any) -> list[str]:
-    """Return the texts of a file, a list, a frame or a data set.
-
-    Args:
-        data: the path of a table with a column "text" (or one column only) or of a plain text
-            file, one text a line; a list of texts or of mappings; a mapping of columns; a pandas
-            series or frame; a datasets.Dataset.
-
-    Raises:
-        DataError: names the file and line (or row, from 1) of what is wrong, or says that there
-            are no rows.
-    """
-    if isinstance(data, (str, os.PathLike)):
-        names, rows, what = readers.text_file(Path(data).expanduser())
-    else:
-        names, rows, what = readers.texts(data)
-    texts = []
-    column: int | None = None
-    width = 0
-    for where, cells in rows:
-        if column is None:
-            header = names if names is not None else cells
-            column, width = _one_column(header, where if names is None else what), len(header)
-            known = [str(name).strip().casefold() for name in header]
-            if names is None and "text" in known:
-                names = known
-                continue
-        _check_width(where, cells, width)
-        texts.append(text_of(cells[column], f"{where}: the text"))
-    if not texts:
-        raise DataError(f"no rows in {what}", "give at least one text")
-    return texts
-
-
-def _check_width(where: str, cells: Sequence[Any], width: int) -> None:
-    if len(cells) != width:
-        raise DataError(
-            f"{where}: {counted(len(cells), 'column')}, expected {width}",
-            "each row needs as many as the first; a tab or comma inside a text needs quoting "
-            "in a .csv",
-        )
-
-
-def _one_column(names: Sequence[Any], where: str) -> int:
-    """Return the place of the column "text", or of the only one."""
-    found = [str(name).strip().casefold() for name in names]
-    if "text" in found:
-        return found.index("text")
-    if len(found) == 1:
-        return 0
-    shown = ", ".join(str(name)[:30] for name in names[:8])
-    raise DataError(
-        f"{where}: found {counted(len(names), 'column')}: {shown}",
-        "name one 'text', or keep exactly one",
-    )
-
-
 def _named(names: Sequence[str], columns: Columns) -> list[int] | None:
-    """Return the positions of the first column names that are there together."""
-    found = [name.casefold() for name in names]
-    for wanted in columns:
-        if all(name.casefold() in found for name in wanted):
-            return [found.index(name.casefold()) for name in wanted]
+    """Return the indices of the first set of columns that is complete."""
+    folded = [name.casefold() for name in names]
+    for requested in columns:
+        if all(name.casefold() in folded for name in requested):
+            return [folded.index(name.casefold()) for name in requested]
     return None
 
 
-def _as_many(names: Sequence[str], where: str, columns: Columns) -> tuple[list[int], list[str]]:
-    """Return all positions, and names, if there are as many as wanted, else say what there is."""
-    for wanted in columns:
-        if len(wanted) == len(names):
-            return list(range(len(names))), list(wanted)
+def _as_many(names: Sequence[str], where: str, columns: Columns) -> list[str]:
+    """Return the first set of columns that is as long as `names`; raise DataError if none is."""
+    for requested in columns:
+        if len(requested) == len(names):
+            return list(requested)
     shown = ", ".join(name[:30] for name in names[:8])
-    number = {2: "two", 3: "three"}.get(len(columns[0]), str(len(columns[0])))
+    number = {1: "one", 2: "two", 3: "three"}.get(len(columns[0]), str(len(columns[0])))
     raise DataError(
         f"{where}: found {counted(len(names), 'column')}: {shown}",
         f"name {number} {' or '.join(map(_listed, columns))}, or keep exactly {number}",
@@ -203,18 +170,18 @@ def _as_many(names: Sequence[str], where: str, columns: Columns) -> tuple[list[i
 
 
 def _listed(names: Sequence[str]) -> str:
-    quoted = [f"'{name}'" for name in names]
-    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    *others, last = [f"'{name}'" for name in names]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 # Cells
 
 
 def plain_value(value: Any, where: str) -> Any:
-    """Return what a cell holds, a NumPy scalar as Python's own.
+    """Return the value of a cell, a NumPy scalar as a Python one.
 
     Raises:
-        DataError: it holds nothing.
+        DataError: the cell is empty.
     """
     if hasattr(value, "item") and not hasattr(value, "__len__"):
         value = value.item()
@@ -224,10 +191,10 @@ def plain_value(value: Any, where: str) -> Any:
 
 
 def text_of(value: Any, where: str, number: bool = False) -> str:
-    """Return a cell as text; of labels, whole numbers too.
+    """Return a cell as text; with `number`, convert whole numbers.
 
     Raises:
-        DataError: the cell is missing, no text, or empty.
+        DataError: the cell is missing, not text, or empty.
     """
     value = plain_value(value, where)
     if number and isinstance(value, int):
@@ -241,9 +208,7 @@ def text_of(value: Any, where: str, number: bool = False) -> str:
 
 def two_texts(where: str, names: Sequence[str], cells: Sequence[Any]) -> tuple[str, str]:
     """Return the first two cells of a row as texts."""
-    first, second = (
-        text_of(cell, f"{where}: the {name}") for cell, name in zip(cells[:2], names, strict=False)
-    )
+    first, second = (text_of(cells[i], f"{where}: the {names[i]}") for i in (0, 1))
     return first, second
 
 
@@ -258,7 +223,7 @@ def is_whole(value: Any) -> bool:
 
 
 def number_of(value: Any) -> float | None:
-    """Return a cell as a finite number, None if it is none."""
+    """Return a cell as a finite number, or None."""
     try:
         number = float(value) if isinstance(value, (int, float, str)) else math.nan
     except ValueError:

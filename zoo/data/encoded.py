@@ -1,4 +1,4 @@
-"""Examples as token ids, on disk and in memory: sequences of any length in flat arrays."""
+"""Encoded examples, on disk and in memory: sequences of any length in flat arrays."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Ragged:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The ids that a model reads of each example, and labels if there are any.
+    """The ids that a model reads of each example, and the labels if there are any.
 
     Attributes:
-        columns: sequences by name: "source" and "target" of sentence pairs, each from its first
-            piece to the end id; else "tokens", a text from the start id to the end id, or the
-            sequences of `zoo.data.sequences`, as many of each example.
-        labels: int32 [examples], or float32 where they are numbers.
+        columns: sequences by name: "source" and "target" of sentence pairs, from the first piece to
+            the end id; else "tokens", a text from the start id to the end id, or the sequences of
+            `zoo.data.sequences`, equally many for each example.
+        labels: int32 [examples], or float32 for numbers.
     """
 
     columns: Mapping[str, Ragged]
@@ -78,20 +78,20 @@ class Encoded:
 
     @property
     def sequences(self) -> int:
-        """How many sequences each example has."""
+        """The number of sequences of each example."""
         if self.labels is None:
             return 1
         return len(self.tokens) // max(len(self.labels), 1)
 
     @property
     def lengths(self) -> np.ndarray:
-        """How many ids the longest sequence of each example has: int [examples]."""
+        """The length of each example's longest sequence: int [examples]."""
         of_column = [column.lengths.reshape(-1, self.sequences) for column in self.columns.values()]
         longest: np.ndarray = np.concatenate(of_column, axis=1).max(axis=1)
         return longest
 
     def __getitem__(self, index: int) -> list[np.ndarray]:
-        """Return the sequences of one example that has no other column than "tokens"."""
+        """Return the sequences of one example, from the column "tokens"."""
         first = index * self.sequences
         return [np.asarray(self.tokens[first + i]) for i in range(self.sequences)]
 
@@ -104,7 +104,7 @@ class Encoded:
             yield "labels", self.labels
 
     def save(self, folder: Path, split: str) -> None:
-        """Write a .npy file for each array, named by the split."""
+        """Write each array to a .npy file named by the split."""
         for name, array in self.arrays():
             np.save(folder / f"{split}.{name}.npy", array)
 
@@ -118,7 +118,7 @@ class Encoded:
         ends = [f".{part}.npy" for part in PARTS]
         files = {path.name.removeprefix(f"{split}.") for path in folder.glob(f"{split}.*.npy")}
         names = {file.removesuffix(end) for file in files for end in ends if file.endswith(end)}
-        if {f"{part}.npy" for part in PARTS} & files:  # an earlier version's, of texts
+        if {f"{part}.npy" for part in PARTS} & files:  # texts of an earlier version
             columns = {"tokens": ""}
         else:
             columns = {name: f"{name}." for name in sorted(names or {"tokens"})}
@@ -139,7 +139,7 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 def padded(rows: Sequence[Sequence[int]], length: int, pad_id: int) -> np.ndarray:
-    """Return rows of ids as int32 [rows, length], filled up on the right."""
+    """Return rows of ids padded on the right: int32 [rows, length]."""
     array = np.full((len(rows), length), pad_id, dtype=np.int32)
     for row, ids in zip(array, rows, strict=True):
         row[: len(ids)] = ids
@@ -147,7 +147,7 @@ def padded(rows: Sequence[Sequence[int]], length: int, pad_id: int) -> np.ndarra
 
 
 def left_padded(rows: Sequence[np.ndarray], length: int, pad_id: int) -> np.ndarray:
-    """Return the last `length` ids of each row, filled up on the left: int32 [rows, length]."""
+    """Return the last `length` ids of each row, padded on the left: int32 [rows, length]."""
     array = np.full((len(rows), length), pad_id, dtype=np.int32)
     for row, ids in zip(array, rows, strict=True):
         ids = ids[-length:]
@@ -158,10 +158,9 @@ def left_padded(rows: Sequence[np.ndarray], length: int, pad_id: int) -> np.ndar
 def padded_sequences(
     examples: Sequence[Sequence[np.ndarray]], length: int, pad_id: int
 ) -> np.ndarray:
-    """Return examples of as many sequences each, padded on the left.
+    """Return examples with equally many sequences, padded on the left.
 
-    Returns:
-        int32 [examples, length] if they have one sequence, else [examples, sequences, length].
+    The result is int32 [examples, length] for one sequence, else [examples, sequences, length].
     """
     flat = left_padded([ids for sequences in examples for ids in sequences], length, pad_id)
     count = len(examples[0])
@@ -171,10 +170,10 @@ def padded_sequences(
 def text_ids(
     tokenizer: Tokenizer, text: str, max_length: int | None = None, reverse: bool = False
 ) -> np.ndarray:
-    """Return a text as a model reads it, int32: the start id, its words, the end id.
+    """Encode a text as a model reads it, int32: the start id, its words, the end id.
 
-    Where start and end are one id, it stands at the end only. A text of more than `max_length` ids
-    is cut; with `reverse` the words come in reversed order.
+    A tokenizer with one id for start and end puts it at the end only. A text of more than
+    `max_length` ids is cut; `reverse` reverses the words.
     """
     first = [] if tokenizer.start_id == tokenizer.end_id else [tokenizer.start_id]
     ids = tokenizer.encode(text)

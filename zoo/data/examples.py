@@ -1,4 +1,4 @@
-"""What a task trains and measures on: what a model is given, and what it should give."""
+"""Examples of a task: the input of a model and its expected output."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Example(NamedTuple):
 
     Attributes:
         given: a text, two texts, or a context with its answers.
-        wanted: a target text, a label or a number, the place of the right answer; "" where a text
-            itself is what is learned.
+        wanted: a target text, a label or a number, the place of the right answer; "" for a language
+            model, which learns the text itself.
     """
 
     given: Any
@@ -24,7 +24,7 @@ class Example(NamedTuple):
 
 
 def each_text(given: Any) -> Iterator[str]:
-    """Yield the texts of what a model is given: one, two, or a context and its answers."""
+    """Yield the texts of an input: one, two, or a context and its answers."""
     if isinstance(given, str):
         yield given
     else:
@@ -41,7 +41,7 @@ def with_references(pairs: Iterable[tuple[str, str]]) -> list[Example]:
 
 
 def held_out(count: int, share: float, seed: int) -> np.ndarray:
-    """Return which of `count` rows are for validation, bool [count]: at least one, not all."""
+    """Choose validation rows among `count`, at least one and not all: bool [count]."""
     chosen = np.zeros(count, dtype=bool)
     number = min(max(1, round(share * count)), count - 1)
     chosen[np.random.default_rng((seed, 0)).permutation(count)[:number]] = True
@@ -49,9 +49,9 @@ def held_out(count: int, share: float, seed: int) -> np.ndarray:
 
 
 def drawn(labels: list[str], count: int, seed: int) -> list[int]:
-    """Return the indices of `count` rows, in order, about equally many of each label.
+    """Sample the indices of `count` rows, in order, about equally many of each label.
 
-    Smaller draws of one seed are part of larger ones.
+    Smaller samples of one seed are part of larger ones.
     """
     order = np.random.default_rng((seed, 1)).permutation(len(labels))
     turns: dict[str, int] = {}
@@ -63,7 +63,7 @@ def drawn(labels: list[str], count: int, seed: int) -> list[int]:
 
 
 def some(rows: list[Example], limit: int | None, seed: int) -> list[Example]:
-    """Return a fixed draw of at most so many rows, about equally many of each label."""
+    """Sample at most `limit` rows, about equally many of each label."""
     if limit is None or limit >= len(rows):
         return rows
     labels = [wanted if isinstance(wanted, str) else "" for _, wanted in rows]
@@ -73,14 +73,14 @@ def some(rows: list[Example], limit: int | None, seed: int) -> list[Example]:
 def split(
     examples: Sequence[Example], share: float, seed: int, name: str = "text"
 ) -> tuple[list[Example], list[Example]]:
-    """Return training and validation examples; those that are given the same fall together.
+    """Split examples for training and validation; examples with the same input stay together.
 
     Args:
-        name: what a message calls that which is given.
+        name: the name of an input in messages.
 
     Raises:
         OptionError: the share is not between 0 and 1.
-        DataError: all examples are given the same.
+        DataError: all examples have the same input.
     """
     if not 0 < share < 1:
         raise OptionError(
@@ -95,5 +95,6 @@ def split(
         )
     count = min(max(1, round(share * len(inputs))), len(inputs) - 1)
     chosen = np.random.default_rng(seed).permutation(len(inputs))[:count]
-    held = {inputs[i] for i in chosen}
-    return [e for e in examples if e[0] not in held], [e for e in examples if e[0] in held]
+    validation = {inputs[i] for i in chosen}
+    training = [example for example in examples if example[0] not in validation]
+    return training, [example for example in examples if example[0] in validation]

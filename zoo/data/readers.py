@@ -1,7 +1,7 @@
-"""Rows of whatever a user's examples lie in: files, lists, columns, frames, data sets.
+"""Read rows from files, lists, columns, frames and datasets.
 
-Files are .tsv, .csv or .jsonl, each also .gz; anything else is read as tab-separated. pandas and
-datasets are recognised, never imported. `zoo.data.columns` picks the columns that a task wants.
+Files are .tsv, .csv or .jsonl, each also .gz; all others are read as tab-separated. pandas and
+datasets are recognised, never imported. `zoo.data.columns` picks the columns of a task.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 from zoo.errors import DataError, counted
 
-# What may come as a list of its own.
+# Columns that may come as a second list.
 SECOND = ("target", "label")
 TABLES = (".tsv", ".csv", ".jsonl", ".json", ".ndjson")
 JSON_LINES = TABLES[2:]
-Rows = Iterator[tuple[str, Sequence[Any]]]  # where a row stands, and its cells
-# Column names, None where the first row may be a header; rows; a word for what they lie in.
+Rows = Iterator[tuple[str, Sequence[Any]]]  # the place of a row for messages, and its cells
+# Column names, None if the first row may be a header; rows; the source's name for messages.
 Source = tuple[list[str] | None, Rows, str]
 
 
@@ -28,18 +28,16 @@ Source = tuple[list[str] | None, Rows, str]
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """Return the file of that name in a folder, gzipped or not; None if there is neither."""
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.exists():
-            return path
-    return None
+    """Return the path of a file in a folder, gzipped or not, or None."""
+    paths = (folder / name, folder / f"{name}.gz")
+    return next((path for path in paths if path.exists()), None)
 
 
 def read_lines(path: Path, ends: bool = False, encoding: str = "utf-8") -> Iterator[str]:
-    """Yield the lines of a file, gzipped or not, without their ends unless asked for.
+    """Yield the lines of a file, gzipped or not; `ends` keeps their line breaks.
 
     Args:
-        encoding: another one is for corpora that are known to have it.
+        encoding: UTF-8, or the encoding of a known corpus.
 
     Raises:
         DataError: a line is not UTF-8, or the file cannot be read; names file and line.
@@ -62,10 +60,10 @@ def read_lines(path: Path, ends: bool = False, encoding: str = "utf-8") -> Itera
 
 
 def file(path: Path, what: str = "examples") -> Source:
-    """Return the rows of a table's file.
+    """Read the file of a table.
 
     Raises:
-        DataError: there is no such file; names what it should hold.
+        DataError: there is no such file; `what` names its content.
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder", f"name a file of {what}")
@@ -74,30 +72,28 @@ def file(path: Path, what: str = "examples") -> Source:
     ending = kind(path)
     if ending in JSON_LINES:
         return *records(_json_lines(path)), path.name
-    return None, _csv(path) if ending == ".csv" else _tsv(path), path.name
+    if ending == ".csv":
+        return None, _csv(path), path.name
+    return None, ((where, line.split("\t")) for where, line in numbered_lines(path)), path.name
 
 
 def text_file(path: Path) -> Source:
-    """Return the lines of a plain text file that are not blank, or the rows of a table's file."""
+    """Read the lines of a plain text file that are not blank, or the file of a table."""
     if kind(path) in TABLES or not path.is_file():
         return file(path, "texts")
-    rows = enumerate(read_lines(path), start=1)
-    return (
-        ["text"],
-        ((f"{path.name}:{number}", [line]) for number, line in rows if line.strip()),
-        path.name,
-    )
+    return ["text"], ((where, [line]) for where, line in numbered_lines(path)), path.name
 
 
 def kind(path: Path) -> str:
-    """Return the ending that tells how a file is read, lower-cased, without .gz."""
+    """Return the ending of a file that decides its format: lower-cased, without .gz."""
     return (path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix).lower()
 
 
-def _tsv(path: Path) -> Rows:
+def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield "file:number" and the text of each line that is not blank; raises as `read_lines`."""
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
-            yield f"{path.name}:{number}", line.split("\t")
+            yield f"{path.name}:{number}", line
 
 
 def _csv(path: Path) -> Rows:
@@ -115,43 +111,42 @@ def _csv(path: Path) -> Rows:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.strip():
-            where = f"{path.name}:{number}"
-            try:
-                yield where, json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{where}: not valid JSON: {error}", "one object a line") from error
+    for where, line in numbered_lines(path):
+        try:
+            yield where, json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{where}: not valid JSON: {error}", "one object a line") from error
 
 
 # Memory
 
 
 def lists(sources: Any, targets: Any, names: Sequence[str]) -> Rows:
-    """Return rows of two lists of equal length; names are what an item of each is called."""
+    """Return rows of two lists of equal length; `names` are the nouns for their items."""
+    hint = "give two lists of equal length"
     if isinstance(sources, str) or isinstance(targets, str):
-        raise DataError("one text instead of a list of texts", "give two lists of equal length")
-    for each in (sources, targets):
-        if not isinstance(each, Iterable):
-            raise DataError(
-                f"examples cannot be read from {type(each).__name__}",
-                "give two lists of equal length",
-            )
+        raise DataError("one text instead of a list of texts", hint)
+    for values in (sources, targets):
+        if not isinstance(values, Iterable):
+            raise DataError(f"examples cannot be read from {type(values).__name__}", hint)
     sources, targets = list(sources), list(targets)
     if len(sources) != len(targets):
         raise DataError(
             f"{counted(len(sources), names[0])}, but {counted(len(targets), names[1])}",
             f"each {names[0]} needs one {names[1]}",
         )
-    return ((f"row {i}", pair) for i, pair in enumerate(zip(sources, targets, strict=True), 1))
+    return numbered(zip(sources, targets, strict=True))
 
 
-def table(data: Any, plain: Sequence[str] = ()) -> Source:
-    """Return column names, `plain` where it has none, rows and a word for what it is."""
+def numbered(rows: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield "row 1", "row 2" and so on with each row."""
+    return ((f"row {number}", row) for number, row in enumerate(rows, start=1))
+
+
+def table(data: Any, default_names: Sequence[str] = ()) -> Source:
+    """Read a frame, a dataset, a mapping of columns or a list; lists of rows get default names."""
     if hasattr(data, "itertuples"):  # a pandas frame
-        rows = (
-            (f"row {i}", row) for i, row in enumerate(data.itertuples(index=False, name=None), 1)
-        )
+        rows = numbered(data.itertuples(index=False, name=None))
         return [str(name) for name in data.columns], rows, "the frame"
     if hasattr(data, "column_names"):  # a datasets.Dataset, or a dict of splits
         if isinstance(data, Mapping):
@@ -159,7 +154,7 @@ def table(data: Any, plain: Sequence[str] = ()) -> Source:
                 f"this data set has splits: {', '.join(data)}",
                 f"give one, as in data['{next(iter(data))}']",
             )
-        return *records((f"row {i}", row) for i, row in enumerate(data, 1)), "the data set"
+        return *records(numbered(data)), "the data set"
     if isinstance(data, Mapping):
         for name, column in data.items():
             if isinstance(column, str) or not hasattr(column, "__len__"):
@@ -171,49 +166,49 @@ def table(data: Any, plain: Sequence[str] = ()) -> Source:
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise DataError(f"columns of different length: {shown}", "make them equal")
-        cells = zip(*data.values(), strict=True)
-        return list(data), ((f"row {i}", row) for i, row in enumerate(cells, 1)), "the columns"
+        return list(data), numbered(zip(*data.values(), strict=True)), "the columns"
     try:
-        rows = iter(data)
+        rows = numbered(data)
     except TypeError:
         raise DataError(
             f"examples cannot be read from {type(data).__name__}",
             "give a path, two lists, a list of pairs, a pandas frame or a datasets.Dataset",
         ) from None
-    listed = [(f"row {i}", row) for i, row in enumerate(rows, 1)]
+    listed = list(rows)
     if listed and isinstance(listed[0][1], Mapping):
         return *records(iter(listed)), "the list"
-    many = {2: "pair", 3: "triple"}.get(len(plain), "row")
+    noun = {2: "pair", 3: "triple"}.get(len(default_names), "row")
     for where, row in listed:
         if isinstance(row, str) or not isinstance(row, Sequence):
-            second = f", or a second list with the {plain[-1]}s" if plain[-1] in SECOND else ""
+            last = default_names[-1]
+            second = f", or a second list with the {last}s" if last in SECOND else ""
             raise DataError(
-                f"{where}: one {type(row).__name__} instead of a {many}",
-                f"give a list of ({', '.join(plain)}) {many}s{second}",
+                f"{where}: one {type(row).__name__} instead of a {noun}",
+                f"give a list of ({', '.join(default_names)}) {noun}s{second}",
             )
-    return list(plain), iter(listed), "the list"
+    return list(default_names), iter(listed), "the list"
 
 
 def texts(data: Any) -> Source:
-    """Return rows of a list of texts, or of mappings with a text each."""
+    """Read a list of texts, or of mappings with a text."""
     if isinstance(data, Mapping) or hasattr(data, "columns") or hasattr(data, "column_names"):
         return table(data, ["text"])
     if not isinstance(data, Iterable):
         raise DataError(f"texts cannot be read from {type(data).__name__}", "give a list")
     values = [*data]
     if values and isinstance(values[0], Mapping):
-        names, rows = records((f"row {i}", value) for i, value in enumerate(values, 1))
+        names, rows = records(numbered(values))
         return names or ["text"], rows, "the list"
-    return ["text"], ((f"row {i}", [value]) for i, value in enumerate(values, 1)), "the list"
+    return ["text"], numbered([value] for value in values), "the list"
 
 
-def records(found: Iterator[tuple[str, Any]]) -> tuple[list[str] | None, Rows]:
-    """Return names, those of the first record, and rows of mappings.
+def records(rows: Iterator[tuple[str, Any]]) -> tuple[list[str] | None, Rows]:
+    """Return the names of the first record, and the records' values as rows.
 
-    A record that only holds a mapping called "translation", as on the hub, is that mapping.
+    A record with a mapping "translation", as on the hub, is that mapping.
     """
 
-    def plain(where: str, record: Any) -> Mapping[str, Any]:
+    def mapping(where: str, record: Any) -> Mapping[str, Any]:
         if not isinstance(record, Mapping):
             raise DataError(
                 f"{where}: {type(record).__name__} instead of an object with named values",
@@ -222,15 +217,15 @@ def records(found: Iterator[tuple[str, Any]]) -> tuple[list[str] | None, Rows]:
         inner = record.get("translation")
         return inner if isinstance(inner, Mapping) else record
 
-    def rows(names: list[str], first: tuple[str, Mapping[str, Any]]) -> Rows:
-        yield first[0], list(first[1].values())
-        for where, record in found:
-            record = plain(where, record)
-            yield where, [record.get(name) for name in names]
+    def values() -> Rows:
+        yield where, list(first.values())
+        for place, record in rows:
+            record = mapping(place, record)
+            yield place, [record.get(name) for name in names]
 
-    first = next(found, None)
-    if first is None:
+    where, record = next(rows, ("", None))
+    if not where:
         return [], iter(())
-    first = first[0], plain(*first)
-    names = list(first[1])
-    return names, rows(names, first)
+    first = mapping(where, record)
+    names = list(first)
+    return names, values()

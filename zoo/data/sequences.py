@@ -1,15 +1,14 @@
-"""How a task's texts become the sequences that one Transformer reads (gpt1, 3.3 and figure 1).
+"""Write a task's texts as the sequences that a Transformer reads (gpt1, 3.3 and figure 1).
 
     ONE_TEXT     [start; text; extract]
     TWO_TEXTS    [start; first; delimiter; second; extract]
-    BOTH_ORDERS  the same, and [start; second; delimiter; first; extract]: neither comes first
+    BOTH_ORDERS  the same, and [start; second; delimiter; first; extract]
     ANSWERS      [start; context; delimiter; answer; extract] for each answer
 
-Texts and sequences are lists of ids. What is too long for a sequence is cut at its end, and only
-there: special ids always stay. Of two texts the longer one gives way until both are of one length,
-so that a short one is never cut beside a long one; the authors' code, which was released for one
-task, cuts each to half of the room. Of a context and its answers the context gives way, to one
-length for all answers, so that these are compared in the same one.
+Texts and sequences are lists of ids. Long texts are cut at their ends; special ids always stay. Of
+two texts the longer one is cut first, down to the length of the other; the authors' code, which was
+released for one task, cuts each to half of the room. A context is cut before its answers, to one
+length for all answers, so that these share one context.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ Ids = Sequence[int]
 
 
 class Specials(NamedTuple):
-    """The ids that a sequence begins with, has between two texts, and ends with."""
+    """The ids at the start, between two texts, and at the end of a sequence."""
 
     start: int
     delimiter: int
@@ -42,10 +41,10 @@ class Form:
     """How the texts of an example become sequences.
 
     Attributes:
-        specials: how many special ids a sequence has.
-        least: the fewest ids of a sequence in which each text has one.
-        keep: of the texts' lengths and the room for them, how many ids each keeps.
-        write: of the texts as ids, the sequences.
+        specials: number of special ids in a sequence.
+        least: length of the shortest sequence with one id of each text.
+        keep: maps the texts' lengths and the room to the number of ids that each text keeps.
+        write: maps the encoded texts to the sequences.
     """
 
     specials: int
@@ -55,10 +54,10 @@ class Form:
 
 
 def shared_room(first: int, second: int, room: int) -> tuple[int, int]:
-    """Return how many ids two texts of these lengths keep in a room for so many.
+    """Return how many ids two texts of these lengths keep if `room` ids fit.
 
-    The longer one gives way first; of two that are both longer than half of the room the first
-    keeps the odd id.
+    The longer text is cut first; if both are longer than half of the room, the first one keeps the
+    odd id.
     """
     half = room // 2
     if first + second <= room:
@@ -71,10 +70,10 @@ def shared_room(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def context_room(context: int, answers: Sequence[int], room: int) -> tuple[int, list[int]]:
-    """Return how many ids a context and its answers, of these lengths, keep in a room for so many.
+    """Return how many ids a context and its answers, of these lengths, keep if `room` ids fit.
 
-    The context gives way first, to what the longest answer leaves; an answer that alone is longer
-    than the room is cut to it.
+    The context is cut first, to the room beside the longest answer; an answer longer than the room
+    is cut to it.
     """
     kept = [min(answer, room) for answer in answers]
     return min(context, room - max(kept)), kept
@@ -117,19 +116,19 @@ ANSWERS = Form(
 
 @dataclass(frozen=True)
 class Sequences:
-    """From the texts of one task to sequences of ids, cut to what the model reads.
+    """Encode the texts of a task as sequences of ids, cut to the model's longest sequence.
 
     Args:
-        form: of the task's sequences.
-        task: its name, for messages.
-        names: what a message calls the texts; the last one is that of all further texts, numbered.
-        tokenizer: gives the ids of texts; its own start and end id are not used.
+        form: the form of the task's sequences.
+        task: the task's name, for messages.
+        names: the texts' names in messages; further texts are numbered answers.
+        tokenizer: encodes texts; its own start and end id are not used.
         specials: ids of start, delimiter and extract.
         longest: most ids of a sequence.
-        reverse: read each text from its last word to its first.
+        reverse: reverse the words of each text.
 
     Raises:
-        OptionError: no text has room between the special ids.
+        OptionError: the special ids leave no room for text.
     """
 
     form: Form
@@ -149,12 +148,12 @@ class Sequences:
             )
 
     def encode(self, inputs: Sequence[Any], what: str = "") -> list[list[np.ndarray]]:
-        """Return the sequences of each input, int32 [ids] each; warns once of what it cuts.
+        """Return the sequences of each input, int32 [ids] each; warn once of cut texts.
 
         Args:
-            inputs: a text, two texts, or (context, answers) each.
-            what: the warning calls an input, with its number from 1; "" tells how it begins,
-                where the numbers are not those that a user knows.
+            inputs: texts, pairs of texts, or (context, answers) pairs.
+            what: the noun for an input in the warning, with its number from 1; "" quotes its
+                beginning instead, for inputs whose numbers a user does not know.
         """
         cuts: dict[int, str] = {}
         encoded = []
@@ -179,7 +178,7 @@ class Sequences:
         return encoded
 
     def _cut(self, texts: list[list[int]]) -> tuple[list[list[int]], str]:
-        """Return the texts as long as they may be, and what was cut where, "" if nothing was."""
+        """Return the texts cut to the room, and a message of all cuts, "" without any."""
         kept = self.form.keep([len(ids) for ids in texts], self.longest - self.form.specials)
         cuts = [
             f"the {self._name(i)} was cut after '...{self.tokenizer.decode(ids[:count])[-30:]}'"
@@ -191,9 +190,8 @@ class Sequences:
         return [ids[:count] for ids, count in zip(texts, kept, strict=True)], ", ".join(cuts)
 
     def _name(self, index: int) -> str:
-        if index < len(self.names):
-            return self.names[index]
-        return f"answer {index - len(self.names)}"
+        count = len(self.names)
+        return self.names[index] if index < count else f"answer {index - count}"
 
 
 def _start(text: str, most: int = 30) -> str:
@@ -201,23 +199,23 @@ def _start(text: str, most: int = 30) -> str:
 
 
 def longest_of_model(context: int, data: Data) -> int:
-    """Return the most ids of a sequence that a model with this context reads."""
+    """Return the most ids of a sequence for a model with this context."""
     return context if data.max_length is None else min(context, data.max_length)
 
 
 def of_recipe(
     form: Form, names: Sequence[str], recipe: Recipe, tokenizer: Tokenizer
 ) -> Sequences | None:
-    """Return how a recipe's texts become training sequences; None if its model reads plain texts.
+    """Return the encoder of a recipe's training sequences; None if its model reads plain texts.
 
-    A model that reads sequences has the argument `context`, the most ids of one, and its special
-    ids come right after the vocabulary.
+    A model of sequences has the argument `context`, the most ids of a sequence; its special ids
+    follow the vocabulary.
     """
     arguments = recipe.resolved().model.arguments
     if "context" not in arguments:
         return None
     first, data = arguments["vocabulary"], recipe.data
-    # A batch is no longer than the longest bucket, and would lose the start of what is.
+    # A batch cuts the start of sequences that are longer than the longest bucket.
     longest = longest_of_model(min(arguments["context"], recipe.train.buckets[-1]), data)
     specials = Specials(first, first + 1, first + 2)
     return Sequences(form, recipe.task, names, tokenizer, specials, longest, data.reverse)

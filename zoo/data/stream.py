@@ -1,4 +1,4 @@
-"""One long text read in pieces, for language models that carry their state from piece to piece."""
+"""Batches of one long text, for language models that carry their state from piece to piece."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from zoo.data.batches import Batch
 from zoo.data.encoded import Ragged
 from zoo.errors import DataError
 
-# Drawn lengths are rounded to multiples of this, so that there are few shapes to compile.
+# Random lengths are rounded to multiples of this, so that few shapes compile.
 LENGTH_STEP = 10
 
 
 class Stream:
     """Batches of a stream: `rows` equal parts of all texts, each read from left to right.
 
-    A pass over the data puts the texts end to end and cuts the result into `rows` parts; the k-th
-    batch holds the k-th piece of each. What is left over at the end of a part, less than one piece,
-    is not read in that pass. Everything is a pure function of (seed, step).
+    A pass joins the texts and cuts the result into `rows` parts; the k-th batch holds the k-th
+    piece of each part. The rest of a part, less than one piece, is not read in that pass. A batch
+    is a pure function of (seed, step).
 
     Args:
-        texts: from the start id to the end id.
+        texts: texts from the start id to the end id.
         rows: parts that are read side by side.
         bptt: tokens of a piece.
-        vary: draw the length of each piece (merity2017, section 4.1): about `bptt` with
+        vary: sample the length of each piece (merity2017, section 4.1): about `bptt` with
             probability 0.95, else about half of it, normal with a standard deviation of 5, here
             rounded to a multiple of 10.
-        shuffle: put the texts in another order in each pass.
-        seed: of lengths and order.
+        shuffle: shuffle the texts in each pass.
+        seed: seed of lengths and order.
 
     Raises:
         DataError: the texts are too short for one batch.
@@ -52,7 +52,7 @@ class Stream:
         self.vary = vary
         self.shuffle = shuffle
         self.seed = seed
-        # The last token of a part has the first of the next one as its label.
+        # The label of a part's last token is the first token of the next part.
         self.width = (len(texts.ids) - 1) // rows
         if self.width < bptt:
             needed = rows * bptt + 1
@@ -60,17 +60,17 @@ class Stream:
                 f"the texts have {len(texts.ids):,} tokens, one batch needs {needed:,}",
                 "give more text, or lower train.batch_sentences or train.bptt",
             )
-        self._begins = [0]  # the step that each pass begins with, as far as it is known
+        self._begins = [0]  # the first step of each pass, computed on demand
         self._pieces = lru_cache(maxsize=4)(self._draw_pieces)
         self._parts = lru_cache(maxsize=2)(self._arrange)
 
     @property
     def per_pass(self) -> int:
-        """Batches of the first pass; others have about as many."""
+        """Batches of the first pass; other passes have about as many."""
         return len(self._pieces(0))
 
     def length(self, step: int) -> int:
-        """Return how many tokens each row of the batch of a step has."""
+        """Return the length of the rows in the batch of a step."""
         number, index = self._place(step)
         return self._pieces(number)[index][1]
 
@@ -85,9 +85,8 @@ class Stream:
     def batch(self, step: int) -> Batch:
         """Return ({"tokens", "carry"}, labels) of a step.
 
-        Tokens and labels, which are the tokens one further, are int32 [rows, length]; carry is
-        float32 [rows, 1], 1 where the text before was read by the step before, and 0 at the
-        beginning of a pass.
+        Tokens and labels, the next tokens, are int32 [rows, length]; carry is float32 [rows, 1]: 0
+        at the beginning of a pass, 1 where the previous step read the text before.
         """
         number, index = self._place(step)
         first, length = self._pieces(number)[index]
@@ -96,14 +95,14 @@ class Stream:
         return {"tokens": part[:, :-1], "carry": carry}, part[:, 1:]
 
     def _place(self, step: int) -> tuple[int, int]:
-        """Return the pass that a step is in, and its number in it."""
+        """Return the pass of a step, and the step's number in it."""
         while self._begins[-1] <= step:
             self._begins.append(self._begins[-1] + len(self._pieces(len(self._begins) - 1)))
         number = bisect.bisect_right(self._begins, step) - 1
         return number, step - self._begins[number]
 
     def _draw_pieces(self, number: int) -> list[tuple[int, int]]:
-        """Return where each piece of a pass begins and how long it is."""
+        """Return the start and length of each piece of a pass."""
         generator = np.random.default_rng((self.seed, number, 0))
         step = min(LENGTH_STEP, self.bptt)
         pieces: list[tuple[int, int]] = []

@@ -12,18 +12,18 @@ from zoo.errors import OptionError, did_you_mean
 __all__ = ["options", "task"]
 
 
-def options(task: Any, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those options that are not None, all of which a task's verb must have.
+def options(task: Any, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are not None.
 
     Raises:
-        OptionError: it does not have one of them.
+        OptionError: the task's verb does not take one of them.
     """
-    known = inspect.signature(getattr(task, verb)).parameters
-    chosen = {name: value for name, value in given.items() if value is not None}
+    parameters = inspect.signature(getattr(task, verb)).parameters
+    chosen = {name: value for name, value in values.items() if value is not None}
     for name in chosen:
-        if name not in known:
+        if name not in parameters:
             raise OptionError(
                 f"a model for the task '{type(task).__name__.lower()}' has no option '{name}'",
-                did_you_mean(name, [each for each in given if each in known]),
+                did_you_mean(name, [option for option in values if option in parameters]),
             )
     return chosen

@@ -1,8 +1,8 @@
-"""What every task is: how its examples are read, encoded, trained on and measured.
+"""The base class of tasks: read, encode and measure examples.
 
 Corpus file or a user's rows -> `Example` -> `encode_examples` -> `Encoded` -> batches -> trainer.
-The class methods need no model; an instance is a model with its tokenizers behind the verbs. What a
-task cannot do is an error, never another task's answer.
+Class methods work without a model; an instance puts a model and its tokenizers behind the verbs. A
+verb that a task does not support raises an error.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from zoo.config.recipe import Data, Evaluate, Recipe
 from zoo.data import corpora
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, each_text, some
-from zoo.errors import DataError, InputError, NotSupported
+from zoo.errors import DataError, InputError, NotSupported, check_count
 from zoo.text import Tokenizer
 
 Tokenizers = tuple[Tokenizer, Tokenizer]
 
 
 class Task:
-    """A model and its tokenizers, as what the task makes of them.
+    """A model and its tokenizers behind a task's verbs.
 
     Args:
         model: a built model of the task's kind.
         source_tokenizer, target_tokenizer: the same one unless the task has two languages.
-        options: how to measure and decode where a call does not say.
-        data: how texts were given to the model in training, and its labels.
+        options: defaults for measuring and decoding.
+        data: how the model read texts in training, and its labels.
 
     Attributes:
-        name: of the task's row in `zoo.config.tasks`.
+        name: the name of the task's row in `zoo.config.tasks`.
         trainer: the class that trains its models: "module:Class".
-        adapts: whether a model goes on with the texts of another task before it learns that task.
-        finetuning: recipe keys that a fine-tuning run sets unless it is told otherwise.
+        adapts: whether a model first trains on the texts of another task before it learns that one.
+        finetuning: recipe keys that a fine-tuning run sets by default.
     """
 
     name: ClassVar[str]
@@ -64,17 +64,17 @@ class Task:
 
     @classmethod
     def spec(cls) -> tasks.TaskSpec:
-        """Return the task's row."""
+        """Return the task's row in `zoo.config.tasks`."""
         return tasks.spec(cls.name)
 
     @classmethod
     def read(
         cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
     ) -> list[Example]:
-        """Return a user's examples; columns are found by name.
+        """Read a user's examples; columns are found by name.
 
         Args:
-            fresh: for a model that is yet to be made, of whose recipe only the task is known.
+            fresh: read for a new model; of its recipe only the task is known.
 
         Raises:
             DataError: see `zoo.data.columns`.
@@ -83,20 +83,20 @@ class Task:
 
     @classmethod
     def load(cls, recipe: Recipe, split: str, folder: Path | None = None) -> list[Example]:
-        """Return the examples of one split of the recipe's corpus.
+        """Read one split of the recipe's corpus.
 
         Args:
-            folder: of the corpus; None looks in ZOO_DATA, then on the hub.
+            folder: the corpus' folder; None looks in ZOO_DATA, then on the hub.
 
         Raises:
-            UnknownName, DataError: see `zoo.data.corpora.load`; or a row is none of the task's.
+            UnknownName, DataError: see `zoo.data.corpora.load`; or the rows do not suit the task.
         """
-        corpus, wanted = recipe.data.corpus, cls.spec().rows
+        corpus, suitable = recipe.data.corpus, cls.spec().rows
         rows = corpora.corpus(corpus).rows
-        if rows not in wanted:
+        if rows not in suitable:
             raise DataError(
                 f"each row of {corpus} is a {rows}",
-                f"the task '{cls.name}' needs one with a {wanted[0]}: change data.corpus",
+                f"the task '{cls.name}' needs one with a {suitable[0]}: change data.corpus",
             )
         return corpora.load(recipe.data, split, seed=recipe.seed, folder=folder)
 
@@ -104,7 +104,7 @@ class Task:
     def load_test(
         cls, recipe: Recipe, split: str | None = None, folder: Path | None = None
     ) -> list[Example]:
-        """Return what the recipe is measured on: `evaluate.limit` rows of a split, a fixed draw."""
+        """Read the test examples: a fixed draw of `evaluate.limit` rows of a split."""
         rows = cls.load(recipe, split or recipe.evaluate.split, folder)
         return some(cls.as_measured(rows), recipe.evaluate.limit, seed=0)
 
@@ -115,35 +115,34 @@ class Task:
 
     @classmethod
     def count_seen(cls, training: Sequence[Example], test: Sequence[Example]) -> int:
-        """Return how many test examples training saw too."""
+        """Count the test examples that are also in the training examples."""
         return len({given for given, _ in training} & {given for given, _ in test})
 
     @classmethod
     def learned_texts(cls, examples: Iterable[Example]) -> list[tuple[str, ...]]:
-        """Return the texts that a tokenizer is learned from, one or one of each language a row."""
+        """Return the texts that tokenizers learn from: one a row, or one of each language."""
         return [(text,) for given, _ in examples for text in each_text(given)]
 
     @classmethod
     def encode_examples(
         cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
     ) -> Encoded:
-        """Return examples as the ids that the recipe's model is trained on.
+        """Encode examples as the ids that the recipe's model trains on.
 
         Raises:
-            DataError: there is no example, or none that fits.
+            DataError: no example, or no example that fits.
         """
         raise NotImplementedError
 
     # The verbs -------------------------------------------------------------------------------
 
     def listed(self, inputs: Any) -> tuple[bool, list[Any]]:
-        """Return whether it is one input, and a list of inputs.
+        """Return whether `inputs` is a single input, and a list of inputs.
 
-        A text is one, and so is a tuple that begins with a text, where inputs are tuples.
+        A text is a single input; where inputs are tuples, so is a tuple that begins with a text.
 
         Raises:
-            InputError: it is neither one nor a list. What a list of tuples holds is looked at by
-                `encode`.
+            InputError: neither an input nor a list. `encode` checks the items of a list of tuples.
         """
         return listed(self.name, inputs)
 
@@ -152,19 +151,25 @@ class Task:
         raise NotImplementedError
 
     def evaluate(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Return the task's metrics, measured on examples."""
+        """Measure the task's metrics on examples."""
         raise NotImplementedError
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
-        """Return the ids that the model reads for each input, or several lists of them."""
+        """Return the ids that the model reads for each input: one list, or several."""
         raise NotImplementedError
+
+    def batch_size(self, value: int | None) -> int:
+        """Return a checked batch size; None takes the recipe's."""
+        size = self.options.batch_size if value is None else value
+        check_count("batch_size", size)
+        return size
 
     def probabilities(self, texts: Sequence[Any], *, batch_size: int | None = None) -> np.ndarray:
         """Return the probability of each label: float64 [texts, labels]."""
         raise NotSupported("this model is no classifier", "predict is for all models")
 
     def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
-        """Return whether it is one text that is scored, and the arguments of `score`."""
+        """Return whether `texts` is a single text, and the arguments of `score`."""
         raise NotSupported("this model does not score texts", "predict(text, scores=True) does")
 
     def score(self, *texts: Any, **options: Any) -> np.ndarray:
@@ -178,11 +183,11 @@ class Task:
     # Golden outputs --------------------------------------------------------------------------
 
     def golden_inputs(self, examples: Sequence[Example]) -> list[Any]:
-        """Return a few inputs by whose outputs a model is remembered."""
+        """Choose a few inputs of which a bundle records the outputs."""
         raise NotImplementedError
 
     def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
-        """Return the log-probability of each output, or the numbers: float64 [texts]."""
+        """Return the log-probability of each output, or the number itself: float64 [texts]."""
         raise NotImplementedError
 
     def golden_logits(self, text: Any, output: Any) -> np.ndarray:
@@ -191,13 +196,13 @@ class Task:
 
 
 def check_examples(examples: Sequence[Any]) -> None:
-    """Raise DataError if there is nothing to measure on."""
+    """Raise DataError if there are no examples."""
     if not examples:
         raise DataError("there are no rows to evaluate", "give at least one text")
 
 
 def listed(task: str, inputs: Any) -> tuple[bool, list[Any]]:
-    """Return whether it is one input of a task, and a list of inputs; see `Task.listed`."""
+    """Return whether `inputs` is a single input of a task, and a list; see `Task.listed`."""
     spec = tasks.spec(task)
     if not spec.parts:
         return listed_texts(inputs)
@@ -212,10 +217,10 @@ def listed(task: str, inputs: Any) -> tuple[bool, list[Any]]:
 
 
 def listed_texts(texts: Any) -> tuple[bool, list[str]]:
-    """Return whether it is one text, and a list of texts.
+    """Return whether `texts` is a single text, and a list of texts.
 
     Raises:
-        InputError: it is neither a text nor a list of texts.
+        InputError: neither a text nor a list of texts.
     """
     if isinstance(texts, str):
         return True, [texts]

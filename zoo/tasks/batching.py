@@ -1,32 +1,61 @@
-"""Many texts through a model: few static shapes, and a bar that shows how far it is."""
+"""Run many texts through a model: batches of few static shapes, with a progress bar."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from zoo.decoding.search import Decoded
 from zoo.progress import Bar
 
-# A batch is padded to the next of these lengths and numbers of rows: few shapes, few compilings.
+# A batch is padded to the next of these lengths and numbers of rows, so that few shapes compile.
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 ROWS = (1, 8, 32, 128, 512)
 
 
 def bucket(value: int, buckets: Sequence[int]) -> int:
-    """Return the smallest bucket that holds the value; beyond the last, multiples of it."""
-    fitting = [each for each in buckets if each >= value]
-    return fitting[0] if fitting else -(-value // buckets[-1]) * buckets[-1]
+    """Return the smallest bucket that holds the value; beyond the last, a multiple of it."""
+    rounded_up = -(-value // buckets[-1]) * buckets[-1]
+    return next((size for size in buckets if size >= value), rounded_up)
 
 
-def with_progress(batches: Sequence[np.ndarray], wanted: bool) -> Iterator[np.ndarray]:
-    """Go through batches, with a bar of texts on stderr if that is a terminal."""
-    if not wanted or len(batches) < 2:
+def with_progress(batches: Sequence[np.ndarray], progress: bool) -> Iterator[np.ndarray]:
+    """Yield batches; `progress` counts their texts in a bar if stderr is a terminal."""
+    if not progress or len(batches) < 2:
         yield from batches
         return
     with Bar("reading", sum(map(len, batches))) as bar:
         done = 0
-        for part in batches:
-            yield part
-            done += len(part)
+        for batch in batches:
+            yield batch
+            done += len(batch)
             bar.show(done)
+
+
+def decode_by_length(
+    decode: Callable[[int, np.ndarray, np.ndarray], Decoded],
+    lengths: np.ndarray,
+    limits: np.ndarray,
+    batch_size: int,
+    progress: bool,
+) -> list[list[np.ndarray]]:
+    """Decode inputs of similar length together; return the ids found for each, best first.
+
+    Args:
+        decode: decodes one batch: its number, the indices of its inputs, the limit of each.
+        lengths: int [inputs].
+        limits: most ids of each output, int [inputs].
+    """
+    order = np.argsort(-lengths, kind="stable")  # the longest first
+    batches = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
+    outputs: list[list[np.ndarray]] = [[] for _ in lengths]
+    for number, batch in enumerate(with_progress(batches, progress)):
+        rows = min(bucket(len(batch), ROWS), batch_size)
+        # Rows that only fill up the batch repeat the last one and stop after one step.
+        indices = np.concatenate([batch, np.repeat(batch[-1:], rows - len(batch))])
+        allowed = np.where(np.arange(rows) < len(batch), limits[indices], 1)
+        decoded = decode(number, indices, allowed)
+        for row, index in enumerate(batch):
+            outputs[index] = list(decoded.ids[row][np.isfinite(decoded.scores[row])])
+    return outputs

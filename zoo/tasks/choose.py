@@ -1,4 +1,4 @@
-"""Multiple choice: a context and several answers in, the best answer out (gpt1, section 3.3)."""
+"""Multiple choice: choose the best of several answers after a context (gpt1, section 3.3)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NUMBERED = re.compile(r"(answer|choice)_(\d+)")
 
 
 class Choose(Entail):
-    """A model that scores each answer after its context, and compares the scores by softmax.
+    """Score each answer after its context, and compare the scores by softmax.
 
-    Inputs are (context, answers), which may differ in the number of answers.
+    Inputs are (context, answers); the number of answers may differ.
     """
 
     name = "choose"
@@ -33,14 +33,13 @@ class Choose(Entail):
     def read(
         cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
     ) -> list[Example]:
-        """Return ((context, answers), place of the right answer from 0) of each row.
+        """Read ((context, answers), place of the right answer from 0) of each row.
 
-        Answers are a list in one cell, or have a column each; the label is a place, or the text of
-        the answer.
+        Answers are a list in one cell, or one column each; a label is a place, or an answer's text.
 
         Raises:
             DataError: see `zoo.data.columns`; a row has fewer than two answers, or not as many as
-                the first one; a label is neither a place nor an answer, or is both.
+                the first row; a label is neither a place nor an answer, or fits two answers.
         """
         examples: list[Example] = []
         for where, names, cells in columns.read_rows(data, targets, _columns):
@@ -96,17 +95,18 @@ class Choose(Entail):
 
 
 def _columns(names: Sequence[str]) -> Columns:
-    """Return the columns to look for among these: numbered answers if there are any.
+    """Return the columns to look for among these names: numbered answers if there are any.
 
     Raises:
-        DataError: numbers are left out.
+        DataError: a number is missing.
     """
-    numbered = [name for name in names if NUMBERED.fullmatch(name.casefold())]
-    if not numbered:
+    place = {
+        name: int(name.rpartition("_")[2]) for name in names if NUMBERED.fullmatch(name.casefold())
+    }
+    if not place:
         return Choose.spec().columns
-    numbered.sort(key=lambda name: int(name.rpartition("_")[2]))
-    places = [int(name.rpartition("_")[2]) for name in numbered]
-    if places != list(range(len(places))):
+    numbered = sorted(place, key=place.__getitem__)
+    if sorted(place.values()) != list(range(len(place))):
         raise DataError(
             f"answers are in the columns {', '.join(numbered)}",
             "number them answer_0, answer_1 and so on: a label is a place from 0",
@@ -114,30 +114,34 @@ def _columns(names: Sequence[str]) -> Columns:
     return (("context", *numbered, "label"),)
 
 
+def _number(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
 def _answers(where: str, name: str, cell: Any) -> tuple[str, ...]:
-    """Return the answers that a cell holds as a list."""
+    """Return the answers of a cell with a list."""
     if isinstance(cell, (str, bytes, Mapping)) or not isinstance(cell, Iterable):
         plain_value(cell, f"{where}: '{name}'")
         raise DataError(
             f"{where}: '{name}' is {type(cell).__name__}, not a list of texts",
             "give a list, or a column for each: answer_0, answer_1 and so on",
         )
-    return tuple(text_of(each, f"{where}: answer {i}") for i, each in enumerate(cell))
+    return tuple(text_of(answer, f"{where}: answer {i}") for i, answer in enumerate(cell))
 
 
 def _place(where: str, name: str, cell: Any, answers: Sequence[str]) -> int:
-    """Return the place of the right answer, which a cell gives by place or by text."""
+    """Return the place of the right answer from a cell with its place or its text."""
     value = plain_value(cell, f"{where}: the {name}")
     text = text_of(value, f"{where}: the {name}", number=True)
     by_place = int(text) if is_whole(text) else None
     if isinstance(value, str) and text in answers:
-        found = answers.index(text)
-        if by_place is not None and by_place != found and 0 <= by_place < len(answers):
+        by_text = answers.index(text)
+        if by_place is not None and by_place != by_text and 0 <= by_place < len(answers):
             raise DataError(
                 f"{where}: the {name} '{text}' is an answer, and the place of another",
                 "give places as numbers: in a list, a frame or JSON lines",
             )
-        return found
+        return by_text
     if by_place is None or not 0 <= by_place < len(answers):
         raise DataError(
             f"{where}: the {name} '{text}' is no answer",

@@ -1,4 +1,4 @@
-"""Classification: a text in, its label out; scored by accuracy."""
+"""Classification: label a text; scored by accuracy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.data import columns, sequences
 from zoo.data.encoded import Encoded, Ragged, text_ids
 from zoo.data.examples import Example
 from zoo.data.sequences import Form, Sequences, Specials
-from zoo.errors import DataError, InputError, check_count
+from zoo.errors import DataError, InputError, item_names
 from zoo.models.contracts import SequenceClassifier
 from zoo.tasks import metrics
 from zoo.tasks.base import Task, Tokenizers, check_examples
@@ -20,14 +20,13 @@ from zoo.tasks.reading import classifier_logits
 
 
 class Classify(Task):
-    """A model, its tokenizer and its labels as a classifier of texts.
+    """Classify texts with a built classifier, see `zoo.tasks.reading.classifier_logits`.
 
-    The model is a built classifier, see `classifier_logits`; one of sequences reads a
-    text as a sequence, see `zoo.data.sequences`.
+    A sequence classifier reads a text as a sequence, see `zoo.data.sequences`.
 
     Attributes:
         form: how an example's texts become sequences.
-        names: what a message calls these texts.
+        names: the names of these texts in messages.
     """
 
     name = "classify"
@@ -47,23 +46,23 @@ class Classify(Task):
     def encode_examples(
         cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
     ) -> Encoded:
-        """Return texts as ids, or as the sequences that the model reads, and their labels.
+        """Encode texts as ids, or as the sequences that the model reads, and their labels.
 
-        Labels are places in `data.labels`, or of answers, or numbers.
+        Labels are places in `data.labels`, places of answers, or numbers.
         """
         inputs, data = [given for given, _ in examples], recipe.data
         if not inputs:
             raise DataError("there are no texts", "give at least one")
-        made = sequences.of_recipe(cls.form, cls.names, recipe, tokenizers[0])
-        if made is None:
+        encoder = sequences.of_recipe(cls.form, cls.names, recipe, tokenizers[0])
+        if encoder is None:
             ids = [text_ids(tokenizers[0], text, data.max_length, data.reverse) for text in inputs]
         else:
-            ids = [each for parts in made.encode(inputs) for each in parts]
+            ids = [sequence for parts in encoder.encode(inputs) for sequence in parts]
         return Encoded.texts(Ragged.of(ids), cls.encode_labels([e[1] for e in examples], recipe))
 
     @classmethod
     def encode_labels(cls, labels: Sequence[Any], recipe: Recipe) -> np.ndarray:
-        """Return what the model should give: the places of labels, int32 [examples]."""
+        """Encode labels as their places, int32 [examples]."""
         return np.array([recipe.data.labels.index(label) for label in labels], dtype=np.int32)
 
     # The verbs -------------------------------------------------------------------------------
@@ -74,12 +73,12 @@ class Classify(Task):
         return self.data.labels
 
     def encode(self, texts: Sequence[Any]) -> list[Any]:
-        """Return what the model reads of each text, int32 [ids], or a list of these if several.
+        """Encode each text as the model reads it: int32 [ids], or a list of several sequences.
 
         Raises:
-            InputError: an empty text, or what is no input of this task, by its number.
+            InputError: an empty text, or an input of the wrong kind, by its number.
         """
-        return [each[0] if len(each) == 1 else each for each in self._sequences(texts)]
+        return [parts[0] if len(parts) == 1 else parts for parts in self._sequences(texts)]
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
         return [
@@ -88,18 +87,18 @@ class Classify(Task):
         ]
 
     def check(self, given: Any, name: str) -> Any:
-        """Return one input as the task reads it.
+        """Return an input as the task reads it.
 
         Args:
-            name: what a message calls it.
+            name: the input's name in messages.
 
         Raises:
-            InputError: it is of another form, or a text in it is empty.
+            InputError: an input of the wrong kind, or with an empty text.
         """
         return self.check_text(given, name)
 
     def check_text(self, value: Any, name: str) -> str:
-        """Return a text of an input; raises what `check` does."""
+        """Return a text of an input; raise the same errors as `check`."""
         hint = f"give {self.spec().example}"
         if not isinstance(value, str):
             raise InputError(f"{name} is {type(value).__name__}, not text", hint)
@@ -108,12 +107,8 @@ class Classify(Task):
         return value
 
     def _sequences(self, texts: Sequence[Any]) -> list[list[np.ndarray]]:
-        called, tokenizer, data = self.spec().input, self.tokenizer, self.data
-        names = (
-            [f"the {called}"]
-            if len(texts) == 1
-            else [f"{called} {number}" for number in range(1, len(texts) + 1)]
-        )
+        noun, tokenizer, data = self.spec().input, self.tokenizer, self.data
+        names = item_names(noun, len(texts))
         checked = [self.check(given, name) for given, name in zip(texts, names, strict=True)]
         if not isinstance(self.model, SequenceClassifier):
             return [[text_ids(tokenizer, text, None, data.reverse)] for text in checked]
@@ -121,7 +116,7 @@ class Classify(Task):
         specials = Specials(*self.model.specials)
         return Sequences(
             self.form, self.name, self.names, tokenizer, specials, longest, data.reverse
-        ).encode(checked, called)
+        ).encode(checked, noun)
 
     def predict(
         self,
@@ -131,11 +126,11 @@ class Classify(Task):
         batch_size: int | None = None,
         progress: bool = False,
     ) -> list[Any]:
-        """Return the most probable label of each text, or what else the task answers.
+        """Return the most probable label of each text, or the task's own kind of answer.
 
         Args:
-            scores: return all labels with their probabilities instead, the most probable first;
-                those of equal answers to a question are added.
+            scores: return a dict of all labels and probabilities instead, the most probable first;
+                the probabilities of equal answers to a question are added.
             batch_size: texts read together.
             progress: show a bar while there is more than one batch and stderr is a terminal.
 
@@ -147,15 +142,15 @@ class Classify(Task):
         return [self.answer(text, row, scores) for text, row in zip(texts, rows, strict=True)]
 
     def classes(self, given: Any) -> Sequence[str]:
-        """Return what an input may be answered with, in the order of its probabilities."""
+        """Return an input's possible answers, in the order of its probabilities."""
         return self.labels
 
     def outputs(self, texts: Sequence[Any], batch_size: int | None, progress: bool) -> np.ndarray:
-        """Return what answers are made of: the probabilities of each text's classes."""
+        """Return the numbers behind the answers: the probabilities of each text's classes."""
         return self.probabilities(texts, batch_size=batch_size, progress=progress)
 
     def answer(self, given: Any, row: np.ndarray, scores: bool) -> Any:
-        """Return the answer to one input, made of its row of `outputs`."""
+        """Return the answer to one input by its row of `outputs`."""
         classes = self.classes(given)
         if not scores:
             return classes[int(row.argmax())]
@@ -169,7 +164,7 @@ class Classify(Task):
     ) -> np.ndarray:
         """Return the probability of each label: float64 [texts, labels].
 
-        Of the answers to questions: a question with fewer than another has zeros at the end.
+        For questions, of each answer; a question with fewer answers has zeros at the end.
         """
         if not len(texts):
             return np.zeros((0, len(self.labels)))
@@ -179,32 +174,24 @@ class Classify(Task):
         self, texts: Sequence[Any], batch_size: int | None = None, progress: bool = False
     ) -> np.ndarray:
         """Return the logits of each text: float64 [texts, classes]."""
-        rows = self.options.batch_size if batch_size is None else batch_size
-        check_count("batch_size", rows)
-        read, pad_id = self._sequences(texts), self.tokenizer.pad_id
-        return classifier_logits(self.model, read, pad_id, rows, progress)
+        rows, texts_as_read = self.batch_size(batch_size), self._sequences(texts)
+        return classifier_logits(self.model, texts_as_read, self.tokenizer.pad_id, rows, progress)
 
     def evaluate(
-        self,
-        examples: Sequence[tuple[Any, Any]],
-        *,
-        batch_size: int | None = None,
-        progress: bool = False,
+        self, examples: Sequence[Example], *, batch_size: int | None = None, progress: bool = False
     ) -> dict[str, Any]:
         """Compare the model's answers with the true ones.
 
         Args:
-            examples: (text, label) each; the place of the right answer of a question, from 0, or a
-                number where the model gives numbers.
+            examples: (text, label) pairs; for questions the label is the place of the right answer,
+                from 0; for models of numbers it is a number.
 
         Returns:
-            "accuracy" and "macro_f1" in percent, "loss" in nats a text, "confusion" (for each true
-            label, how often each label was given), "texts"; of questions all but the second and
-            the fourth; of numbers "pearson" and "spearman", the correlations times 100, "loss", the
-            mean squared error, and "texts".
+            The dict of `metrics.classification`, for questions of `metrics.choice`, for numbers of
+            `metrics.regression`.
 
         Raises:
-            DataError: there is no example, or an answer that the model does not have.
+            DataError: no examples, or a label that the model does not have.
         """
         check_examples(examples)
         for number, (given, truth) in enumerate(examples, start=1):
@@ -221,24 +208,22 @@ class Classify(Task):
             )
 
     def measure(self, rows: np.ndarray, truths: Sequence[Any]) -> dict[str, Any]:
-        """Return the metrics of `outputs` beside the true answers."""
+        """Return the metrics of `outputs` given the true answers."""
         return metrics.classification(rows, truths, self.labels)
 
     # Golden outputs --------------------------------------------------------------------------
 
     def golden_inputs(self, examples: Sequence[tuple[Any, Any]]) -> list[Any]:
-        """Return what a model is remembered by: the first text of each of up to four labels."""
+        """Return the first text of each of up to four labels."""
         firsts: dict[Any, Any] = {}
         for text, label in examples:
             firsts.setdefault(label, text)
         return list(firsts.values())[:4]
 
     def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
-        """Return log P of each answer, float64 [texts]."""
         pairs = zip(texts, outputs, strict=True)
         places = [list(self.classes(given)).index(output) for given, output in pairs]
         return np.log(self.probabilities(texts)[np.arange(len(texts)), places])
 
     def golden_logits(self, text: Any, output: Any) -> np.ndarray:
-        """Return the logits [1, classes] of a text."""
         return self.logits([text])

@@ -1,4 +1,4 @@
-"""Textual entailment: a premise and a hypothesis in, a label out (gpt1, section 3.3)."""
+"""Textual entailment: label a premise and a hypothesis (gpt1, section 3.3)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from zoo.tasks.classify import Classify
 
 
 class Entail(Classify):
-    """A model that reads the premise, then the hypothesis, and tells how they stand.
-
-    Inputs are (premise, hypothesis); the verbs are those of a classifier of texts.
-    """
+    """Classify (premise, hypothesis) pairs; the model reads the premise first."""
 
     name = "entail"
     form = sequences.TWO_TEXTS
@@ -36,7 +33,7 @@ class Entail(Classify):
         return first, self.check_text(second, f"the {self.spec().parts[1]} of {name}")
 
     def check_parts(self, given: Any, name: str) -> tuple[str, Any]:
-        """Return the first text of an input of two parts, and the second part as it is."""
+        """Return the first text of an input of two parts, and the second part unchecked."""
         parts, hint = self.spec().parts, f"give {self.spec().example}"
         if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
             raise InputError(f"{name} is {type(given).__name__}, not ({', '.join(parts)})", hint)

@@ -1,4 +1,4 @@
-"""Sources and targets through a translator by teacher forcing, in few shapes."""
+"""Score and align targets by teacher forcing, in batches of few shapes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def log_probabilities(
     """Return the natural log-probability of each target given its source: float64 [pairs].
 
     Args:
-        padded_length: of a batch whose longest row has so many ids.
+        padded_length: maps the ids of a batch's longest row to its padded length.
     """
     lengths = [padded_length(max(map(len, pair))) for pair in pairs]
     scores = np.zeros(len(pairs), dtype=np.float64)
@@ -38,22 +38,22 @@ def log_probabilities(
         indices = [i for i, padded_to in enumerate(lengths) if padded_to == length]
         rows = max(1, SCORED_POSITIONS // length)
         for first in range(0, len(indices), rows):
-            part = indices[first : first + rows]
-            count = min(bucket(len(part), ROWS), rows)
-            arrays = _arrays([pairs[i] for i in part], tokenizers, length, count)
+            batch = indices[first : first + rows]
+            count = min(bucket(len(batch), ROWS), rows)
+            arrays = _arrays([pairs[i] for i in batch], tokenizers, length, count)
             sums = compiling.run(_log_probability, model, tokenizers[1].pad_id, arrays)
-            scores[part] = ops.convert_to_numpy(sums)[: len(part)]
+            scores[batch] = ops.convert_to_numpy(sums)[: len(batch)]
     return scores
 
 
 def attention(
     model: keras.Model, pair: Pair, tokenizers: tuple[Tokenizer, Tokenizer], length: int
 ) -> np.ndarray:
-    """Return the last layer's weights over the source, mean over heads: float32 [target, source].
+    """Return the last layer's attention, the mean over heads: float32 [target, source].
 
     Args:
         model: see `zoo.models.contracts.Aligner`.
-        length: both sides are padded to this many ids.
+        length: padded length of both sides.
     """
     source, target = pair
     arrays = _arrays([pair], tokenizers, length, 1)
@@ -79,7 +79,7 @@ def _arrays(
 
 
 def _log_probability(model: keras.Model, padding: int, arrays: dict) -> Any:
-    """Return log P [batch] of the labels, padding left out."""
+    """Return log P [batch] of the labels without padding."""
     labels = arrays["labels"]
     logits = model({"source": arrays["source"], "target": arrays["target"]}, training=False)
     chosen = ops.take_along_axis(logits, labels[:, :, None], axis=-1)[:, :, 0]

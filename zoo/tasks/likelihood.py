@@ -1,4 +1,4 @@
-"""How probable texts of any length are to a language model, in compiled pieces of one shape."""
+"""Log-probabilities of texts of any length, in compiled pieces of one shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo import compiling
 from zoo.models.contracts import LanguageModel
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 
-# Tokens that each row of a recurrent model reads in one piece, and logits held at a time.
+# Tokens that each row of a recurrent model reads in one piece, and positions with logits at a time.
 PIECE = 64
 POSITIONS = 2048
 IGNORED = -1
@@ -22,26 +22,26 @@ IGNORED = -1
 def log_probabilities(
     model: LanguageModel, sequences: Sequence[np.ndarray], progress: bool = False
 ) -> np.ndarray:
-    """Return log P of all tokens of each sequence but its first, given those before: float64.
+    """Return log P of each sequence's tokens after the first, given those before: float64.
 
-    A recurrent model's state is carried from piece to piece, so that a sequence may be of any
-    length; nothing is compiled for another length. A model with a `context` reads a longer sequence
-    in pieces of that length, and in each sees nothing of those before.
+    A recurrent model carries its state from piece to piece, so one compiled shape reads sequences
+    of any length. A model with a `context` reads a longer sequence in pieces of that length, each
+    without the pieces before it.
 
     Args:
-        model: a language model.
         sequences: int32 [tokens] each, at least one token.
     """
-    lengths = np.array([len(each) - 1 for each in sequences])
+    lengths = np.array([len(sequence) - 1 for sequence in sequences])
     order = np.argsort(-lengths, kind="stable")  # the longest first
-    found = np.zeros(len(sequences), dtype=np.float64)
-    for part in with_progress(_parts(model, order, lengths), progress):
-        length = _piece_length(model, int(lengths[part].max()))
-        rows = min(bucket(len(part), ROWS), max(1, POSITIONS // length))
-        width = length * max(1, -(-int(lengths[part].max()) // length))
+    log_p = np.zeros(len(sequences), dtype=np.float64)
+    for batch in with_progress(_batches(model, order, lengths), progress):
+        longest = int(lengths[batch].max())
+        length = _piece_length(model, longest)
+        rows = min(bucket(len(batch), ROWS), max(1, POSITIONS // length))
+        width = length * max(1, -(-longest // length))
         tokens = np.zeros((rows, width), dtype=np.int32)
         labels = np.full((rows, width), IGNORED, dtype=np.int32)
-        for row, index in enumerate(part):
+        for row, index in enumerate(batch):
             tokens[row, : lengths[index]] = sequences[index][:-1]
             labels[row, : lengths[index]] = sequences[index][1:]
         state: Any = {
@@ -51,32 +51,32 @@ def log_probabilities(
             piece = slice(first, first + length)
             arrays = {"tokens": tokens[:, piece], "labels": labels[:, piece], "state": state}
             sums, state = compiling.run(_piece, model, None, arrays)
-            found[part] += ops.convert_to_numpy(sums)[: len(part)]
-    return found
+            log_p[batch] += ops.convert_to_numpy(sums)[: len(batch)]
+    return log_p
 
 
 def _piece_length(model: LanguageModel, longest: int) -> int:
-    """Return how many tokens of sequences of at most that length are read at once."""
+    """Return the length of the pieces in which sequences up to that length are read."""
     if model.context is None:
         return PIECE
     return min(bucket(max(1, longest), LENGTHS), model.context)
 
 
-def _parts(model: LanguageModel, order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """Return which sequences are read together."""
-    parts, first = [], 0
+def _batches(model: LanguageModel, order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of the sequences that are read together."""
+    batches, first = [], 0
     while first < len(order):
         most = max(1, POSITIONS // _piece_length(model, int(lengths[order[first]])))
-        parts.append(order[first : first + most])
+        batches.append(order[first : first + most])
         first += most
-    return parts
+    return batches
 
 
 def stream_loss(model: LanguageModel, ids: np.ndarray, rows: int, progress: bool = False) -> float:
-    """Return the mean of -log P of all tokens of a stream but its first, in nats.
+    """Return the mean of -log P of a stream's tokens after the first, in nats.
 
-    The stream is read in `rows` parts side by side, each with a state of its own that begins at
-    zero; with one row, as the papers measure, every token has all of the text before it.
+    The stream is read in `rows` parts side by side, each with its own initial state; with one row,
+    as the papers measure, every token has the whole text before it.
 
     Args:
         ids: int32 [tokens], at least two.
@@ -88,9 +88,9 @@ def stream_loss(model: LanguageModel, ids: np.ndarray, rows: int, progress: bool
 
 
 def _piece(model: LanguageModel, options: None, arrays: dict) -> Any:
-    """Return log P [rows] of the labels, ignored ones left out, and the state after the tokens."""
+    """Return log P [rows] of the labels that are not ignored, and the state after the tokens."""
     labels = arrays["labels"]
     logits, state = model.read(arrays["tokens"], arrays["state"])
     chosen = ops.take_along_axis(logits, ops.maximum(labels, 0)[:, :, None], axis=-1)[:, :, 0]
-    each = chosen - ops.logsumexp(logits, axis=-1)
-    return ops.sum(ops.where(labels == IGNORED, 0.0, each), axis=1), state
+    log_p = chosen - ops.logsumexp(logits, axis=-1)
+    return ops.sum(ops.where(labels == IGNORED, 0.0, log_p), axis=1), state

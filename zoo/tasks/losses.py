@@ -10,15 +10,15 @@ from keras import ops
 class LabelSmoothedCrossEntropy(keras.losses.Loss):
     """Cross-entropy in nats per target token, or per sentence, with label smoothing.
 
-    Padding is left out, and so are the rows of padding alone that fill up a batch. The target
+    Padding counts for nothing, and neither do rows of padding that fill up a batch. The target
     distribution gives 1 - smoothing to the label and spreads the rest over the other V - 1 classes,
-    as tensor2tensor and fairseq do (Keras' own spreads it over all V).
+    as tensor2tensor and fairseq do (Keras' own loss spreads it over all V).
 
     Args:
         smoothing: epsilon_ls of vaswani2017, section 5.4.
         padding_id: label that marks padding.
-        per: what the sum over all tokens is divided by: the number of them ("token"), or that of
-            their sentences ("sentence", as sutskever2014, section 3.4, divides the gradient).
+        per: the divisor of the sum over all tokens: their number ("token"), or the number of their
+            sentences ("sentence", as sutskever2014, section 3.4, divides the gradient).
     """
 
     def __init__(
@@ -54,9 +54,4 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
         return ops.sum(loss * real) / ops.maximum(ops.sum(counted), 1.0)
 
     def get_config(self) -> dict:
-        return {
-            "smoothing": self.smoothing,
-            "padding_id": self.padding_id,
-            "per": self.per,
-            "name": self.name,
-        }
+        return {key: getattr(self, key) for key in ("smoothing", "padding_id", "per", "name")}

@@ -1,4 +1,4 @@
-"""Labelled documents through a model: in pieces with a carried state, or whole, in few shapes."""
+"""Logits of documents, read in pieces with a carried state or whole, in few shapes."""
 
 from __future__ import annotations
 
@@ -28,43 +28,41 @@ def classifier_logits(
 ) -> np.ndarray:
     """Return the logits of whole documents, float64 [documents, classes].
 
-    A stateful classifier reads them in pieces of one shape, with the state carried from piece to
-    piece, so that one of any length is read to its end and nothing is compiled for another length.
-    A sequence classifier reads each at once, padded to one of few lengths, none beyond its context.
-    Those of similar length are read together.
+    A stateful classifier reads documents of any length in pieces of one compiled shape and carries
+    its state from piece to piece. A sequence classifier reads each sequence at once, padded to one
+    of few lengths within its context. Documents of similar length are read together.
 
     Args:
-        documents: the sequences of each, int32 [ids]; in pieces only one.
+        documents: the sequences of each, int32 [ids]; a stateful classifier reads only one.
 
     Returns:
-        Where documents are told by one logit for each sequence and have different numbers of them,
-        those that are not there are -inf.
+        A model with one logit for each sequence gives -inf where a document has fewer sequences
+        than another.
 
     Raises:
         NotSupported: the model is neither of these two.
     """
     if not isinstance(model, StatefulClassifier | SequenceClassifier):
         raise NotSupported(f"{model.name} is no classifier", "see zoo/models/contracts.py")
-    found: list[np.ndarray] = [np.zeros(0)] * len(documents)
-    longest = np.array([max(map(len, each)) for each in documents])
-    counts = np.array([len(each) for each in documents])
+    outputs: list[np.ndarray] = [np.zeros(0)] * len(documents)
+    longest = np.array([max(map(len, sequences)) for sequences in documents])
+    counts = np.array([len(sequences) for sequences in documents])
     order = np.lexsort((-longest, counts))  # the longest first, of each number of sequences
-    parts = []
+    batches = []
     for count in np.unique(counts):
         alike = order[counts[order] == count]
-        parts += [alike[first : first + rows] for first in range(0, len(alike), rows)]
+        batches += [alike[first : first + rows] for first in range(0, len(alike), rows)]
     read = _in_pieces if isinstance(model, StatefulClassifier) else _at_once
-    for part in with_progress(parts, progress):
-        chosen = [documents[i] for i in part]
-        chosen += [chosen[-1]] * (min(bucket(len(part), ROWS), rows) - len(part))
-        decided = ops.convert_to_numpy(read(model, chosen, int(longest[part].max()), pad_id))
-        for row, index in enumerate(part):
-            found[index] = decided[row].astype(np.float64)
-    width = max(map(len, found), default=0)
-    made = np.full((len(found), width), -np.inf)
-    for index, each in enumerate(found):
-        made[index, : len(each)] = each
-    return made
+    for batch in with_progress(batches, progress):
+        chosen = [documents[i] for i in batch]
+        chosen += [chosen[-1]] * (min(bucket(len(batch), ROWS), rows) - len(batch))
+        values = ops.convert_to_numpy(read(model, chosen, int(longest[batch].max()), pad_id))
+        for row, index in enumerate(batch):
+            outputs[index] = values[row].astype(np.float64)
+    table = np.full((len(outputs), max(map(len, outputs), default=0)), -np.inf)
+    for cells, values in zip(table, outputs, strict=True):
+        cells[: len(values)] = values
+    return table
 
 
 def _in_pieces(

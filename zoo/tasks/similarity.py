@@ -1,4 +1,4 @@
-"""The similarity of two texts, read in both orders: a label or a number (gpt1, section 3.3)."""
+"""Similarity of two texts, read in both orders: a label or a number (gpt1, section 3.3)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ NUMBERS = "this model gives numbers, not labels with probabilities"
 
 
 class Similarity(Entail):
-    """A model that compares two texts, whichever comes first.
+    """Compare two texts, in any order.
 
-    Inputs are (text, text). With labels the verbs are those of a classifier of texts; without
-    labels in its recipe the model gives a number, such as how similar the texts are from 0 to 5.
+    Inputs are (text, text). A recipe with labels makes a classifier; without labels the model gives
+    a number, such as a similarity from 0 to 5.
     """
 
     name = "similarity"
@@ -35,14 +35,14 @@ class Similarity(Entail):
     def read(
         cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
     ) -> list[Example]:
-        """Return ((text, text), label) of each row, or ((text, text), number).
+        """Read ((text, text), label) or ((text, text), number) of each row.
 
-        Labels are numbers if one of them is no whole number, as 3.8, or if their column is called
-        "score" or "similarity"; whole numbers alone, as 0 and 1, are names of classes, but for a
-        model that gives numbers.
+        Labels are numbers if one of them is a fraction such as 3.8, or if their column is called
+        "score" or "similarity". Whole numbers alone, as 0 and 1, are names of classes, unless the
+        model gives numbers.
 
         Raises:
-            DataError: see `zoo.data.columns`; or some labels are numbers and one is not.
+            DataError: see `zoo.data.columns`; or only some labels are numbers.
         """
         rows = list(columns.read_rows(data, targets, cls.spec().columns))
         pairs = [columns.two_texts(*row) for row in rows]
@@ -88,11 +88,6 @@ class Similarity(Entail):
     def probabilities(
         self, texts: Sequence[Any], *, batch_size: int | None = None, progress: bool = False
     ) -> np.ndarray:
-        """Return the probability of each label: float64 [pairs, labels].
-
-        Raises:
-            NotSupported: the model gives numbers.
-        """
         if not self.labels:
             raise NotSupported(NUMBERS, "predict gives them")
         return super().probabilities(texts, batch_size=batch_size, progress=progress)
@@ -112,7 +107,6 @@ class Similarity(Entail):
         return metrics.regression(rows[:, 0], np.array(truths))
 
     def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
-        """Return log P of each label, or the numbers, float64 [pairs]."""
         if self.labels:
             return super().golden_scores(texts, outputs)
         return np.array(self.predict(texts))

@@ -15,24 +15,32 @@ from zoo.data import columns
 from zoo.data.encoded import Encoded, Ragged, padded
 from zoo.data.examples import Example, with_references
 from zoo.decoding import search
-from zoo.errors import DataError, InputError, NotSupported, ZooWarning, check_count, counted
+from zoo.errors import (
+    DataError,
+    InputError,
+    NotSupported,
+    ZooWarning,
+    check_count,
+    counted,
+    item_names,
+)
 from zoo.models.contracts import Aligner
 from zoo.tasks import forcing, metrics, unknown
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
-from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
+from zoo.tasks.batching import LENGTHS, bucket, decode_by_length
 from zoo.text import Tokenizer
 from zoo.text.tokenizer import PAD_ID
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where the model looked for each piece that it wrote.
+    """The attention of a translation.
 
     Attributes:
-        matrix: float32 [target, source], the decoder's attention; of its last layer and the mean
-            over heads, where it has several. Each row sums to 1.
-        source: the pieces that were read, the end token last.
-        target: the pieces that were written, the end token last.
+        matrix: float32 [target, source], the attention of the decoder's last layer, the mean over
+            its heads. Each row sums to 1.
+        source: the source's pieces, the end token last.
+        target: the target's pieces, the end token last.
     """
 
     matrix: np.ndarray
@@ -41,15 +49,12 @@ class Alignment:
 
 
 class Translate(Task):
-    """A model and its tokenizers as a translator of texts.
-
-    The model is a built translator; the tokenizers are the same one if the languages share it.
-    """
+    """Translate texts with a built translator; the two languages may share one tokenizer."""
 
     name = "translate"
     trainer = "zoo.training.trainers:SequenceToSequenceTrainer"
-    # A low constant rate, so that it forgets little of what it knew: a tenth of the peak that the
-    # small recipes of the zoo train with.
+    # A low constant rate, so that the model forgets little: a tenth of the peak in the zoo's small
+    # recipes.
     finetuning = {"schedule.name": "constant", "schedule.warmup": 0, "schedule.peak": 1e-4}
 
     # Examples --------------------------------------------------------------------------------
@@ -58,18 +63,18 @@ class Translate(Task):
     def read(
         cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
     ) -> list[Example]:
-        """Return (source, target) of each row; columns may be called by the two languages too."""
+        """Read (source, target) pairs; the two languages may name the columns too."""
         languages = (recipe.data.source, recipe.data.target)
         return columns.read_pairs(data, targets, columns=[*cls.spec().columns, languages])
 
     @classmethod
     def as_measured(cls, examples: list[Example]) -> list[Example]:
-        """Return each distinct source with all of its targets, its references."""
+        """Return each distinct source with all of its targets as references."""
         return with_references(examples)
 
     @classmethod
     def count_seen(cls, training: Sequence[Example], test: Sequence[Example]) -> int:
-        """Return how many test sources have a reference that is a target in training."""
+        """Count the test sources with a reference that is a training target."""
         targets = {target for _, target in training}
         return sum(any(target in targets for target in references) for _, references in test)
 
@@ -81,19 +86,19 @@ class Translate(Task):
     def encode_examples(
         cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
     ) -> Encoded:
-        """Return pairs as ids, each side closed by the end id; longer pairs are left out.
+        """Encode pairs, the end id last on each side; leave out pairs that are too long.
 
-        With `data.reverse_source` a source is turned round, all but its end id.
+        `data.reverse_source` reverses each source but for its end id.
         """
         data = recipe.data
-        assert data.max_length is not None  # the recipe's own check has seen to it
+        assert data.max_length is not None  # checked when the recipe is read
         longest = min(data.max_length, recipe.train.buckets[-1])
         sources, targets = [], []
         for source, target in examples:
             left = source_ids(tokenizers[0], tokenizers[0].encode(source), data.reverse_source)
             right = [*tokenizers[1].encode(target), tokenizers[1].end_id]
             if len(left) <= longest and len(right) <= longest:
-                # As arrays: a corpus of millions of pairs would not fit into memory as lists.
+                # Arrays: millions of pairs would not fit into memory as lists.
                 sources.append(np.array(left, dtype=np.int32))
                 targets.append(np.array(right, dtype=np.int32))
         if not sources:
@@ -106,38 +111,32 @@ class Translate(Task):
     # Text to arrays --------------------------------------------------------------------------
 
     def encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each source, the end id last, no longer than the model can read.
+        """Encode each source, the end id last, cut to the model's longest source.
+
+        Warns of a cut source and of a text of unknown words.
 
         Raises:
-            InputError: an empty text or one of unknown characters only, by its number; one of
-                unknown words only is warned of.
+            InputError: an empty text or one without a known character, by its number.
         """
-        tokenizer = self.source_tokenizer
-        longest = self._longest
-        encoded = []
-        for number, text in enumerate(texts, start=1):
-            ids = tokenizer.encode(text)
-            name = "the text" if len(texts) == 1 else f"text {number}"
-            if not ids:
-                raise InputError(f"{name} is empty", "give at least one word")
-            unknown.check(tokenizer, ids, text, name, self.data.source)
+        tokenizer, longest = self.source_tokenizer, self._longest
+        encoded = unknown.encode(tokenizer, texts, self.data.source)
+        for i, name in enumerate(item_names("text", len(texts))):
+            ids = encoded[i]
             if longest is not None and len(ids) + 1 > longest:
-                kept = ids[: longest - 1]
+                encoded[i] = ids[: longest - 1]
                 warnings.warn(
                     f"{name} has {len(ids) + 1} pieces, the model was built for {longest}; "
-                    f"cut after '...{tokenizer.decode(kept)[-30:]}'",
+                    f"cut after '...{tokenizer.decode(encoded[i])[-30:]}'",
                     ZooWarning,
                     stacklevel=3,
                 )
-                ids = kept
-            encoded.append(source_ids(tokenizer, ids, self.data.reverse_source))
-        return encoded
+        return [source_ids(tokenizer, ids, self.data.reverse_source) for ids in encoded]
 
     def _encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each target, the end id last.
+        """Encode each target, the end id last.
 
         Raises:
-            InputError: a target longer than the model was built for.
+            InputError: a target is longer than the model was built for.
         """
         tokenizer = self.target_tokenizer
         longest = self._longest
@@ -163,20 +162,18 @@ class Translate(Task):
         num_return: int = 1,
         progress: bool = False,
     ) -> list[Any]:
-        """Translate texts; the result is in their order.
-
-        Texts of similar length are decoded together.
+        """Translate texts, in their order.
 
         Args:
             beam_size, length_penalty, batch_size: None takes the recipe's.
-            max_length: most pieces of an output, the end included; None allows the source's length
-                plus the recipe's `max_extra`.
+            max_length: most pieces of an output, end token included; None allows the source's
+                length plus the recipe's `max_extra`.
             num_return: with more than 1 each result is a list of texts, the best first.
             progress: show a bar while there is more than one batch and stderr is a terminal.
 
         Raises:
-            InputError: a text that the model cannot take.
-            OptionError: an option out of its range.
+            InputError: an invalid text.
+            OptionError: an invalid option.
         """
         encoded = self.encode_sources(texts)
         outputs = self._decode(
@@ -188,10 +185,10 @@ class Translate(Task):
         return [[decode(ids) for ids in best] for best in outputs]
 
     def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
-        """Return whether it is one pair that is scored, and sources and targets.
+        """Return whether it is a single pair, and the sources and targets.
 
         Raises:
-            InputError: targets are missing, or not as many as the sources.
+            InputError: targets are missing, or their number is not that of the sources.
         """
         one, sources = listed_texts(texts)
         if targets is None:
@@ -205,18 +202,18 @@ class Translate(Task):
         return one, [sources, listed]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
-        """Return the natural log-probability of each target given its source, end included.
+        """Return the natural log-probability of each target given its source: float64 [texts].
 
-        float64 [texts].
+        It includes the end token.
         """
         pairs = list(zip(self.encode_sources(sources), self._encode_targets(targets), strict=True))
         return forcing.log_probabilities(self.model, pairs, self._tokenizers, self._bucket)
 
     def align(self, text: str, target: str | None = None) -> Alignment:
-        """Return which source pieces the model looked at for each target piece.
+        """Return the attention to each source piece at each target piece.
 
         Args:
-            target: what to align the text with; None is the model's own translation.
+            target: the text to align with; None takes the model's own translation.
 
         Raises:
             NotSupported: the model has no attention.
@@ -246,18 +243,18 @@ class Translate(Task):
         progress: bool = False,
         likelihood: bool = False,
     ) -> dict[str, Any]:
-        """Translate the sources and compare with their references, of which each has one or more.
+        """Translate the sources and compare them with their references, one or more each.
 
         Args:
             likelihood: also measure the first references: "loss", nats per target piece with the
-                end, and "perplexity".
+                end token, and "perplexity".
 
         Returns:
             "bleu" and "chrf" with their sacreBLEU signatures, "sentences", "beam_size" and
             "length_penalty".
 
         Raises:
-            DataError: no example, or one without a reference.
+            DataError: no examples, or one without a reference.
         """
         check_examples(examples)
         sources = [source for source, _ in examples]
@@ -288,15 +285,13 @@ class Translate(Task):
     # Golden outputs --------------------------------------------------------------------------
 
     def golden_inputs(self, examples: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-        """Return the inputs that a model trained on this is remembered by."""
         return [source for source, _ in examples[:4]]
 
     def golden_scores(self, texts: Sequence[str], outputs: Sequence[str]) -> np.ndarray:
-        """Return log P of each output, float64 [texts]."""
         return self.score(texts, outputs)
 
     def golden_logits(self, text: str, output: str) -> np.ndarray:
-        """Return the logits [positions, vocabulary] of the output's pieces and its end."""
+        """Return the logits [positions, vocabulary] of the output's pieces and its end token."""
         tokenizer = self.target_tokenizer
         inputs = {
             "source": np.array(self.encode_sources([text]), dtype=np.int32),
@@ -312,7 +307,7 @@ class Translate(Task):
 
     @property
     def _longest(self) -> int | None:
-        """Most pieces that the model was built for, the end included; None is no limit."""
+        """The most pieces of a text for this model, end token included; None means no limit."""
         return self.model.max_length
 
     def _bucket(self, length: int) -> int:
@@ -330,62 +325,36 @@ class Translate(Task):
         num_return: int,
         progress: bool,
     ) -> list[list[list[int]]]:
-        """Return the ids found for each source, best first, each up to its end token."""
+        """Return the ids of each source's translations, best first, up to the end token."""
         options, tokenizer = self.options, self.target_tokenizer
-        size = options.batch_size if batch_size is None else batch_size
-        check_count("batch_size", size)
+        size = self.batch_size(batch_size)
         if max_length is not None:
             check_count("max_length", max_length)
         lengths = np.array([len(ids) for ids in encoded])
         limits = lengths + options.max_extra if max_length is None else lengths * 0 + max_length
         longest = self._longest
         limits = limits if longest is None else np.minimum(limits, longest)
-        order = np.argsort(-lengths, kind="stable")  # the longest first
-        batches = [order[first : first + size] for first in range(0, len(order), size)]
-        outputs: list[list[list[int]]] = [[] for _ in encoded]
-        for part in with_progress(batches, progress):
-            rows = min(bucket(len(part), ROWS), size)
-            # Rows that only fill up repeat the last one and may not go beyond one step.
-            chosen = np.concatenate([part, np.repeat(part[-1:], rows - len(part))])
-            allowed = np.where(np.arange(rows) < len(part), limits[chosen], 1)
-            source = padded(
-                [encoded[i] for i in chosen],
-                self._bucket(int(lengths[part].max())),
-                self.source_tokenizer.pad_id,
-            )
-            decoded = search.decode(
-                self.model,
-                {"source": source},
-                start_id=tokenizer.start_id,
-                end_id=tokenizer.end_id,
-                pad_id=tokenizer.pad_id,
-                max_length=int(limits[part].max()),
-                limits=allowed,
+
+        def decode(batch: int, indices: np.ndarray, allowed: np.ndarray) -> search.Decoded:
+            sources = [encoded[i] for i in indices]
+            width = self._bucket(int(lengths[indices].max()))
+            return search.decode(
+                self.model, {"source": padded(sources, width, self.source_tokenizer.pad_id)},
+                start_id=tokenizer.start_id, end_id=tokenizer.end_id, pad_id=tokenizer.pad_id,
+                max_length=int(allowed.max()), limits=allowed, num_return=num_return,
                 beam_size=options.beam_size if beam_size is None else beam_size,
-                length_penalty=(
-                    options.length_penalty if length_penalty is None else length_penalty
-                ),
-                num_return=num_return,
-                forbidden_id=_never_written(tokenizer),
-            )
-            for row, index in enumerate(part):
-                complete = np.isfinite(decoded.scores[row])
-                outputs[index] = [
-                    ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist()
-                    for ids in decoded.ids[row][complete]
-                ]
-        return outputs
+                length_penalty=options.length_penalty if length_penalty is None else length_penalty,
+                # The zoo's models give padding no probability worth a search. Marian's start with
+                # its padding and fairseq's leave it untrained: both libraries forbid it.
+                forbidden_id=None if tokenizer.pad_id == PAD_ID else tokenizer.pad_id,
+            )  # fmt: skip
+
+        return [
+            [ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist() for ids in best]
+            for best in decode_by_length(decode, lengths, limits, size, progress)
+        ]
 
 
 def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:
-    """Return a source as a model reads it: its pieces, reversed if asked for, then the end id."""
+    """Return a source as a model reads it: its pieces, reversed on request, then the end id."""
     return [*(reversed(ids) if reverse else ids), tokenizer.end_id]
-
-
-def _never_written(tokenizer: Tokenizer) -> int | None:
-    """Return padding, where it has an id of another library's choice.
-
-    Models that were trained here give it no probability worth a search. Marian's start with it and
-    fairseq's leave it untrained: both libraries forbid it.
-    """
-    return None if tokenizer.pad_id == PAD_ID else tokenizer.pad_id

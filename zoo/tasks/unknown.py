@@ -1,33 +1,36 @@
-"""Texts of which a tokenizer knows nothing."""
+"""Encode texts, and check that the tokenizer knows something of each."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 
-from zoo.errors import InputError, ZooWarning
+from zoo.errors import InputError, ZooWarning, item_names
 from zoo.text import Tokenizer
 
 
-def check(tokenizer: Tokenizer, ids: Sequence[int], text: str, name: str, language: str) -> None:
-    """Warn of a text of unknown words only, which a model of words was trained to meet.
+def encode(tokenizer: Tokenizer, texts: Sequence[str], language: str) -> list[list[int]]:
+    """Encode texts without start and end; warn of a text without a known word.
+
+    It is only a warning because word-level models have seen unknown words in training.
 
     Args:
-        ids: of the text.
-        name: what the text is called in messages.
-        language: that the model reads.
+        language: the language that the model reads.
 
     Raises:
-        InputError: the text has unknown characters only.
+        InputError: an empty text, or one without a known character, by its number.
     """
-    known = [i for i in {*ids} if i != tokenizer.unk_id]
-    if any(piece.strip("\u2581") for piece in tokenizer.pieces(known)):
-        return
-    problem = f"{name} has only {tokenizer.unknown} that the model does not know: {_short(text)}"
-    if tokenizer.unknown == "characters":
-        raise InputError(problem, f"it reads language '{language}'")
-    warnings.warn(problem, ZooWarning, stacklevel=4)
-
-
-def _short(text: str, most: int = 40) -> str:
-    return repr(text if len(text) <= most else text[:most] + "...")
+    encoded = []
+    for name, text in zip(item_names("text", len(texts)), texts, strict=True):
+        ids = tokenizer.encode(text)
+        if not ids or not text.strip():  # a line break may be a word
+            raise InputError(f"{name} is empty", "give at least one word")
+        encoded.append(ids)
+        known = [i for i in {*ids} if i != tokenizer.unk_id]
+        if not any(piece.strip("\u2581") for piece in tokenizer.pieces(known)):
+            start = repr(text if len(text) <= 40 else text[:40] + "...")
+            problem = f"{name} has only {tokenizer.unknown} that the model does not know: {start}"
+            if tokenizer.unknown == "characters":
+                raise InputError(problem, f"it reads language '{language}'")
+            warnings.warn(problem, ZooWarning, stacklevel=4)
+    return encoded

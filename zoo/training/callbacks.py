@@ -1,4 +1,4 @@
-"""What happens between two fit-epochs: checkpoint, history, progress, stopping."""
+"""Callbacks of the training loop: checkpoints, history, early stopping and progress."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from zoo.training import checkpoints
 
 
 class CheckpointCallback(keras.callbacks.Callback):
-    """Writes a checkpoint and a row of history at the end of each fit-epoch.
+    """Write a checkpoint and a row of history at the end of each fit-epoch.
 
-    Keras' number of an epoch is the step that it begins at.
+    The number of an epoch is the step that it begins at.
 
     Args:
-        folder: where checkpoints go.
+        folder: the folder of checkpoints.
         state: {"history": rows, "best": step or None, "best_loss": float}; changed in place.
     """
 
@@ -36,14 +36,14 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the validation loss has not fallen for as many epochs as the recipe waits."""
+        """Whether the validation loss has not fallen for `train.patience` epochs."""
         patience, history = self.recipe.train.patience, self.state["history"]
-        since = [row for row in history if row["step"] > (self.state["best"] or 0)]
-        return patience is not None and len(since) >= patience
+        since_best = [row for row in history if row["step"] > (self.state["best"] or 0)]
+        return patience is not None and len(since_best) >= patience
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.started = time.monotonic()
-        # PyTorch's dropout draws from a generator that no variable holds, so no checkpoint does.
+        # PyTorch's dropout has a generator outside of the variables, and so of the checkpoint.
         keras.utils.set_random_seed((self.recipe.seed + epoch) % 2**32)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -75,7 +75,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.state["history"].append(row)
         settings, optimizer = self.recipe.optimizer, self.model.optimizer
         if settings.nonmonotone is not None and not optimizer.averages:
-            losses = [each["val_loss"] for each in self.state["history"]]
+            losses = [row["val_loss"] for row in self.state["history"]]
             if stalled(losses, settings.nonmonotone):
                 optimizer.begin()
         if self.state["best"] is None or row["val_loss"] < self.state["best_loss"]:
@@ -85,17 +85,12 @@ class CheckpointCallback(keras.callbacks.Callback):
 
 
 class ProgressCallback(keras.callbacks.Callback):
-    """Tells loss, target tokens a second and the time left in a line for each fit-epoch.
+    """Print loss, target tokens a second and the time left, a line for each fit-epoch.
 
-    On a terminal a bar moves below them in a block `with progress.bar`.
+    On a terminal a bar moves below the lines in a block `with progress.bar`.
     """
 
-    def __init__(
-        self,
-        batches: Batches,
-        recipe: Recipe,
-        stream: TextIO | None = None,
-    ) -> None:
+    def __init__(self, batches: Batches, recipe: Recipe, stream: TextIO | None = None) -> None:
         super().__init__()
         self.batches = batches
         self.recipe = recipe

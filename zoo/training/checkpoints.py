@@ -1,8 +1,8 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+"""Checkpoints: the whole state of a run, so that a resumed run equals an uninterrupted one.
 
-A checkpoint is a folder `step-00001000` with the model's variables (seed generators among them),
-the optimizer's, and the loop's own state. It is written aside and renamed, so that a kill or a
-full disk leaves the one before it whole.
+A checkpoint is a folder `step-00001000` with the variables of the model (seed generators included)
+and of the optimizer, and the loop's state. It is written aside and renamed: a kill or a full disk
+leaves the previous one intact.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ MEANS = "means.safetensors"
 
 
 def save(folder: Path, step: int, model: keras.Model, state: dict[str, Any]) -> Path:
-    """Write the checkpoint of a step and return its folder.
+    """Write the checkpoint of a step, with averaged weights if the optimizer has them.
 
-    If the optimizer averages weights, the mean ones are written too.
+    Returns its folder.
 
     Raises:
-        CheckpointError: if the disk refuses; earlier checkpoints are untouched.
+        CheckpointError: the disk refuses; earlier checkpoints are untouched.
     """
     path = folder / f"{PREFIX}{step:08d}"
     try:
         with replacing_folder(path) as aside:
-            # `save_file` is not used: it gives its files mode 0600.
+            # Not `save_file`: it gives its files mode 0600.
             (aside / WEIGHTS).write_bytes(to_bytes(_values(model.variables)))
             (aside / OPTIMIZER).write_bytes(to_bytes(_values(model.optimizer.variables)))
             if getattr(model.optimizer, "averages", False):
@@ -58,10 +58,10 @@ def save(folder: Path, step: int, model: keras.Model, state: dict[str, Any]) -> 
 
 
 def restore(path: Path, model: keras.Model) -> dict[str, Any]:
-    """Set the model's and its optimizer's variables; return the loop's state.
+    """Set the variables of the model and its optimizer; return the loop's state.
 
     Raises:
-        CheckpointError: if the checkpoint is damaged or of another model.
+        CheckpointError: the checkpoint is damaged or of another model.
     """
     with _whole(path):
         _assign(path / WEIGHTS, model.variables)
@@ -70,10 +70,10 @@ def restore(path: Path, model: keras.Model) -> dict[str, Any]:
 
 
 def restore_weights(path: Path, model: keras.Model) -> None:
-    """Set the model's variables only, to the mean ones where the checkpoint has them.
+    """Set the model's variables only, to averaged weights where the checkpoint has them.
 
     Raises:
-        CheckpointError: if the checkpoint is damaged or of another model.
+        CheckpointError: the checkpoint is damaged or of another model.
     """
     with _whole(path):
         means = path / MEANS
@@ -99,13 +99,13 @@ def found(folder: Path) -> list[Path]:
 
 
 def latest(folder: Path) -> Path | None:
-    """Return the newest checkpoint, if there is one."""
+    """Return the newest checkpoint, or None."""
     paths = found(folder)
     return paths[-1] if paths else None
 
 
 def prune(folder: Path, keep: int, best: int | None) -> None:
-    """Delete all but the last `keep` checkpoints and the best; optimizers but the last two's."""
+    """Keep the last `keep` checkpoints and the best one, and the last two optimizer states."""
     paths = found(folder)
     for path in paths[:-2]:
         (path / OPTIMIZER).unlink(missing_ok=True)
@@ -116,7 +116,7 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a checkpoint is read into a CheckpointError that names it."""
+    """Turn read errors into a CheckpointError that names the checkpoint."""
     try:
         yield
     except (OSError, SafetensorError, ValueError) as error:
@@ -127,7 +127,7 @@ def _whole(path: Path) -> Iterator[None]:
 
 
 def _values(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
-    # safetensors reads the buffer as it lies: a transposed view would be stored wrongly.
+    # safetensors stores the raw buffer: a transposed view would be stored wrongly.
     return {
         f"{i:05d}": np.array(keras.ops.convert_to_numpy(variable.value), copy=True, order="C")
         for i, variable in enumerate(variables)

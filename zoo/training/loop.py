@@ -1,8 +1,8 @@
-"""The training loop: updates, and at the end of each fit-epoch validation and a checkpoint."""
+"""The training loop: updates, and after each fit-epoch a validation and a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from zoo.training.trainers import Trainer
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit measured; the final weights are in the model.
+    """The result of a fit; the final weights are in the model.
 
     Attributes:
         history: a row for each fit-epoch: step, loss, val_loss, seconds.
-        chosen: which weights were taken: "average of the last N" or "step N".
-        val_loss: of these weights, by the trainer's `validate`.
+        chosen: the weights that were chosen: "average of the last N" or "step N".
+        val_loss: their validation loss, by the trainer's `validate`.
     """
 
     history: list[dict[str, float]]
@@ -38,39 +38,38 @@ def fit(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> FitResult:
-    """Train by the recipe; afterwards the trainer's model holds the best weights found.
+    """Train by the recipe and load the best weights into the trainer's model.
 
-    Checkpoints go to `run_folder`; with `resume` the run goes on from the newest of them, and ends
-    with the very weights of a run that never stopped: the batch of a step depends on nothing but
-    the seed, and all other state is in the checkpoint. Keras' number of an epoch is the step that
-    it begins at; the last epoch may be shorter.
+    Checkpoints go to `run_folder`; `resume` goes on from the newest one. A resumed run ends with
+    the weights of an uninterrupted one: the batch of a step depends only on the seed and the step,
+    and the checkpoint holds all other state.
 
     Raises:
         TrainingError: the loss is no longer a number; names the last good weights.
         CheckpointError: a checkpoint cannot be written or resumed from.
     """
-    model, settings = trainer.model, recipe.train
+    model, updates, per_epoch = trainer.model, recipe.train.updates, recipe.train.updates_per_epoch
     state: dict[str, Any] = {"history": [], "best": None, "best_loss": None}
-    first = _begin(run_folder, model, state, resume)
+    first_step = _restore(run_folder, model, state, resume)
     saving = CheckpointCallback(run_folder, recipe, state)
     progress = ProgressCallback(trainer.batches, recipe)
     hooks = keras.callbacks.CallbackList([saving, progress, *callbacks], model=model)
     with progress.bar:
-        for epoch in range(first, settings.updates, settings.updates_per_epoch):
+        for epoch in range(first_step, updates, per_epoch):  # an epoch's number is its first step
             if saving.out_of_patience:
                 break
             hooks.on_epoch_begin(epoch)
             total = 0.0
-            for step in range(epoch, min(epoch + settings.updates_per_epoch, settings.updates)):
-                total += trainer.update(step)
+            for step in range(epoch, min(epoch + per_epoch, updates)):
+                total += trainer.update(step)  # batch, forward, backward, optimizer
                 logs = {"loss": total / (step - epoch + 1)}  # the mean of the epoch so far
                 hooks.on_train_batch_end(step - epoch, logs)
-            hooks.on_epoch_end(epoch, {**logs, "val_loss": trainer.validate()})
-    return _choose(model, run_folder, state, settings.average, trainer.validate)
+            hooks.on_epoch_end(epoch, {**logs, "val_loss": trainer.validate()})  # and a checkpoint
+    return _choose_weights(trainer, run_folder, state, recipe.train.average)
 
 
-def _begin(folder: Path, model: keras.Model, state: dict[str, Any], resume: bool) -> int:
-    """Return the step to begin at; with `resume`, restore the newest checkpoint."""
+def _restore(folder: Path, model: keras.Model, state: dict[str, Any], resume: bool) -> int:
+    """Restore the newest checkpoint if `resume` is set; return the step to begin at."""
     last = checkpoints.latest(folder)
     if last is None:
         return 0
@@ -84,23 +83,14 @@ def _begin(folder: Path, model: keras.Model, state: dict[str, Any], resume: bool
     return restored["step"]
 
 
-def _choose(
-    model: keras.Model,
-    folder: Path,
-    state: dict[str, Any],
-    count: int,
-    validate: Callable[[], float],
-) -> FitResult:
-    """Load the better of the average of the last checkpoints and the best single one."""
-    paths = checkpoints.found(folder)
-    best = folder / f"{checkpoints.PREFIX}{state['best']:08d}"
-    checkpoints.restore_weights(best, model)
-    result = FitResult(state["history"], f"step {state['best']}", state["best_loss"])
-    if count > 1 and len(paths) > 1:
-        last = paths[-count:]
-        checkpoints.average(last, model)
-        loss = validate()
-        if loss <= result.val_loss:
+def _choose_weights(trainer: Trainer, folder: Path, state: dict[str, Any], count: int) -> FitResult:
+    """Load the better of the average of the last `count` checkpoints and the best one."""
+    last = checkpoints.found(folder)[-count:]
+    if count > 1 and len(last) > 1:
+        checkpoints.average(last, trainer.model)
+        loss = trainer.validate()
+        if loss <= state["best_loss"]:
             return FitResult(state["history"], f"average of the last {len(last)}", loss)
-        checkpoints.restore_weights(best, model)
-    return result
+    best = folder / f"{checkpoints.PREFIX}{state['best']:08d}"
+    checkpoints.restore_weights(best, trainer.model)
+    return FitResult(state["history"], f"step {state['best']}", state["best_loss"])

@@ -1,4 +1,4 @@
-"""The examples that a model is measured on: a user's, its corpus', or prepared ones."""
+"""Find the examples to measure a model on: a user's, its corpus', or prepared ones."""
 
 from __future__ import annotations
 
@@ -18,46 +18,49 @@ from zoo.training.prepare import Prepared
 def find(
     recipe: Recipe, data: Any = None, targets: Iterable[Any] | None = None, split: str | None = None
 ) -> tuple[dict[str, str], list[Example]]:
-    """Return what the examples are, "data" and perhaps "split", and the examples.
+    """Return the names of the examples, "data" and perhaps "split", and the examples.
 
     Args:
-        data: what the task reads; the folder of the recipe's corpus, or one that holds it; a folder
-            that `zoo prepare` wrote; None finds the recipe's corpus by itself.
-        split: of a corpus, the recipe's `evaluate.split` if None.
+        data: anything that the task reads; the folder of the recipe's corpus, or one that holds it;
+            a folder that `zoo prepare` wrote; None finds the recipe's corpus.
+        split: split of a corpus; None takes the recipe's `evaluate.split`.
 
     Returns:
         Examples as the task's `evaluate` takes them.
 
     Raises:
-        InputError: the recipe's corpus has no name.
+        InputError: the recipe's corpus is unknown.
         DataError: the data cannot be read, or was prepared for another task.
     """
-    task, wanted, split = task_class(recipe.task), recipe.data, split or recipe.evaluate.split
-    named = {"data": wanted.corpus, "split": split}
+    task, corpus, split = (
+        task_class(recipe.task),
+        recipe.data.corpus,
+        split or recipe.evaluate.split,
+    )
+    names = {"data": corpus, "split": split}
     path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
     if data is None:
-        if wanted.corpus not in corpora.CORPORA:
+        if corpus not in corpora.CORPORA:
             raise InputError(
-                f"{recipe.name} was trained on '{wanted.corpus}', which is no corpus",
+                f"{recipe.name} was trained on '{corpus}', which is no corpus",
                 "give the examples to measure it on",
             )
-        return named, task.load_test(recipe, split)
+        return names, task.load_test(recipe, split)
     if path is not None and path.is_dir():
         if (path / "prepared.json").exists():
             prepared = Prepared.read(path)
             _check_same(prepared.recipe, recipe, path)
-            return named, prepared.test
-        folder = corpora.inside(path, wanted.corpus) or path
-        return named, task.load_test(recipe, split, folder)
+            return names, prepared.test
+        return names, task.load_test(recipe, split, corpora.inside(path, corpus) or path)
     name = path.name if path is not None else "examples"
     return {"data": name}, task.as_measured(task.read(recipe, data, targets))
 
 
-def _check_same(prepared: Recipe, wanted: Recipe, path: Path) -> None:
-    """Raise unless prepared data are of the same task and languages."""
-    names = [f"{recipe.task} {' to '.join(recipe.data.languages)}" for recipe in (prepared, wanted)]
-    if names[0] != names[1]:
+def _check_same(prepared: Recipe, recipe: Recipe, path: Path) -> None:
+    """Raise DataError unless data were prepared for the recipe's task and languages."""
+    theirs, ours = (f"{r.task} {' to '.join(r.data.languages)}" for r in (prepared, recipe))
+    if theirs != ours:
         raise DataError(
-            f"{path} was prepared to {names[0]}, {wanted.name} is there to {names[1]}",
+            f"{path} was prepared to {theirs}, {recipe.name} is there to {ours}",
             "give a folder or a file for the model's task, in its languages",
         )

@@ -1,4 +1,4 @@
-"""From a corpus to what a run reads: learn the tokenizer, cut the examples into ids, write both."""
+"""Prepare the data of a run: learn the tokenizers, encode the examples, write both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.text import Tokenizer, load_tokenizers, save_tokenizers, train_tokenize
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a training run reads: ids for training and validation, text for the measurement."""
+    """The data of a training run: ids for training and validation, text for measuring."""
 
     folder: Path
     recipe: Recipe
@@ -29,7 +29,7 @@ class Prepared:
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     test: list[Example]
-    seen: int  # test examples that training saw too
+    seen: int  # test examples that are also training examples
 
     @property
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
@@ -37,10 +37,10 @@ class Prepared:
 
     @classmethod
     def read(cls, folder: Path | str) -> Prepared:
-        """Read what `prepare` wrote; the arrays are memory-mapped.
+        """Read what `prepare` wrote; memory-map the arrays.
 
         Raises:
-            DataError: if the folder is not one that `prepare` wrote.
+            DataError: `prepare` did not write this folder.
         """
         folder = Path(folder)
         facts = folder / "prepared.json"
@@ -62,43 +62,38 @@ class Prepared:
 
 
 def _restored(given: Any) -> Any:
-    """Return what stood in a JSON file with tuples for its lists."""
+    """Return a JSON value with tuples in place of lists."""
     return tuple(map(_restored, given)) if isinstance(given, list) else given
 
 
 def prepare(recipe: Recipe, out: Path | str) -> Prepared:
     """Write the recipe's data to a folder: tokenizers, token ids, test examples.
 
-    The folder is written aside and renamed, so it is whole or not there.
+    The folder is written aside and renamed, so that it is complete or missing.
 
     Raises:
-        DataError: if the folder holds something else, or the corpus cannot be read.
+        DataError: the folder holds something else, or the corpus cannot be read.
     """
     out = Path(out)
     if out.is_file() or (
         out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
     ):
         raise DataError(f"{out} exists and holds no prepared data", "choose another --out")
+    task = task_class(recipe.task)
     with replacing_folder(out) as aside:
-        facts = _write(recipe, aside)
+        train, valid = (task.load(recipe, split) for split in ("train", "valid"))
+        test = task.load_test(recipe)
+        if recipe.tokenizer.weights:
+            tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
+        else:
+            tokenizers = train_tokenizers(
+                recipe.tokenizer, task.learned_texts(train), recipe.data.languages, recipe.seed
+            )
+        save_tokenizers(aside, *tokenizers)
+        for split, examples in (("train", train), ("valid", valid)):
+            task.encode_examples(examples, tokenizers, recipe).save(aside, split)
+        facts = {"seen": task.count_seen(train, test), "test": test}
         (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
         text = json.dumps(facts, ensure_ascii=False)
         (aside / "prepared.json").write_text(text, encoding="utf-8")
     return Prepared.read(out)
-
-
-def _write(recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Write tokenizers and arrays; return the content of prepared.json."""
-    task = task_class(recipe.task)
-    train, valid = (task.load(recipe, split) for split in ("train", "valid"))
-    test = task.load_test(recipe)
-    if recipe.tokenizer.weights:
-        tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
-    else:
-        tokenizers = train_tokenizers(
-            recipe.tokenizer, task.learned_texts(train), recipe.data.languages, recipe.seed
-        )
-    save_tokenizers(folder, *tokenizers)
-    for split, examples in (("train", train), ("valid", valid)):
-        task.encode_examples(examples, tokenizers, recipe).save(folder, split)
-    return {"seen": task.count_seen(train, test), "test": test}

@@ -1,4 +1,4 @@
-"""A training run from recipe to bundle."""
+"""Train a recipe's model and write its bundle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zoo.training.loop import FitResult, fit
 from zoo.training.prepare import Prepared, prepare
 from zoo.training.trainers import trainer_class
 
-# Weights of language models whose rows belong to words.
+# Weights of language models with one row for each word.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")
 
 
@@ -39,8 +39,8 @@ def train(
 ) -> Path:
     """Train the recipe's model, measure it, write its bundle to `out` and return that folder.
 
-    While it runs, data and checkpoints are in the folder beside it, `out` + ".run"; it stays, so
-    that the run can be resumed or trained further, and may be deleted once the bundle is there.
+    Data and checkpoints go to the folder `out` + ".run", which stays, so that the run can be
+    resumed or trained further; it may be deleted once the bundle is written.
 
     Args:
         changes: dotted keys to change in the recipe.
@@ -48,11 +48,11 @@ def train(
         resume: go on with the run in `out` + ".run".
 
     Raises:
-        BundleError: `out` holds something else than a bundle.
+        BundleError: `out` holds something other than a bundle.
         DataError: the corpus or the prepared folder cannot be read.
         TrainingError: the loss is no longer a number; names the last good weights.
-        CheckpointError: a checkpoint cannot be written; one is there and `resume` is not set; or it
-            is set and there is none.
+        CheckpointError: a checkpoint cannot be written; a run exists and `resume` is not set; or
+            `resume` is set without a run.
     """
     recipe = recipe.changed(changes or {})
     bundle.check_writable(out)
@@ -76,7 +76,7 @@ def train(
 
 
 def build(recipe: Recipe) -> keras.Model:
-    """Return the recipe's model, built, in its precision; the weights are float32 in any case."""
+    """Build the recipe's model in its precision; the weights are always float32."""
     arguments = recipe.resolved().model.arguments
     builder = catalog.builder(catalog.entry(recipe.paper), recipe.model.size)
     model = builder(**arguments, dtype=keras.DTypePolicy(recipe.train.precision))
@@ -85,36 +85,37 @@ def build(recipe: Recipe) -> keras.Model:
 
 
 def begin_with(model: keras.Model, tokenizer: Tokenizer, reference: str) -> None:
-    """Give a built model what it shares with trained weights (ulmfit2018, section 3.2).
+    """Set the weights that a built model shares with a trained one (ulmfit2018, section 3.2).
 
-    Weights of the same name and shape are taken over, the rows of a word embedding by word; a word
-    that the trained model does not know gets the mean of its rows. All else stays as it was.
+    Weights match by name and shape, rows of a word embedding by word; a word that the trained model
+    does not know gets the mean of its rows. All other weights stay.
 
     Raises:
-        UnknownName, BundleError: there are no such weights, or they have nothing in common.
+        UnknownName, BundleError: there are no such weights, or the models share none.
         HubError: they are on the hub and cannot be fetched.
     """
-    given, known = resolve.weights(reference)
-    words = {word: i for i, word in enumerate(known.pieces(range(known.size)))}
+    weights, vocabulary = resolve.weights(reference)
+    words = {word: i for i, word in enumerate(vocabulary.pieces(range(vocabulary.size)))}
     rows = [words.get(word, -1) for word in tokenizer.pieces(range(tokenizer.size))]
-    for name, value in given.items():
+    for name, value in weights.items():
         if name.startswith(BY_WORD):
-            mean = value[: known.size].mean(axis=0, keepdims=True)
-            given[name] = np.concatenate([value[: known.size], mean])[rows]  # -1 is the mean
-    take_over(given, model, reference)
+            mean = value[: vocabulary.size].mean(axis=0, keepdims=True)
+            weights[name] = np.concatenate([value[: vocabulary.size], mean])[rows]  # -1 is the mean
+    take_over(weights, model, reference)
 
 
 def take_over(
-    given: Mapping[str, np.ndarray], model: keras.Model, where: str = "the trained model"
+    weights: Mapping[str, np.ndarray], model: keras.Model, where: str = "the trained model"
 ) -> None:
-    """Set those weights of a built model that are given by name; of a matrix, its first rows.
+    """Set weights of a built model by name; a smaller matrix sets the first rows.
 
     Raises:
-        BundleError: a given weight does not fit, or none is of the model.
+        BundleError: a weight does not fit, or no name is the model's.
     """
-    shared = {name: variable for name, variable in bundle.variables(model).items() if name in given}
+    variables = bundle.variables(model)
+    shared = {name: variable for name, variable in variables.items() if name in weights}
     for name, variable in shared.items():
-        value, shape = given[name], tuple(variable.shape)
+        value, shape = weights[name], tuple(variable.shape)
         if value.shape[1:] != shape[1:] or len(value) > shape[0]:
             raise BundleError(
                 f"{where} does not fit: '{name}' is {value.shape} there, {shape} in the new model",
@@ -131,17 +132,12 @@ def take_over(
 
 
 def finish(
-    recipe: Recipe,
-    model: keras.Model,
-    data: Prepared,
-    result: FitResult,
-    seconds: float,
-    out: Path,
+    recipe: Recipe, model: keras.Model, data: Prepared, result: FitResult, seconds: float, out: Path
 ) -> Path:
-    """Write the bundle of a trained model, then measure it as it was written."""
+    """Write the bundle of a trained model, and measure it as stored."""
     tokenizers = data.tokenizers
     bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
-    # The measurement is of the weights as stored, rounded to 16 bits, in float32 arithmetic.
+    # Measure the weights as stored, rounded to 16 bits, in float32 arithmetic.
     stored = bundle.build_model(bundle.read(out))
     task = tasks.task(recipe.task)(stored, *tokenizers, options=recipe.evaluate, data=recipe.data)
     measured = task.evaluate(data.test, progress=sys.stderr.isatty())
@@ -152,7 +148,7 @@ def finish(
         "split": recipe.evaluate.split,
         **measured,
         recipe.spec.seen: data.seen,
-        "parameters": sum(math.prod(each.shape) for each in model.trainable_variables),
+        "parameters": sum(math.prod(weight.shape) for weight in model.trainable_variables),
         "weights": result.chosen,
         "loss": result.val_loss,
         "training_seconds": round(seconds),
@@ -161,40 +157,29 @@ def finish(
     }
     texts = task.golden_inputs(data.test)
     bundle.write(
-        out,
-        model=bundle.arrays(stored),
-        recipe=recipe,
-        tokenizers=tokenizers,
-        history=result.history,
-        metrics=metrics,
-        golden=golden.record(task, texts),
-    )
+        out, model=bundle.arrays(stored), recipe=recipe, tokenizers=tokenizers,
+        history=result.history, metrics=metrics, golden=golden.record(task, texts),
+    )  # fmt: skip
     return out
 
 
 def environment() -> dict[str, str]:
-    """Return what a measurement depends on: backend, versions, hardware, date."""
+    """Return the conditions of a measurement: backend, versions, hardware, date."""
     from zoo.version import __version__
 
-    backend = keras.backend.backend()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "backend": backend,
+        "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "python": platform.python_version(),
-        "hardware": hardware(),
+        "hardware": f"{cores} CPU cores, {platform.machine()}",
         "paperzoo": __version__,
         "date": date.today().isoformat(),
     }
 
 
-def hardware() -> str:
-    """Return the number of processors and the machine's kind, such as "2 x x86_64"."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{count} CPU cores, {platform.machine()}"
-
-
 def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prepared:
-    """Return the data of a run: from `prepared`, from an earlier start of this run, or anew."""
+    """Return a run's data: from `prepared`, from an earlier start of the run, or prepared now."""
     if prepared is None:
         if not (folder / "prepared.json").exists():
             return prepare(recipe, folder)

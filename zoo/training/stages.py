@@ -1,8 +1,8 @@
-"""Fine-tuning in one stage or two (ulmfit2018): which, from what, and where their runs are."""
+"""Fine-tuning in one stage, or in the two stages of ulmfit2018."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from zoo.errors import CheckpointError
 from zoo.tasks.base import Tokenizers
 from zoo.training import finetune
 
-# The folders of the stages within that of the run.
+# Folders of the stages within the run's folder.
 ADAPTING, LAST = "language-model", "model"
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came out: a model, the recipe of the last stage, what was measured, its curve."""
+    """A fine-tuned model with the recipe, metrics and training curve of its last stage."""
 
     model: keras.Model
     recipe: Recipe
@@ -45,13 +45,13 @@ def run(
     folder: Path | None = None,
     resume: bool = False,
 ) -> Tuned:
-    """Train a copy of a model on a user's examples, in as many stages as it takes.
+    """Train a copy of a model on a user's examples, in one stage or two.
 
-    Arguments and errors are those of `Pretrained.finetune`, but for these.
+    Other arguments and errors are those of `Pretrained.finetune`.
 
     Args:
         base: the resolved recipe of the model.
-        folder: of the run; None keeps nothing.
+        folder: the folder of the run; None keeps nothing.
     """
     if resume and (folder is None or not folder.is_dir()):
         raise CheckpointError(
@@ -62,18 +62,17 @@ def run(
         raise CheckpointError(
             f"{folder} already holds a run", "go on with resume, or delete that folder"
         )
-    # Read once: both stages need them, and an iterator gives them only once.
-    data, targets = (_kept(each) for each in (data, targets))
-    # All examples are read before the first stage begins, so that nothing is wrong with them
-    # after an hour of training.
+    # Both stages need the examples, and an iterator gives them only once.
+    data, targets = (list(x) if isinstance(x, Iterator) else x for x in (data, targets))
+    # Read all examples before the first stage, so that errors show before an hour of training.
     last = finetune.plan(
         base, tokenizers, data, targets, validation=validation, task=task, changes=changes
     )
     stages = {LAST: last}
     if adapt is None:
         adapt = catalog.entry(base.paper).adapt
-    anew = last.recipe.task != base.task
-    if anew and task_class(base.task).adapts and adapt is not False:
+    other_task = last.recipe.task != base.task
+    if other_task and task_class(base.task).adapts and adapt is not False:
         texts = adapt
         if adapt is True:
             examples = task_class(last.recipe.task).read(last.recipe, data, targets)
@@ -82,22 +81,14 @@ def run(
     metrics: dict[str, Any] = {}
     history: list[dict[str, float]] = []
     for name, planned in stages.items():
-        place = folder / name if folder is not None else None
+        own = folder / name if folder is not None else None
+        begun = own is not None and any(own.glob("step-*"))
         try:
             model, metrics, history = finetune.run(
-                model, planned, tokenizers[1], place, resume and _begun(place)
+                model, planned, tokenizers[1], own, resume and begun
             )
         except BaseException:
             if folder is not None and folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
             raise
     return Tuned(model, last.recipe, metrics, history)
-
-
-def _kept(data: Any) -> Any:
-    """Return an iterator's items as a list, anything else as it is."""
-    return list(data) if hasattr(data, "__next__") else data
-
-
-def _begun(folder: Path | None) -> bool:
-    return folder is not None and any(folder.glob("step-*"))

@@ -1,4 +1,4 @@
-"""The variables that carry a language model's state from one batch of a stream to the next."""
+"""Carry a language model's state from one batch of a stream to the next."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("paperzoo")
 class Carried(keras.Model):
-    """A language model that goes on where the batch before ended.
+    """A language model that goes on where the previous batch ended.
 
-    It owns the variables that hold the state between two batches, in which no gradient flows; the
-    language model itself takes and returns its state.
+    It owns the variables that hold the state between batches, without gradients; the language
+    model itself takes and returns its state.
 
     Args:
         model: a built language model, see zoo/models/contracts.py.
-        rows: of every batch.
+        rows: rows of every batch.
     """
 
     def __init__(self, model: keras.Model, rows: int) -> None:
@@ -36,8 +36,8 @@ class Carried(keras.Model):
         """Return float32 logits [rows, time, vocabulary].
 
         Args:
-            inputs: what a `Stream` gives: "tokens" int32 [rows, time], and "carry" float [rows, 1],
-                0 where a text begins anew.
+            inputs: a batch of a `Stream`: "tokens" int32 [rows, time], and "carry" float [rows, 1],
+                0 at the beginning of a pass.
         """
         carry = ops.cast(inputs["carry"], "float32")
         first = self.model.initial_state(ops.shape(carry)[0])

@@ -1,4 +1,4 @@
-"""How a model is trained, one class for each objective: what an update is, what is validated.
+"""Training objectives, one class each: the loss, an update, the validation.
 
 To add an objective, subclass `Trainer` and name the class in a task, see `zoo.tasks.base.Task`.
 """
@@ -21,7 +21,7 @@ from zoo.optim.asgd import ASGD
 from zoo.optim.optimizers import optimizer
 from zoo.tasks.likelihood import IGNORED, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
-from zoo.tasks.metrics import softmax
+from zoo.tasks.metrics import mean_loss, softmax
 from zoo.tasks.reading import classifier_logits
 from zoo.text import Tokenizer
 from zoo.training.streaming import Carried
@@ -31,15 +31,15 @@ class Trainer:
     """One objective: a compiled model, its batches, an update and the validation loss.
 
     Args:
-        model: a built model, which is trained in place.
-        recipe: its optimizer, schedule, loss and batches.
-        train, valid: the examples to train and to validate on.
-        tokenizer: the target's, for its start and padding ids.
+        model: a built model; it is trained in place.
+        recipe: the optimizer, schedule, loss and batches.
+        train, valid: the training and validation examples.
+        tokenizer: the target's tokenizer, for its start and padding ids.
 
     Attributes:
-        model: what is compiled and checkpointed.
+        model: the compiled and checkpointed model.
         batches: the training batches.
-        rows_at_least: the fewest examples of a batch, where a run on few examples sizes it.
+        rows_at_least: the smallest batch that a run on few examples chooses.
     """
 
     rows_at_least: ClassVar[int] = 2
@@ -65,7 +65,7 @@ class Trainer:
 
     @classmethod
     def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> Batches:
-        """Return the recipe's training batches of some examples."""
+        """Return the recipe's training batches of `data`."""
         raise NotImplementedError
 
     @classmethod
@@ -74,7 +74,7 @@ class Trainer:
         return len(data)
 
     def wrap(self, model: keras.Model) -> keras.Model:
-        """Return what is trained in the model's place."""
+        """Return the model to compile: the model itself, or a model around it."""
         return model
 
     def make_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
@@ -86,7 +86,7 @@ class Trainer:
         raise NotImplementedError
 
     def update(self, step: int) -> float:
-        """Make one update, on the batch of a step; return the loss of that batch."""
+        """Make one update on the batch of a step; return its loss."""
         inputs, labels = self.batches.batch(step)
         return float(self.model.train_on_batch(inputs, labels, return_dict=True)["loss"])
 
@@ -96,7 +96,7 @@ class Trainer:
 
 
 class SequenceToSequenceTrainer(Trainer):
-    """The next piece of a target given its source and the pieces before (teacher forcing)."""
+    """Predict the next piece of a target given its source and the pieces before it."""
 
     rows_at_least = 4
 
@@ -104,7 +104,7 @@ class SequenceToSequenceTrainer(Trainer):
     def make_batches(
         cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer, training: bool = True
     ) -> PairBatches:
-        """Return the recipe's batches: shuffled by its seed, or for validation in a fixed order."""
+        """Return batches shuffled by the recipe's seed, or in a fixed order for validation."""
         return PairBatches(
             data, batch_tokens=recipe.train.batch_tokens,
             batch_sentences=recipe.train.batch_sentences, buckets=recipe.train.buckets,
@@ -119,23 +119,23 @@ class SequenceToSequenceTrainer(Trainer):
         )
 
     def validate(self) -> float:
-        """Return the loss of training, in nats: the mean over batches, weighted by their rows."""
-        held_out = self.make_batches(self.recipe, self.valid, self.tokenizer, training=False)
+        """Return the training loss in nats: the mean over batches, weighted by their rows."""
+        batches = self.make_batches(self.recipe, self.valid, self.tokenizer, training=False)
         total, rows = 0.0, 0
-        for step in range(held_out.per_pass):
-            inputs, labels = held_out.batch(step)
+        for step in range(batches.per_pass):
+            inputs, labels = batches.batch(step)
             loss = self.model.test_on_batch(inputs, labels, return_dict=True)["loss"]
             total, rows = total + float(loss) * len(labels), rows + len(labels)
         return total / rows
 
 
 class NextTokenTrainer(Trainer):
-    """The next token of a stream that a language model reads on from batch to batch."""
+    """Predict the next token of a stream; the state passes from batch to batch."""
 
     @classmethod
     def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> Stream:
         settings = recipe.train
-        assert settings.bptt is not None  # the recipe's own check has seen to these two
+        assert settings.bptt is not None  # both are checked when the recipe is read
         assert settings.batch_sentences is not None
         return Stream(
             data.tokens, rows=settings.batch_sentences, bptt=settings.bptt,
@@ -144,7 +144,7 @@ class NextTokenTrainer(Trainer):
 
     @classmethod
     def rows(cls, recipe: Recipe, data: Encoded) -> int:
-        """Return how many rows of `train.bptt` tokens there is text for."""
+        """Return how many rows of `train.bptt` tokens the text fills."""
         assert recipe.train.bptt is not None
         return (len(data.tokens.ids) - 1) // recipe.train.bptt
 
@@ -164,9 +164,9 @@ class NextTokenTrainer(Trainer):
         return LabelSmoothedCrossEntropy(self.recipe.train.label_smoothing, padding_id=IGNORED)
 
     def validate(self) -> float:
-        """Return the model's own loss in nats a token, of mean weights where there are such."""
-        rule = self.model.optimizer
-        swapped = rule.swapped if isinstance(rule, ASGD) else contextlib.nullcontext
+        """Return the model's own loss in nats a token; with ASGD, of the averaged weights."""
+        asgd = self.model.optimizer
+        swapped = asgd.swapped if isinstance(asgd, ASGD) else contextlib.nullcontext
         with swapped(self.model.trainable_variables):
             return stream_loss(
                 self.language_model, self.valid.tokens.ids, self.recipe.evaluate.batch_size
@@ -174,12 +174,12 @@ class NextTokenTrainer(Trainer):
 
 
 class ClassifierTrainer(Trainer):
-    """The label of a text, of two or of a question's answers, or a number in its place."""
+    """Predict the label or number of an example: a text, two texts, a question with answers."""
 
     @classmethod
     def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> LabelledBatches:
         """Return batches of labelled texts, none longer than the model's context."""
-        assert recipe.train.batch_sentences is not None  # the recipe's own check has seen to it
+        assert recipe.train.batch_sentences is not None  # checked when the recipe is read
         buckets = recipe.train.buckets
         context = recipe.resolved().model.arguments.get("context", buckets[-1])
         return LabelledBatches(
@@ -194,25 +194,24 @@ class ClassifierTrainer(Trainer):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def validate(self) -> float:
-        """Return -log P of the labels in nats an example, or the mean squared error of numbers."""
-        texts = [self.valid[i] for i in range(len(self.valid))]
-        rows = self.recipe.evaluate.batch_size
-        found = classifier_logits(self.model, texts, self.tokenizer.pad_id, rows)
-        labels = self.valid.labels
+        """Return the mean of -log P of the labels in nats, or the mean squared error of numbers."""
+        texts, labels = [self.valid[i] for i in range(len(self.valid))], self.valid.labels
+        assert labels is not None, "a classifier's examples have labels"
+        size = self.recipe.evaluate.batch_size
+        rows = classifier_logits(self.model, texts, self.tokenizer.pad_id, size)
         if self.recipe.regression:
-            return float(np.mean((found[:, 0] - labels) ** 2))
-        chosen = softmax(found)[np.arange(len(found)), labels]
-        return -float(np.log(np.maximum(chosen, 1e-300)).mean())
+            return float(np.mean((rows[:, 0] - labels) ** 2))
+        return mean_loss(softmax(rows), labels)
 
 
 def trainer_class(task: str) -> Any:
-    """Return the class that trains a task's models."""
+    """Return the trainer class of a task."""
     module, _, attribute = task_class(task).trainer.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
-def _jit(wanted: bool | None) -> bool | str:
-    """XLA or not; off on TensorFlow: compiling is slow and bfloat16 has no fast path on CPUs."""
-    if wanted is not None:
-        return wanted
+def _jit(setting: bool | None) -> bool | str:
+    """Use XLA by default but on TensorFlow: it compiles slowly, and bfloat16 is slow on CPUs."""
+    if setting is not None:
+        return setting
     return False if keras.backend.backend() == "tensorflow" else "auto"

@@ -1,6 +1,6 @@
-"""Corpora by name, one file a source: from the folder that ZOO_DATA names, else from the hub.
+"""Corpora by name: from the folder in ZOO_DATA, else from the hub.
 
-To add a corpus, write how its files and rows are read, and add it to `CORPORA`.
+To add a corpus, write a reader of its files and rows, and add it to `CORPORA`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["CORPORA", "corpus", "inside", "load"]
 
 Splits = dict[str, tuple[str, ...]]
 TRAIN_TEST: Splits = {"train": ("train",), "test": ("test",)}
-# What GLUE trains on lies in two files; its test labels were never published.
+# GLUE's training examples are in two files; its test labels were never published.
 GLUE: Splits = {"train": ("train", "val"), "test": ("dev",)}
 
 CORPORA: dict[str, Corpus] = {
@@ -36,7 +36,7 @@ CORPORA: dict[str, Corpus] = {
         imdb.read, "jsonl", TRAIN_TEST, TRAIN_TEST | {"train": ("train", "unsup")}, clean=imdb.clean
     ),
     "trec6": Corpus(trec6.read, splits=TRAIN_TEST),
-    # Papers measure on its development set, so that it may not choose the epoch too.
+    # Papers measure on the development set, so it must not choose the epoch too.
     "sst2": Corpus(
         glue.sst2, "tsv", {"train": ("train",), "dev": ("dev",), "test": ("test-labeled",)}
     ),
@@ -49,11 +49,7 @@ CORPORA: dict[str, Corpus] = {
 
 
 def corpus(name: str) -> Corpus:
-    """Return the corpus of that name.
-
-    Raises:
-        UnknownName: there is none.
-    """
+    """Return the corpus of that name, or raise UnknownName."""
     if name not in CORPORA:
         raise UnknownName(f"there is no corpus '{name}'", did_you_mean(name, CORPORA))
     return CORPORA[name]
@@ -68,27 +64,27 @@ def load(
     seed: int = 0,
     folder: Path | None = None,
 ) -> list[Example]:
-    """Return the examples of one split, "train", "valid" or "test", in the corpus' order.
+    """Load the examples of one split, "train", "valid" or "test", in the corpus' order.
 
-    `data.limit` keeps so many training rows: of pairs the first ones, of texts a draw by the seed,
-    about equally many of each label. Where a corpus of texts has no validation split,
-    `data.validation` of the training rows that are left, drawn likewise, is held out.
+    `data.limit` keeps the first training pairs, or a random sample of texts with about equally many
+    of each label. For a corpus of texts without a validation split, a random share of
+    `data.validation` of the remaining training rows is held out.
 
     Args:
-        labelled: with labels; else texts for a language model, the texts of a pair one by one.
-        whole: give whole texts where the corpus has them a line at a time.
-        folder: the corpus' own folder; None looks in ZOO_DATA, then on the hub.
+        labelled: load labels; else texts for a language model, both texts of a pair separately.
+        whole: join the lines of a corpus into whole texts.
+        folder: the corpus' folder; None looks in ZOO_DATA, then on the hub.
 
     Raises:
         UnknownName: there is no such corpus.
-        DataError: a file is missing or cannot be read, has no rows, a label that is not one of
-            `data.labels`, or without those a label that is no number.
+        DataError: a file is missing, cannot be read or has no rows; a label is not one of
+            `data.labels`, or not a number if there are none.
     """
-    named = corpus(data.corpus)
-    if not whole or named.join is None:
-        return named.load(data, split, labelled=labelled, seed=seed, folder=folder)
+    source = corpus(data.corpus)
+    if not whole or source.join is None:
+        return source.load(data, split, labelled=labelled, seed=seed, folder=folder)
     # A limit counts whole texts.
     unlimited = data.model_copy(update={"limit": None})
-    lines = named.load(unlimited, split, labelled=False, seed=seed, folder=folder)
-    texts = [Example(text) for text in named.join(line for line, _ in lines)]
+    lines = source.load(unlimited, split, labelled=False, seed=seed, folder=folder)
+    texts = [Example(text) for text in source.join(line for line, _ in lines)]
     return some(texts, data.limit if split == "train" else None, seed)

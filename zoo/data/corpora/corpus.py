@@ -1,7 +1,7 @@
-"""How a corpus lies on disk and on the hub, and how one split of it is read.
+"""Read a split of a corpus from disk or from the hub.
 
-In the folder that ZOO_DATA names, a corpus is a sub-folder of its name, or of the sub-folder glue,
-with one file for each split, gzipped or not. On the hub it is a data set.
+In the folder that ZOO_DATA names, a corpus is a folder NAME or glue/NAME with one file for each
+split, gzipped or not. On the hub it is a dataset.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.data.examples import Example, drawn, each_text, held_out
 from zoo.data.readers import find, read_lines
 from zoo.errors import DataError
 
-# What the hub calls splits whose files have other names; "" where it is part of another.
+# Splits that have other names on the hub; "" is part of another one.
 HUB_SPLITS = {
     "valid": "validation", "unsup": "unsupervised", "dev": "validation", "val": "",
     "test-labeled": "test",
@@ -34,15 +34,15 @@ class Corpus:
     """A corpus of texts, of pairs of texts or of questions, with or without labels.
 
     Attributes:
-        read_file: gives the examples of a file.
-        ending: of the files' names.
-        splits: its own names of our splits, several where we put them together; "valid" is held
-            out of "train" where it is not named.
+        read_file: reads the examples of a file.
+        ending: ending of the files' names.
+        splits: the corpus' own names of the zoo's splits, several to join them; without "valid",
+            validation rows are held out of "train".
         texts: the same for language models, which need no labels.
-        rows: what a row holds.
-        clean: takes out of a text what its collectors left in it.
-        read_row: gives the example of a row of the hub; None looks for the usual columns.
-        join: puts lines together into whole texts, for tokenizers that do not read line by line.
+        rows: the content of a row.
+        clean: cleans a text.
+        read_row: reads a row of the hub; None looks for the usual columns.
+        join: joins lines into whole texts, for tokenizers that do not read line by line.
     """
 
     read_file: Callable[[Path], Iterable[Example]] = lines
@@ -59,7 +59,7 @@ class Corpus:
     def load(
         self, data: Data, split: str, *, labelled: bool, seed: int, folder: Path | None
     ) -> list[Example]:
-        """Return the examples of one split; see `zoo.data.corpora.load`."""
+        """Load one split; see `zoo.data.corpora.load`."""
         splits = self.splits if labelled else self.texts or self.splits
         from_train = split == "valid" and "valid" not in splits
         if split not in splits and not from_train:
@@ -79,12 +79,12 @@ class Corpus:
             classes = [str(label) if data.labels else "" for _, label in rows]
             rows = [rows[i] for i in drawn(classes, data.limit, seed)]
         if "valid" not in splits and split in ("train", "valid"):
-            chosen = held_out(len(rows), data.validation, seed)
-            rows = [row for row, out in zip(rows, chosen, strict=True) if out == from_train]
+            validation = held_out(len(rows), data.validation, seed)
+            rows = [row for row, out in zip(rows, validation, strict=True) if out == from_train]
         return rows
 
     def read(self, data: Data, name: str, folder: Path | None) -> Iterator[Example]:
-        """Yield the examples of a file's split, from the folder if there is one, else the hub."""
+        """Yield the examples of a corpus' own split, from its folder or else from the hub."""
         folder = folder or in_zoo_data(data.corpus)
         if folder is not None and folder.is_dir():
             yield from self.read_folder(folder, name, data)
@@ -97,27 +97,27 @@ class Corpus:
             )
 
     def read_folder(self, folder: Path, name: str, data: Data) -> Iterable[Example]:
-        """Return the examples of a split's files."""
+        """Read the files of a split."""
         path = find(folder, f"{name}.{self.ending}")
         if path is None:
             raise DataError(f"{folder} has no {name}.{self.ending}", "see docs/data.md")
         return self.read_file(path)
 
     def fetch(self, data: Data, name: str) -> Iterable[Example]:
-        """Return the examples of a split of the hub."""
+        """Fetch a split from the hub."""
         split = HUB_SPLITS.get(name, name)
         return from_hub(data, split, self.read_rows) if split else ()
 
     def read_rows(self, rows: Any) -> Iterator[Example]:
-        """Yield the examples of the hub's rows: by `read_row`, else by the usual columns."""
+        """Yield examples of the hub's rows, by `read_row` or else by the usual columns."""
         if self.read_row is not None:
             yield from map(self.read_row, rows)
             return
         column = next((n for n in ("label", "coarse_label") if n in rows.features), None)
         names = getattr(rows.features[column], "names", None) if column else None
         pair = self.rows == "pair"
-        wanted = ("sentence1", "sentence2") if pair else ("text", "sentence")
-        texts = [name for name in wanted if name in rows.features]
+        usual = ("sentence1", "sentence2") if pair else ("text", "sentence")
+        texts = [name for name in usual if name in rows.features]
         for row in rows:
             label = row[column] if column else ""
             if not isinstance(label, float):
@@ -126,13 +126,13 @@ class Corpus:
 
 
 def in_zoo_data(corpus: str) -> Path | None:
-    """Return the folder of a corpus in the folder that ZOO_DATA names, None if it is not there."""
+    """Return the folder of a corpus in ZOO_DATA, or None."""
     root = os.environ.get("ZOO_DATA")
     return inside(Path(root), corpus) if root else None
 
 
 def inside(folder: Path, corpus: str) -> Path | None:
-    """Return the folder of a corpus in a folder of corpora, None if it is not there."""
+    """Return the folder of a corpus in a folder of corpora, or None."""
     places = (folder / corpus, folder / "glue" / corpus)
     return next((place for place in places if place.is_dir()), None)
 
@@ -140,7 +140,7 @@ def inside(folder: Path, corpus: str) -> Path | None:
 def from_hub(
     data: Data, split: str, read: Callable[[Any], Iterable[Example]], streaming: bool = False
 ) -> list[Example]:
-    """Return what `read` makes of a data set of the hub; whatever goes wrong is a DataError."""
+    """Read a dataset of the hub with `read`; any failure becomes a DataError."""
     import datasets
 
     options: dict[str, Any] = {"streaming": True} if streaming else {}
@@ -151,7 +151,7 @@ def from_hub(
         return list(read(rows))
     except DataError:
         raise
-    except Exception as error:  # the library raises many kinds; each means the same here
+    except Exception as error:  # the library raises many kinds
         raise DataError(
             f"{data.corpus} could not be fetched from the hub ({data.hub}): {error}",
             "set ZOO_DATA to a folder that holds it, or check the network",

@@ -1,6 +1,6 @@
-"""The files of five of GLUE's corpora, as each was distributed, with the labels' names on the hub.
+"""Read five of GLUE's corpora from their original files, with the labels' names on the hub.
 
-They are tab-separated, and a quotation mark in them is one of the text.
+The files are tab-separated; quotation marks belong to the text.
 
     sst2    sentence, 0 or 1; with a header
     cola    source, 0 or 1, the author's mark, sentence
@@ -59,11 +59,11 @@ def stsb(path: Path) -> Iterator[Example]:
 def _rows(
     path: Path, columns: int, *, header: str = "", more: int = 0
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield where each row stands, and its cells.
+    """Yield the place of each row, and its cells.
 
     Args:
-        header: what the first row begins with where it is none of the data.
-        more: columns that a row may have beside those wanted.
+        header: first cell of a header, which is skipped.
+        more: number of further columns that a row may have.
     """
     for number, line in enumerate(read_lines(path), start=1):
         cells = line.split("\t")

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.data.examples import Example
-from zoo.data.readers import read_lines
+from zoo.data.readers import numbered_lines
 from zoo.errors import DataError
 
 
 def read(path: Path) -> Iterator[Example]:
-    """Yield reviews with their labels, "" where there is none."""
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
+    """Yield reviews with their labels, "" without a label."""
+    for where, line in numbered_lines(path):
         try:
             row = json.loads(line)
             text, label = row["text"], row.get("label") or ""
@@ -23,12 +21,12 @@ def read(path: Path) -> Iterator[Example]:
                 raise TypeError
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{path.name}:{number}: no object with a 'text', and a 'label' if it has one",
+                f"{where}: no object with a 'text', and a 'label' if it has one",
                 "check the corpus",
             ) from error
         yield Example(text, label)
 
 
 def clean(text: str) -> str:
-    """Return a review with line breaks in place of HTML's."""
+    """Replace HTML's line breaks in a review."""
     return text.replace("<br />", "\n")

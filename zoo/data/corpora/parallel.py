@@ -17,11 +17,11 @@ from zoo.errors import DataError, counted
 
 @dataclass(frozen=True)
 class Parallel(Corpus):
-    """A corpus of sentence pairs; those with an empty side are left out.
+    """A corpus of sentence pairs, without the pairs that have an empty side.
 
     Attributes:
-        columns: the languages of a table's columns, the source's and the target's if empty.
-        names: its own names of our splits, where they differ.
+        columns: languages of a table's columns; if empty, those of source and target.
+        names: the corpus' own names of the zoo's splits, where they differ.
     """
 
     rows: Literal["text", "pair", "question", "translation"] = "translation"
@@ -64,7 +64,7 @@ class Parallel(Corpus):
         return self.oriented(from_hub(data, split, read, streaming=bool(data.limit)), data)
 
     def oriented(self, pairs: Iterable[Example], data: Data) -> list[Example]:
-        """Return pairs in the order of the columns as (source, target)."""
+        """Return pairs, which are in the order of the columns, as (source, target)."""
         columns = self.columns or (data.source, data.target)
         if (data.source, data.target) == columns:
             return list(pairs)
@@ -89,7 +89,7 @@ class Parallel(Corpus):
 
 
 def read_table(path: Path) -> Iterator[Example]:
-    """Yield the pairs of a tab-separated file; a third column, the attribution, is left out."""
+    """Yield the pairs of a tab-separated file without its third column, the attribution."""
     for number, line in enumerate(read_lines(path), start=1):
         cells = line.split("\t")
         if len(cells) not in (2, 3):

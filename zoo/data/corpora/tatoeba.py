@@ -1,6 +1,6 @@
 """Tatoeba's English and French sentences, split by a rule on the English ones.
 
-In its folder lie the three splits as tables, or fra.txt, the public file, which the rule splits; on
+Its folder holds the three splits as tables, or the public file fra.txt, which the rule splits; on
 the hub it is one split.
 """
 
@@ -21,7 +21,7 @@ from zoo.data.readers import find
 
 @dataclass(frozen=True)
 class Tatoeba(Parallel):
-    """The corpus as a whole, or in splits."""
+    """The corpus in one file or in splits."""
 
     columns: tuple[str, ...] = ("en", "fr")
 
@@ -39,11 +39,11 @@ class Tatoeba(Parallel):
 
 
 def tatoeba_split(english: str) -> str:
-    """Return the split that an English sentence falls into: train, valid, test or aside.
+    """Return the split of an English sentence: train, valid, test or aside.
 
     The sentence is lower-cased, every run of non-word characters becomes one space, and the
     ends are stripped; its sha256 as an integer modulo 1000 decides: 0 to 9 valid, 10 to 24 test,
-    25 to 39 aside, else train. So all translations of one sentence fall together.
+    25 to 39 aside, else train. So all translations of a sentence are in one split.
     """
     key = re.sub(r"\W+", " ", english.lower()).strip()
     number = int(hashlib.sha256(key.encode()).hexdigest(), 16) % 1000
@@ -55,10 +55,10 @@ def tatoeba_split(english: str) -> str:
 
 
 def split_tatoeba(pairs: Iterable[tuple[str, str]], split: str) -> list[Example]:
-    """Return one split of the public English-French file's pairs, duplicates removed.
+    """Return the distinct pairs of one split of the public English-French file.
 
-    No-break spaces, which French puts before its marks, become plain ones, as in the corpus that
-    the shipped weights learned from.
+    No-break spaces before French punctuation become plain ones, as in the training corpus of the
+    shipped weights.
     """
     clean = (Example(english.strip(), _plain_spaces(french)) for english, french in pairs)
     return [pair for pair in dict.fromkeys(clean) if tatoeba_split(pair[0]) == split]

@@ -11,7 +11,7 @@ from zoo.errors import DataError
 
 
 def read(path: Path) -> Iterator[Example]:
-    """Yield questions, each with its coarse class."""
+    """Yield questions with their coarse class."""
     for number, line in enumerate(read_lines(path, encoding="latin-1"), start=1):
         label, space, question = line.partition(" ")
         if not space or ":" not in label:

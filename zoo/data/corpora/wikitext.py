@@ -1,6 +1,6 @@
-"""WikiText: articles of Wikipedia, a line at a time, put together.
+"""WikiText: join the lines of Wikipedia's articles.
 
-Word-level perplexities are compared line by line; for other tokenizers an article is one text.
+Papers compare word-level perplexities line by line; for other tokenizers an article is one text.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ _MARK = re.compile(r" @([-,.])@ ")
 
 
 def articles(lines: Iterable[str]) -> list[str]:
-    """Return WikiText's articles as texts, each with its lines joined by line breaks.
+    """Join WikiText's lines into one text for each article.
 
-    " @-@ ", " @,@ " and " @.@ ", which stand for marks inside a word, become those marks, so that
-    the texts are cut as other English is.
+    " @-@ ", " @,@ " and " @.@ ", marks inside a word, become those marks, so that the texts are
+    tokenized as other English.
     """
     stripped = [line.strip() for line in lines]
     texts: list[list[str]] = []
     for i, line in enumerate(stripped):
         if not line:
             continue
-        # Rows of tables look like headings too, but no blank lines are around them.
+        # Rows of tables look like headings too, but without blank lines around them.
         alone = not any(stripped[max(i - 1, 0) : i] + stripped[i + 1 : i + 2])
         if not texts or (alone and _HEADING.fullmatch(line)):
             texts.append([])

@@ -43,7 +43,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise missing(path) from None
     except UnicodeDecodeError as error:
         raise BundleError(f"{path} is not UTF-8: {error}", "copy it again") from None
-    return ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    return ((number, line) for number, line in enumerate(lines, start=1) if line)
 
 
 def vocabulary(ids: Mapping[str, Any], where: Path) -> list[str]:
@@ -66,7 +66,7 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
     """
     merges = []
     for number, line in numbered_lines(path):
-        if number == 1 and line.startswith("#version"):
+        if not line.strip() or (number == 1 and line.startswith("#version")):
             continue
         first, *rest = line.split()
         if not rest or len(rest) > 2:  # a third column is the pair's count

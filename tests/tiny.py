@@ -144,7 +144,7 @@ def randomise(model: keras.Model) -> None:
         random = np.random.default_rng([zlib.crc32(name.encode()), SEED])
         value = ops.convert_to_numpy(variable)
         begins = value if np.ptp(value) == 0 else np.zeros_like(value)  # zeros, ones
-        value = begins + random.normal(scale=0.5, size=value.shape)
+        value = begins + random.normal(scale=0.4, size=value.shape)
         variable.assign(abs(value) if name.endswith("variance") else value)
 
 

@@ -103,16 +103,16 @@ def entry(folder: Path) -> catalog.Entry:
         made = recipe(name)
         (folder / f"{name}.toml").write_text(recipes.dumps(made), encoding="utf-8")
     held = catalog.entry("ulmfit2018").model_dump()
-    builders = dict.fromkeys(("classify", "entail", "similarity"), f"{model}:Classifier")
-    classes = {name: {"classes": 2} for name in builders} | {"choose": {"classes": 1}}
-    sizes = {
-        name: {"params": 1, "task": name, "arguments": SIZE | classes.get(name, {})}
-        for name in tasks_
+    heads = {
+        name: {
+            "task": name, "params": {"generate": 1}, "arguments": {"classes": classes},
+            "builder": f"{model}:{'Chooser' if name == 'choose' else 'Classifier'}",
+        }
+        for name, classes in {"classify": 2, "entail": 2, "similarity": 2, "choose": 1}.items()
     }  # fmt: skip
-    sizes["generate"]["task"] = None
     held |= {
         "name": "tiny", "builder": "zoo.models.gpt1:LanguageModel", "task": "generate",
-        "builders": builders | {"choose": f"{model}:Chooser"}, "sizes": sizes, "weights": {},
+        "sizes": {"generate": {"params": 1, "arguments": SIZE}}, "heads": heads, "weights": {},
         "default": None, "finetune": {name: str(folder / f"{name}.toml") for name in tasks_},
         "adapt": False,
     }  # fmt: skip

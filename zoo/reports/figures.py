@@ -220,7 +220,7 @@ def _check_comparable(models: Mapping[str, Pretrained]) -> None:
         raise OptionError("there is no model to draw", "give at least one")
     pairs: dict[str, tuple[str, str]] = {}
     for name, model in models.items():
-        if model.recipe.evaluate.metric != "bleu":
+        if model.recipe.spec.metrics[0] != "bleu":
             raise NotSupported(
                 f"{name} does not translate, its task is {model.recipe.task}",
                 "leave it out: BLEU by length is for translations",

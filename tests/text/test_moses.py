@@ -149,10 +149,10 @@ def test_what_a_folder_holds_is_loaded_by_its_kind(tmp_path, tiny_tokenizer):
 def wordy(tmp_path_factory, corpora_folder):
     """A bundle of random weights that reads and writes words, loaded."""
     import keras
-    from zoo.training.prepare import prepare
 
     from zoo.config import catalog
     from zoo.pretrained import load
+    from zoo.training.prepare import prepare
 
     made, folder = (
         recipes.load("sutskever2014-wmt14-en-fr").smoke(),

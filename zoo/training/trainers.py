@@ -6,12 +6,13 @@ To add an objective, subclass `Trainer` and name the class in a task, see `zoo.t
 from __future__ import annotations
 
 import contextlib
-import importlib
+import functools
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
+from zoo.config.choices import imported
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.batches import Batches, LabelledBatches, PairBatches
@@ -118,10 +119,14 @@ class SequenceToSequenceTrainer(Trainer):
             settings.label_smoothing, self.tokenizer.pad_id, settings.loss
         )
 
+    @functools.cached_property
+    def validation(self) -> PairBatches:
+        """The validation batches."""
+        return self.make_batches(self.recipe, self.valid, self.tokenizer, training=False)
+
     def validate(self) -> float:
         """Return the training loss in nats: the mean over batches, weighted by their rows."""
-        batches = self.make_batches(self.recipe, self.valid, self.tokenizer, training=False)
-        total, rows = 0.0, 0
+        batches, total, rows = self.validation, 0.0, 0
         for step in range(batches.per_pass):
             inputs, labels = batches.batch(step)
             loss = self.model.test_on_batch(inputs, labels, return_dict=True)["loss"]
@@ -206,8 +211,7 @@ class ClassifierTrainer(Trainer):
 
 def trainer_class(task: str) -> Any:
     """Return the trainer class of a task."""
-    module, _, attribute = task_class(task).trainer.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return imported(task_class(task).trainer)
 
 
 def _jit(setting: bool | None) -> bool | str:

@@ -42,14 +42,14 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
         """
         labels = ops.cast(labels, "int32")
         real = ops.cast(ops.not_equal(labels, self.padding_id), logits.dtype)
-        loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if self.smoothing:
-            vocabulary = ops.shape(logits)[-1]
+            vocabulary = logits.shape[-1]
+            chosen = ops.equal(labels[..., None], ops.arange(vocabulary, dtype="int32"))
             other = self.smoothing / (vocabulary - 1)
-            # sum over other classes of -log p, with -log p = normaliser - logit
-            chosen = ops.squeeze(ops.take_along_axis(logits, labels[..., None], axis=-1), axis=-1)
-            others = vocabulary * (loss + chosen) - ops.sum(logits, axis=-1) - loss
-            loss = (1.0 - self.smoothing) * loss + other * others
+            target = ops.where(chosen, ops.cast(1.0 - self.smoothing, logits.dtype), other)
+            loss = ops.categorical_crossentropy(target, logits, from_logits=True)
+        else:
+            loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         counted = ops.max(real, axis=1) if self.per == "sentence" else real
         return ops.sum(loss * real) / ops.maximum(ops.sum(counted), 1.0)
 

@@ -305,6 +305,25 @@ def test_a_task_needs_its_keys(name, changes, text):
         recipe.load(name).changed(changes)
 
 
+MOSES = {"tokenizer.kind": "moses", "tokenizer.algorithm": None, "tokenizer.shared": False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"data.also": [{"corpus": "europarl-en-fr"}]}, "needs share = [FIRST, LAST]"),
+        ({"data.also": [{"corpus": "europarl-en-fr", "share": [0.5]}]}, "needs share"),
+        ({"data.also": [{"corpus": "x", "share": [0.6, 0]}] * 2}, "are more than 1 together"),
+        ({"data.augment": ["keyboard"], "data.source": "de"}, "from en to fr"),
+        ({"data.augment": ["keybord"]}, "did you mean 'keyboard'"),
+        (MOSES | {"tokenizer.byte_fallback": True}, "'moses' has no byte_fallback"),
+    ],
+)
+def test_several_corpora_and_augmentation(small, changes, text):
+    with pytest.raises(RecipeError, match=re.escape(text)):
+        small.changed(changes)
+
+
 def test_a_classifier_has_as_many_classes_as_labels():
     made = recipe.load("ulmfit2018-imdb").changed({"data.labels": ["a", "b", "c"]})
     assert made.resolved().model.arguments["classes"] == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zoo.errors import BundleError, DataError
-from zoo.text import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from zoo.text import SentencePieceTokenizer, keyboard, load_tokenizers, save_tokenizers
 
 
 def test_a_text_comes_back(tiny_tokenizer, pairs):
@@ -53,6 +53,34 @@ def test_identity_keeps_what_it_gets():
     lines = ["\uff29 am cold"] * 5
     tokenizer = SentencePieceTokenizer.train(lines, vocabulary=13, normalization="identity")
     assert tokenizer.decode(tokenizer.encode("\uff29 am")) == "\uff29 am"
+
+
+KEYBOARD = SentencePieceTokenizer.train(
+    ["I am cold. THE cat la fin 1250 aujourd'hui"] * 5,
+    vocabulary=285, normalization="keyboard", byte_fallback=True, split_digits=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("l\u2019homme", "l'homme"),
+        ("\u00ab\u00a0Oui\u202f\u00bb et \u00abnon\u00bb", '"Oui" et "non"'),
+        ("\u201ca\u201d \u2013 b\u2014c", '"a" - b-c'),
+        ("\u0416\u65e5 \U0001f642 \u1ebf", "\u0416\u65e5 \U0001f642 \u1ebf"),  # in bytes
+        ("\uff29 \ufb01n\u00a0!  E\u0301", "I fin ! \u00c9"),  # all else as ever
+    ],
+)
+def test_keyboard_signs_and_bytes(text, normal):
+    ids = KEYBOARD.encode(text)
+    assert KEYBOARD.decode(ids) == normal
+    assert not {0, 1, 2, 3} & set(ids)
+    assert KEYBOARD.pieces(range(4)) == ["<pad>", "<unk>", "<s>", "</s>"]
+    assert keyboard.plain(text).count('"') == normal.count('"')
+
+
+def test_each_digit_is_a_piece():
+    assert KEYBOARD.pieces(KEYBOARD.encode("1250"))[-4:] == ["1", "2", "5", "0"]
 
 
 @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])

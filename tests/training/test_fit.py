@@ -141,6 +141,28 @@ def test_a_run_that_was_broken_off_ends_as_if_it_never_was(whole, tmp_path, monk
     assert resumed.result.val_loss == first.result.val_loss
 
 
+def test_a_run_on_several_corpora_is_resumed_exactly(tmp_path, monkeypatch):
+    """Broken off after its second of three epochs; each corpus goes on where it was."""
+    also = [{"corpus": "multi30k", "share": [0.9, 0.2]}, {"corpus": "opus-100", "share": [0, 0.3]}]
+    recipe = made(data__also=also)
+    first = fitted(tmp_path / "whole", recipe)
+    ended = CheckpointCallback.on_train_batch_end
+
+    def interrupted(self, batch, logs=None):
+        ended(self, batch, logs)
+        if len(self.state["history"]) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(CheckpointCallback, "on_train_batch_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tmp_path / "broken", recipe)
+    monkeypatch.undo()
+    assert steps(tmp_path / "broken") == [2, 4]
+    resumed = fitted(tmp_path / "broken", recipe, seed=99, resume=True)
+    assert same(first.model, resumed.model)
+    assert not same(first.model, fitted(tmp_path / "alone", made()).model)
+
+
 def test_a_finished_run_resumed_is_the_same(whole, tmp_path):
     first, folder = whole
     shutil.copytree(folder, tmp_path / "run")

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from zoo.config import recipe as recipes
-from zoo.data import corpora
+from zoo.data import corpora, training_pairs
+from zoo.data.examples import sentence_key
+from zoo.data.mixture import Mixture
 from zoo.errors import DataError
 from zoo.tasks.translate import Translate
 from zoo.text import MosesTokenizer, sentencepiece
@@ -45,6 +47,49 @@ def test_what_is_written_is_read(smoke, tmp_path, pairs):
     assert read.test == [("Go.", ["Va !", "Vas-y !"]), *[(s, [t]) for s, t in pairs[1:3]]]
     assert read.seen == 3  # every test source has a reference among the training targets
     assert [path.name for path in tmp_path.iterdir() if path.name != "zoo-data"] == ["out"]
+
+
+def test_further_corpora_without_held_out_sentences(smoke, tmp_path, pairs):
+    """Sources of the validation, test and excluded pairs are nowhere in training."""
+    root = tmp_path / "zoo-data"
+    rows = {
+        "europarl-en-fr/train": [*pairs, ("The debate is closed.", "Le débat est clos.")],
+        "newstest2014-en-fr/test": [(pairs[7][0].upper(), "x")],
+    }
+    for name, lines in rows.items():
+        (root / name).parent.mkdir()
+        text = "".join(f"{source}\t{target}\n" for source, target in lines)
+        (root / f"{name}.tsv").write_text(text, encoding="utf-8")
+    also = [{"corpus": "europarl-en-fr", "share": [0.5, 0.25]}]
+    exclude = ["newstest2014-en-fr"]
+    recipe = smoke.changed({"data.also": also, "data.exclude": exclude})
+    read = prepare.prepare(recipe, tmp_path / "out")
+    held = {sentence_key(source) for source, _ in [*pairs[:4], pairs[7], ("Go.", "")]}
+    kept = [pair for pair in pairs if sentence_key(pair[0]) not in held]
+    assert isinstance(read.train, Mixture)
+    assert [len(part) for part in read.train.parts] == [len(kept), len(kept) + 1]
+    assert Prepared.read(tmp_path / "out").recipe.data.also[0].share == [0.5, 0.25]
+    ids = read.train.parts[1].target[len(kept)].tolist()
+    assert read.target_tokenizer.decode(ids).startswith("Le d")
+
+
+def test_training_pairs_are_augmented(smoke, tmp_path, pairs):
+    recipe = smoke.changed({"data.augment": ["numbers", "paragraphs"]})
+    twice = [training_pairs.load(recipe, pairs, []) for _ in range(2)]
+    assert twice[0] == twice[1]
+    assert twice[0][0][: len(pairs)] == pairs
+    assert len(twice[0][0]) > len(pairs)
+    with pytest.raises(DataError, match="from the corpus names, which is missing"):
+        prepare.prepare(smoke.changed({"data.augment": ["names"]}), tmp_path / "out")
+
+
+def test_no_step_makes_a_sentence_that_is_held_out(smoke, monkeypatch):
+    rows = [(f"No, I see {i}.", f"Non, je vois {i}.") for i in range(9)]
+    recipe = smoke.changed({"data.augment": ["openings"], "data.exclude": ["newstest2014-en-fr"]})
+    monkeypatch.setattr(corpora, "load", lambda data, split: [("NO!", "x")])
+    assert training_pairs.load(recipe, rows, []) == [rows]
+    recipe = smoke.changed({"data.augment": ["openings"]})
+    assert len(training_pairs.load(recipe, rows, [])[0]) > 9
 
 
 def test_equal_recipes_give_equal_files(smoke, tmp_path):

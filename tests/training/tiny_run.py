@@ -17,6 +17,7 @@ import numpy as np
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
 from zoo.data.encoded import Encoded, Ragged
+from zoo.data.mixture import Mixture
 from zoo.training import loop, run
 from zoo.training.trainers import trainer_class
 
@@ -43,6 +44,12 @@ def copies(count: int, seed: int) -> Encoded:
     return Encoded.pairs(Ragged.of(rows), Ragged.of(rows))
 
 
+def training_data(recipe: Recipe) -> Encoded | Mixture:
+    """One corpus of copies, or as many as the recipe reads."""
+    parts = [copies(60 - 15 * i, 2 * i) for i in range(1 + len(recipe.data.also))]
+    return Mixture(parts) if len(parts) > 1 else parts[0]
+
+
 @dataclass
 class Run:
     """One call of `fit`: the model that it trained and what it returned."""
@@ -55,7 +62,7 @@ def fitted(folder: Path, recipe: Recipe, *, seed: int = 1, resume: bool = False)
     """Fit a new model, drawn from `seed`, in `folder`."""
     keras.utils.set_random_seed(seed)
     model = run.build(recipe)
-    train, valid = copies(60, 0), copies(12, 1)
+    train, valid = training_data(recipe), copies(12, 1)
     trainer = trainer_class(recipe.task)(model, recipe, train, valid, TOKENIZER)
     return Run(model, loop.fit(trainer, recipe, folder, resume))
 

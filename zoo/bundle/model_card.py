@@ -215,6 +215,10 @@ def _trained(recipe: Recipe) -> str:
     texts = f"{data.corpus} ({what})"
     for other in data.also:
         texts += f" and {other.corpus}" + (f" ({other.limit:,} texts)" if other.limit else "")
+        if other.share:
+            texts += " (share of the updates from {:.0%} to {:.0%})".format(*other.share)
+    if data.augment:
+        texts += f", augmented by {', '.join(data.augment)}"
     begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
     return (
         f"On {texts}: at most {train.updates:,} updates of {batch}, "

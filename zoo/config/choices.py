@@ -1,4 +1,4 @@
-"""The optimizers and schedules that a recipe chooses by name, one row each. Imports no Keras.
+"""The optimizers, schedules and augmentations that a recipe names, one row each. No Keras here.
 
 Add a row to add a choice: settings, errors and docs read these tables. Tokenizers and metrics have
 their own tables beside this one.
@@ -32,6 +32,13 @@ class ScheduleSpec(NamedTuple):
     path: str  # of the function from a recipe to its rate: "module:function"
     about: str  # the rate, for the docs
     needs: Mapping[str, str] = {}  # required keys of [schedule] and their meanings
+
+
+class AugmentationSpec(NamedTuple):
+    """One step that `data.augment` may name."""
+
+    path: str  # of the function from pairs to pairs: "module:function"
+    about: str  # what it does to training pairs, for the docs
 
 
 OPTIMIZERS: dict[str, OptimizerSpec] = {
@@ -89,6 +96,44 @@ SCHEDULES: dict[str, ScheduleSpec] = {
         },
     ),
 }  # fmt: skip
+
+
+_STEPS = "zoo.data.augment"
+
+AUGMENTATIONS: dict[str, AugmentationSpec] = {
+    "keyboard": AugmentationSpec(
+        f"{_STEPS}:keyboard_signs",
+        "straight quotes, apostrophes and dashes; a pair with a lost character (U+FFFD) goes",
+    ),
+    "french_spacing": AugmentationSpec(
+        f"{_STEPS}:space_french",
+        "a French `?`, `!`, `:` or `;` gets a space before it, a French number one at thousands",
+    ),
+    "openings": AugmentationSpec(
+        f"{_STEPS}:add_openings",
+        'adds the words before a first comma as sentences: "No." and "Non." from "No, I see." and '
+        '"Non, je vois.", where several pairs agree',
+    ),
+    "commonest": AugmentationSpec(
+        f"{_STEPS}:repeat_commonest",
+        "repeats, of several translations of a short sentence, the one that agrees best with the "
+        "others, as often as all of them together",
+    ),
+    "names": AugmentationSpec(
+        f"{_STEPS}:replace_names",
+        "replaces the few names of everyday corpora by others, from the corpus `names`",
+    ),
+    "numbers": AugmentationSpec(
+        f"{_STEPS}:replace_numbers",
+        'replaces numbers in digits by others; "1,250" is "1 250" in French',
+    ),
+    "case": AugmentationSpec(
+        f"{_STEPS}:add_cases", "adds copies in lower case, in capitals, and without the last mark"
+    ),
+    "paragraphs": AugmentationSpec(
+        f"{_STEPS}:add_paragraphs", "adds pairs of two or three sentences"
+    ),
+}
 
 
 def imported(path: str) -> Any:

@@ -51,8 +51,7 @@ class Recipe(Table):
         if OPTIMIZERS[self.optimizer.name].averages and self.train.average > 1:
             name = self.optimizer.name
             raise ValueError(f"train.average is more than 1, and {name} averages by itself")
-        if self.data.also and not self.spec.also:
-            raise ValueError("data.also is for language models alone")
+        self._check_corpora()
         if self.spec.labels != "none" and len(labels) == 1:
             raise ValueError("data.labels has one class: a classifier needs two or more")
         if self.spec.labels == "none" and labels:
@@ -60,6 +59,22 @@ class Recipe(Table):
             why = "answers come with each example" if question else "remove them"
             raise ValueError(f"the task '{self.task}' has no data.labels: {why}")
         return self
+
+    def _check_corpora(self) -> None:
+        data, shares = self.data, [also.share for also in self.data.also]
+        if data.also and self.spec.also == "no":
+            raise ValueError(f"the task '{self.task}' trains on one corpus: leave data.also out")
+        if self.spec.also == "joined" and any(shares):
+            raise ValueError(f"the task '{self.task}' reads whole corpora: leave the share out")
+        if self.spec.also == "shares":
+            if any(len(share) != 2 for share in shares):
+                raise ValueError("each corpus of data.also needs share = [FIRST, LAST]")
+            if any(sum(at_once) > 1 for at_once in zip(*shares, strict=True)):
+                raise ValueError("the shares of data.also are more than 1 together")
+        if data.augment and (data.source, data.target) != ("en", "fr"):
+            raise ValueError("data.augment is for translators from en to fr: leave it out")
+        if data.exclude and not data.target:
+            raise ValueError("data.exclude is for translators: leave it out")
 
     @property
     def spec(self) -> tasks.TaskSpec:

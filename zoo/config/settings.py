@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from zoo.config.choices import OPTIMIZERS, SCHEDULES, check_needs, one_of
+from zoo.config.choices import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, check_needs, one_of
 from zoo.config.metrics import METRICS
 from zoo.config.tables import Table
-from zoo.config.tokenizers import LEARNED, TOKENIZERS, TokenizerSpec
+from zoo.config.tokenizers import LEARNED, OWN_KEYS, TOKENIZERS, TokenizerSpec
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -38,12 +38,14 @@ class Model(Table):
 
 
 class Also(Table):
-    """A further corpus whose training texts a language model reads.
+    """A further corpus to train on, of a language model or a translator.
 
     Without a validation split, the share `data.validation` of its texts is left out all the same.
     """
 
     corpus: str  # name of the corpus, see docs/data.md
+    # of a translator: share of the updates that read it, at the first update and at the last
+    share: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(max_length=2)] = []
     limit: Positive | None = None  # most training rows, drawn by the recipe's seed
     hub: str | None = None  # the same corpus on the hub, for machines without a ZOO_DATA folder
     hub_config: str | None = None  # configuration of that data set
@@ -63,8 +65,11 @@ class Data(Also):
     validation: Inside = 0.1  # share of training rows held out if there is no validation split
     reverse_source: bool = False  # whether a translator reads its source from the last word on
     reverse: bool = False  # whether texts are read from the last word to the first
-    # further corpora of a language model, each with corpus, limit and the hub's keys
+    # further corpora, each with corpus, share, limit and the hub's keys
     also: list[Also] = []
+    # steps that change or add training pairs of a translator from English into French, in order
+    augment: list[Annotated[str, one_of("augmentation", AUGMENTATIONS)]] = []
+    exclude: list[str] = []  # corpora whose test sources a translator's training leaves out
 
     @property
     def languages(self) -> list[str]:
@@ -82,6 +87,8 @@ class Tokenizer(Table):
     source_vocabulary: Positive | None = None  # the same for the source, if it differs
     shared: bool = True  # whether one tokenizer serves both languages
     normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
+    byte_fallback: bool = False  # whether SentencePiece writes a character without a piece in bytes
+    split_digits: bool = False  # whether each digit is a piece of its own in SentencePiece
     sample: Positive | None = None  # number of training rows to learn from, none for all
     weights: Reference = ""  # trained model with the tokenizer to take, as for `zoo.load`
 
@@ -107,8 +114,8 @@ class Tokenizer(Table):
     @model_validator(mode="after")
     def _check_kind(self) -> Tokenizer:
         check_needs(self.kind, self.spec.needs, self, "tokenizer")
-        for key in ("algorithm", "normalization"):
-            if key not in self.spec.options and getattr(self, key) is not None:
+        for key in OWN_KEYS:
+            if key not in self.spec.options and getattr(self, key):
                 raise ValueError(f"'{self.kind}' has no {key}: leave it out, or set it to none")
         if self.shared and not self.spec.shareable:
             raise ValueError(f"'{self.kind}' is of one language each: set shared to false")

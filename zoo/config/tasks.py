@@ -35,7 +35,8 @@ class TaskSpec:
     seen: str = "texts_in_training"  # metrics.json's key of test examples that training saw too
     loss_per: str = "text"  # the validation loss is a mean per this; "" leaves it to `train.loss`
     measured_again: bool = False  # whether experiments measure models again for missing metrics
-    also: bool = False  # whether training may read further corpora (`data.also`)
+    # how training reads further corpora (`data.also`): not, all texts as one, or by shares
+    also: Literal["no", "joined", "shares"] = "no"
     rows: tuple[str, ...] = ("text",)  # kinds of a corpus' rows that the task can read
     given: str = ""  # an input's name in messages; "" is `input`
 
@@ -54,6 +55,7 @@ TASKS: dict[str, TaskSpec] = {
         unit="pairs",
         seen="targets_in_training",
         rows=("translation",),
+        also="shares",
         given="source",
         measured_again=True,
         loss_per="",
@@ -65,7 +67,7 @@ TASKS: dict[str, TaskSpec] = {
         metrics=("perplexity", "loss"),
         columns=(("text",),),
         loss_per="token",
-        also=True,
+        also="joined",
         rows=("text", "pair", "question"),
     ),
     "classify": TaskSpec(

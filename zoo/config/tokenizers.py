@@ -19,7 +19,7 @@ class TokenizerSpec(NamedTuple):
     about: str  # how it cuts a text, for the docs
     card: str = ""  # the same for a model card; "" is a kind of converted weights only
     train: tuple[str, ...] = ()  # arguments of the class' `train` beside lines and vocabulary
-    options: Mapping[str, str | None] = {}  # its own keys of [tokenizer] and their defaults
+    options: Mapping[str, str | bool | None] = {}  # its own keys of [tokenizer] and their defaults
     needs: Mapping[str, str] = {}  # required ones of them and their meanings
     shareable: bool = True  # whether one tokenizer may serve two languages
     by_line: bool = False  # whether it reads WikiText by lines, not by articles
@@ -30,8 +30,11 @@ TOKENIZERS: dict[str, TokenizerSpec] = {
         "zoo.text.sentencepiece:SentencePieceTokenizer", (".model",), "piece",
         "pieces learned from raw text by SentencePiece",
         "SentencePiece {algorithm}, {many}, normalisation {normalization}.",
-        train=("algorithm", "normalization", "seed"),
-        options={"algorithm": None, "normalization": "nmt_nfkc"},
+        train=("algorithm", "normalization", "byte_fallback", "split_digits", "seed"),
+        options={
+            "algorithm": None, "normalization": "nmt_nfkc", "byte_fallback": False,
+            "split_digits": False,
+        },
         needs={"algorithm": "an algorithm: 'unigram' or 'bpe'"},
     ),
     "moses": TokenizerSpec(
@@ -69,3 +72,5 @@ TOKENIZERS: dict[str, TokenizerSpec] = {
 
 # What a recipe may choose.
 LEARNED = {kind: row for kind, row in TOKENIZERS.items() if row.card}
+# The keys of [tokenizer] that only some kinds have.
+OWN_KEYS = sorted({key for row in LEARNED.values() for key in row.options})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +31,11 @@ def each_text(given: Any) -> Iterator[str]:
     else:
         for part in given:
             yield from each_text(part)
+
+
+def sentence_key(text: str) -> str:
+    """Return the words of a text in lower case, which versions of one sentence share."""
+    return re.sub(r"\W+", " ", text.lower()).strip()
 
 
 def with_references(pairs: Iterable[tuple[str, str]]) -> list[Example]:

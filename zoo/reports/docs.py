@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.config import catalog, settings
 from zoo.config import recipe as recipes
-from zoo.config.choices import OPTIMIZERS, SCHEDULES
+from zoo.config.choices import AUGMENTATIONS, OPTIMIZERS, SCHEDULES
 from zoo.config.metrics import METRICS
 from zoo.config.tasks import TASKS
 from zoo.config.tokenizers import TOKENIZERS
@@ -174,6 +174,9 @@ TABLES: dict[str, tuple[list[str], Mapping[str, Any], Callable[[Any], list[str]]
     "optimizers": (
         ["`optimizer.name`", "what it is", "keys of its own"],
         OPTIMIZERS, lambda row: [row.about, _code(row.keys)], ("optimizer", "name"),
+    ),
+    "augmentations": (
+        ["in `data.augment`", "what it does"], AUGMENTATIONS, lambda row: [row.about], None,
     ),
     "tokenizers": (
         ["`tokenizer.kind`", "what it reads", "keys of its own", "file"],

@@ -101,6 +101,18 @@ class Task:
         return corpora.load(recipe.data, split, seed=recipe.seed, folder=folder)
 
     @classmethod
+    def training_parts(
+        cls, recipe: Recipe, training: list[Example], held_out: Sequence[Example]
+    ) -> list[list[Example]]:
+        """Return the training examples as training reads them, one list for each corpus.
+
+        Args:
+            training: what `load` returned for the training split.
+            held_out: validation and test examples.
+        """
+        return [training]
+
+    @classmethod
     def load_test(
         cls, recipe: Recipe, split: str | None = None, folder: Path | None = None
     ) -> list[Example]:

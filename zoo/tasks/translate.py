@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from zoo.config.recipe import Recipe
-from zoo.data import columns
+from zoo.data import columns, training_pairs
 from zoo.data.encoded import Encoded, Ragged, padded
 from zoo.data.examples import Example, with_references
 from zoo.decoding import search
@@ -66,6 +66,12 @@ class Translate(Task):
         """Read (source, target) pairs; the two languages may name the columns too."""
         languages = (recipe.data.source, recipe.data.target)
         return columns.read_pairs(data, targets, columns=[*cls.spec().columns, languages])
+
+    @classmethod
+    def training_parts(
+        cls, recipe: Recipe, training: list[Example], held_out: Sequence[Example]
+    ) -> list[list[Example]]:
+        return training_pairs.load(recipe, training, held_out)
 
     @classmethod
     def as_measured(cls, examples: list[Example]) -> list[Example]:

@@ -4,17 +4,21 @@ The file includes the normalisation. "nmt_nfkc", the default, converts text to U
 (full-width forms, ligatures and the like become plain ones), drops control characters and turns
 every run of whitespace into one space; case and accents stay. U+2581 stands for whitespace inside
 the pieces, and a text begins with one, so that `decode(encode(text))` is the normalised text.
+"keyboard" is the same with the plain quotes, apostrophes and dashes of zoo/text/keyboard.py.
 """
 
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
 from zoo.errors import BundleError, DataError
+from zoo.text import keyboard
 from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID, Tokenizer
 
 
@@ -53,8 +57,16 @@ class SentencePieceTokenizer(Tokenizer):
         algorithm: str = "unigram",
         normalization: str = "nmt_nfkc",
         seed: int = 0,
+        byte_fallback: bool = False,
+        split_digits: bool = False,
     ) -> SentencePieceTokenizer:
         """Learn `vocabulary` pieces (the four special ones included) from lines of text.
+
+        Args:
+            byte_fallback: 256 pieces are the bytes; a character without a piece becomes its bytes,
+                so that no text has an unknown part. The rarest characters, 0.01 % of the text,
+                get no piece.
+            split_digits: each digit is a piece of its own.
 
         Raises:
             DataError: too few lines for that number of pieces.
@@ -62,12 +74,14 @@ class SentencePieceTokenizer(Tokenizer):
         sentencepiece.set_random_generator_seed(seed)
         model = io.BytesIO()
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines), model_writer=model, vocab_size=vocabulary,
-                model_type=algorithm, normalization_rule_name=normalization,
-                pad_id=PAD_ID, unk_id=UNK_ID, bos_id=START_ID, eos_id=END_ID,
-                character_coverage=1.0, num_threads=2, minloglevel=2,
-            )  # fmt: skip
+            with tempfile.TemporaryDirectory() as folder:
+                sentencepiece.SentencePieceTrainer.train(
+                    sentence_iterator=iter(lines), model_writer=model, vocab_size=vocabulary,
+                    model_type=algorithm, byte_fallback=byte_fallback, split_digits=split_digits,
+                    character_coverage=0.9999 if byte_fallback else 1.0,
+                    pad_id=PAD_ID, unk_id=UNK_ID, bos_id=START_ID, eos_id=END_ID,
+                    num_threads=2, minloglevel=2, **_normalization(normalization, Path(folder)),
+                )  # fmt: skip
         except RuntimeError as error:
             reason = str(error).rsplit("] ", 1)[-1].strip()  # drop the place in its source code
             raise DataError(
@@ -91,3 +105,16 @@ class SentencePieceTokenizer(Tokenizer):
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [self._processor.IdToPiece(int(i)) for i in ids]
+
+
+def _normalization(name: str, folder: Path) -> dict[str, Any]:
+    """Return the trainer's option for a normalisation; the rules of "keyboard" go to a file."""
+    if name != "keyboard":
+        return {"normalization_rule_name": name}
+    nfkc = sentencepiece.SentencePieceNormalizer(
+        rule_name="nmt_nfkc", add_dummy_prefix=False, escape_whitespaces=False,
+        remove_extra_whitespaces=False,
+    )  # fmt: skip
+    path = folder / "rules.tsv"
+    path.write_text(keyboard.rules(nfkc.normalize), encoding="utf-8")
+    return {"normalization_rule_tsv": str(path)}

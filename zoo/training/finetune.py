@@ -185,7 +185,13 @@ def recipe(
     kept = ("source", "target", "language", "reverse_source", "reverse")
     unset = ("hub", "hub_config", "revision", "limit")
     tables["data"] |= {key: getattr(base.data, key) for key in kept} | dict.fromkeys(unset)
-    tables["data"] |= {"corpus": data, "labels": list(labels), "also": []}
+    tables["data"] |= {
+        "corpus": data,
+        "labels": list(labels),
+        "also": [],
+        "augment": [],
+        "exclude": [],
+    }
     defaults: dict[str, Any] = {
         "optimizer.learning_rate": 1.0,
         "train.average": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example
+from zoo.data.mixture import Mixture
 from zoo.errors import DataError
 from zoo.files import replacing_folder
 from zoo.hub import resolve
@@ -24,7 +26,7 @@ class Prepared:
 
     folder: Path
     recipe: Recipe
-    train: Encoded
+    train: Encoded | Mixture
     valid: Encoded
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
@@ -50,10 +52,14 @@ class Prepared:
                 "write it with: zoo prepare RECIPE --out DIR",
             )
         content = json.loads(facts.read_text(encoding="utf-8"))
+        recipe = recipes.load(folder / "recipe.toml")
+        several = 1 + len(recipe.data.also) if recipe.spec.also == "shares" else 1
         return cls(
             folder,
-            recipes.load(folder / "recipe.toml"),
-            Encoded.load(folder, "train"),
+            recipe,
+            Mixture.load(folder, "train", several)
+            if several > 1
+            else Encoded.load(folder, "train"),
             Encoded.load(folder, "valid"),
             *load_tokenizers(folder),
             [Example(_restored(given), wanted) for given, wanted in content["test"]],
@@ -83,17 +89,42 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
     with replacing_folder(out) as aside:
         train, valid = (task.load(recipe, split) for split in ("train", "valid"))
         test = task.load_test(recipe)
+        parts = task.training_parts(recipe, train, [*valid, *test])
         if recipe.tokenizer.weights:
             tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
         else:
             tokenizers = train_tokenizers(
-                recipe.tokenizer, task.learned_texts(train), recipe.data.languages, recipe.seed
+                recipe.tokenizer,
+                task.learned_texts(_balanced(parts, recipe)),
+                recipe.data.languages,
+                recipe.seed,
             )
         save_tokenizers(aside, *tokenizers)
-        for split, examples in (("train", train), ("valid", valid)):
-            task.encode_examples(examples, tokenizers, recipe).save(aside, split)
-        facts = {"seen": task.count_seen(train, test), "test": test}
+        Mixture([task.encode_examples(part, tokenizers, recipe) for part in parts]).save(
+            aside, "train"
+        )
+        task.encode_examples(valid, tokenizers, recipe).save(aside, "valid")
+        seen = task.count_seen([example for part in parts for example in part], test)
+        facts = {"seen": seen, "test": test}
         (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
         text = json.dumps(facts, ensure_ascii=False)
         (aside / "prepared.json").write_text(text, encoding="utf-8")
     return Prepared.read(out)
+
+
+def _balanced(parts: list[list[Example]], recipe: Recipe) -> list[Example]:
+    """Return examples to learn a tokenizer from: half of them are of the first corpus, if several.
+
+    The other corpora share the second half, each with at most an equal part of it.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    random_state = random.Random(recipe.seed)
+    most = (recipe.tokenizer.sample or 2 * len(first)) // 2
+    chosen = random_state.sample(first, min(most, len(first)))
+    left = len(chosen)
+    for count, part in zip(range(len(others), 0, -1), sorted(others, key=len), strict=True):
+        sample = random_state.sample(part, min(left // count, len(part)))
+        chosen, left = chosen + sample, left - len(sample)
+    return chosen

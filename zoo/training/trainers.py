@@ -17,6 +17,7 @@ from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.batches import Batches, LabelledBatches, PairBatches
 from zoo.data.encoded import Encoded
+from zoo.data.mixture import MixedBatches, Mixture
 from zoo.data.stream import Stream
 from zoo.optim.asgd import ASGD
 from zoo.optim.optimizers import optimizer
@@ -49,7 +50,7 @@ class Trainer:
         self,
         model: keras.Model,
         recipe: Recipe,
-        train: Encoded,
+        train: Encoded | Mixture,
         valid: Encoded,
         tokenizer: Tokenizer,
     ) -> None:
@@ -65,8 +66,8 @@ class Trainer:
         self.model.optimizer.build(self.model.trainable_variables)
 
     @classmethod
-    def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> Batches:
-        """Return the recipe's training batches of `data`."""
+    def make_batches(cls, recipe: Recipe, data: Any, tokenizer: Tokenizer) -> Batches:
+        """Return the recipe's training batches of an `Encoded`, or a `Mixture` where it has one."""
         raise NotImplementedError
 
     @classmethod
@@ -103,9 +104,20 @@ class SequenceToSequenceTrainer(Trainer):
 
     @classmethod
     def make_batches(
-        cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer, training: bool = True
-    ) -> PairBatches:
+        cls, recipe: Recipe, data: Encoded | Mixture, tokenizer: Tokenizer, training: bool = True
+    ) -> PairBatches | MixedBatches:
         """Return batches shuffled by the recipe's seed, or in a fixed order for validation."""
+        if isinstance(data, Mixture):
+            parts = [cls.pair_batches(recipe, part, tokenizer) for part in data.parts]
+            shares = [also.share for also in recipe.data.also]
+            return MixedBatches(parts, shares, recipe.train.updates, recipe.seed)
+        return cls.pair_batches(recipe, data, tokenizer, training)
+
+    @staticmethod
+    def pair_batches(
+        recipe: Recipe, data: Encoded, tokenizer: Tokenizer, training: bool = True
+    ) -> PairBatches:
+        """Return the batches of one corpus."""
         return PairBatches(
             data, batch_tokens=recipe.train.batch_tokens,
             batch_sentences=recipe.train.batch_sentences, buckets=recipe.train.buckets,
@@ -122,7 +134,7 @@ class SequenceToSequenceTrainer(Trainer):
     @functools.cached_property
     def validation(self) -> PairBatches:
         """The validation batches."""
-        return self.make_batches(self.recipe, self.valid, self.tokenizer, training=False)
+        return self.pair_batches(self.recipe, self.valid, self.tokenizer, training=False)
 
     def validate(self) -> float:
         """Return the training loss in nats: the mean over batches, weighted by their rows."""

@@ -25,6 +25,16 @@ GLUE: Splits = {"train": ("train", "val"), "test": ("dev",)}
 CORPORA: dict[str, Corpus] = {
     "multi30k": Parallel(names={"valid": "val", "test": "test_2016_flickr"}),
     "tatoeba-en-fr": Tatoeba(),
+    **dict.fromkeys(
+        (
+            "europarl-en-fr",
+            "python-docs-en-fr",
+            "novels-en-fr",
+            "newstest2013-en-fr",
+            "newstest2014-en-fr",
+        ),
+        Parallel(columns=("en", "fr")),
+    ),
     "opus-100": Parallel(),
     "wmt14-de-en": Parallel(),
     "wmt14-fr-en": Parallel(),

@@ -15,7 +15,7 @@ from pathlib import Path
 from zoo.config.recipe import Data
 from zoo.data.corpora.corpus import from_hub
 from zoo.data.corpora.parallel import Parallel, read_table
-from zoo.data.examples import Example
+from zoo.data.examples import Example, sentence_key
 from zoo.data.readers import find
 
 
@@ -45,8 +45,7 @@ def tatoeba_split(english: str) -> str:
     ends are stripped; its sha256 as an integer modulo 1000 decides: 0 to 9 valid, 10 to 24 test,
     25 to 39 aside, else train. So all translations of a sentence are in one split.
     """
-    key = re.sub(r"\W+", " ", english.lower()).strip()
-    number = int(hashlib.sha256(key.encode()).hexdigest(), 16) % 1000
+    number = int(hashlib.sha256(sentence_key(english).encode()).hexdigest(), 16) % 1000
     if number < 10:
         return "valid"
     if number < 25:

@@ -1,0 +1,54 @@
+"""The training pairs of a translator: several corpora, held-out sentences, augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from zoo.config.recipe import Recipe
+from zoo.data import augment, corpora
+from zoo.data.corpora.first_names import first_names
+from zoo.data.examples import Example, sentence_key
+
+
+def load(
+    recipe: Recipe, own: Sequence[Example], held_out: Iterable[Example]
+) -> list[list[Example]]:
+    """Return the training pairs of the recipe's corpus and of each of `data.also`, augmented.
+
+    With `data.also` or `data.exclude`, no pair has a source of `held_out` or of the test split of a
+    corpus in `data.exclude`, whatever its case and punctuation.
+
+    Args:
+        own: the training pairs of the recipe's corpus.
+        held_out: its validation and test examples.
+
+    Raises:
+        UnknownName, DataError: see `zoo.data.corpora.load`.
+    """
+    data = recipe.data
+    further = [data.model_copy(update=dict(also)) for also in data.also]
+    parts = [list(own), *(corpora.load(part, "train", seed=recipe.seed) for part in further)]
+    held: set[str] = set()
+    if data.also or data.exclude:
+        excluded = (data.model_copy(update={"corpus": name, "hub": None}) for name in data.exclude)
+        held |= {sentence_key(source) for source, _ in held_out}
+        for part in excluded:
+            held |= {sentence_key(source) for source, _ in corpora.load(part, "test")}
+        held.discard("")
+
+    def allowed(pairs: Iterable[Example]) -> list[Example]:
+        return [pair for pair in pairs if sentence_key(pair[0]) not in held] if held else [*pairs]
+
+    parts = [allowed(part) for part in parts]
+    if not data.augment:
+        return parts
+    names = augment.Names((), ())
+    if "names" in data.augment:
+        every = (pair for part in parts for pair in part)
+        names = augment.with_mined(augment.first_names(first_names()), every)
+    augmented = (
+        augment.augment(pairs, data.augment, recipe.seed, part.corpus, names)
+        for pairs, part in zip(parts, [data, *further], strict=True)
+    )
+    # Once more, because a step may have made a sentence that is held out.
+    return [allowed(Example(*pair) for pair in pairs) for pairs in augmented]

@@ -86,7 +86,8 @@ def corpora_folder(tmp_path_factory, pairs) -> Path:
     root = tmp_path_factory.mktemp("corpora")
     for name in recipes.names():
         made = recipes.load(name)
-        for data in (made.data, made.smoke().data):
+        further = [made.data.model_copy(update=dict(also)) for also in made.data.also]
+        for data in (made.data, made.smoke().data, *further):
             folder = root / data.corpus
             folder.mkdir(exist_ok=True)
             write = write_pairs if made.task == "translate" else write_texts

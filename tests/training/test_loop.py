@@ -11,7 +11,7 @@ import pytest
 import zoo
 from zoo import bundle, golden
 from zoo.config import recipe
-from zoo.errors import BundleError, CheckpointError, RecipeError, TrainingError, ZooError
+from zoo.errors import BundleError, CheckpointError, DataError, RecipeError, TrainingError, ZooError
 from zoo.training import run
 
 NAME = "vaswani2017-multi30k-de-en"
@@ -24,7 +24,7 @@ def corpora(monkeypatch, corpora_folder):
 
 @pytest.fixture(scope="module")
 def smoke() -> recipe.Recipe:
-    return recipe.load(NAME).smoke()
+    return recipe.load(NAME).smoke().changed({"evaluate.also": ["multi30k"]})
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,12 @@ def test_metrics_say_what_was_measured_where_and_with_what(trained):
     assert metrics["targets_in_training"] == metrics["sentences"]
     assert "CPU cores" in metrics["hardware"]
     assert metrics["precision"] == "mixed_bfloat16"
+    assert [(row["data"], row["bleu"]) for row in metrics["also"]] == [
+        ("multi30k", metrics["bleu"])
+    ]
+    assert f"BLEU {metrics['bleu']:.1f}** on multi30k, split `test`." in (
+        (trained / "README.md").read_text("utf-8")
+    )
     # It is of the weights as they are stored, so anyone measures the same again.
     again = loaded.evaluate(split="test", progress=False)
     assert again["value"] == metrics["value"]
@@ -117,6 +123,12 @@ def test_the_folder_is_checked_before_anything_is_done(smoke, tmp_path):
     with pytest.raises(BundleError, match="exists and is no bundle"):
         run.train(smoke, tmp_path / "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_further_test_set_that_is_missing_stops_a_run_before_it_trains(smoke, tmp_path):
+    with pytest.raises(DataError, match="each row of race is a question"):
+        run.train(smoke.changed({"evaluate.also": ["race"]}), tmp_path / "out")
+    assert not (tmp_path / "out.run" / "checkpoints").exists()
 
 
 def test_a_wrong_change_is_refused_before_anything_is_done(smoke, tmp_path):

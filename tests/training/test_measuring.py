@@ -49,6 +49,16 @@ def test_lists():
         read(CLASSIFY, ["Go."], [None])
 
 
+def test_another_corpus_is_measured_by_its_name_or_its_folder(corpora_folder):
+    by_name, examples = measuring.find(TRANSLATE, "europarl-en-fr")
+    assert by_name == {"data": "europarl-en-fr", "split": "test"}
+    by_folder, same = measuring.find(TRANSLATE, corpora_folder / "europarl-en-fr")
+    assert by_folder == by_name
+    assert same == examples
+    own, _ = measuring.find(TRANSLATE, corpora_folder)
+    assert own["data"] == TRANSLATE.data.corpus
+
+
 def test_a_users_examples_are_named_by_their_file(tmp_path):
     pairs = [("Go.", "Va !"), ("No.", "Non."), ("Go.", "Pars !")]
     found = [("Go.", ["Va !", "Pars !"]), ("No.", ["Non."])]

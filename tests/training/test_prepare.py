@@ -204,7 +204,7 @@ def test_pairs_are_cut_into_ids(tiny_tokenizer):
 def test_the_facts_are_plain_json(smoke, tmp_path):
     prepare.prepare(smoke, tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "prepared.json").read_text("utf-8"))
-    assert set(facts) == {"seen", "test"}
+    assert set(facts) == {"seen", "test", "further"}
 
 
 WORDS = {

@@ -139,6 +139,9 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         data = metrics.get("data", recipe.data.corpus)
         split = metrics.get("split", recipe.evaluate.split)
         lines += [f"**{main}** on {data}, split `{split}`.", ""]
+    for row in metrics.get("also", []):
+        shown = catalog.measured({"metric": metrics["metric"], "value": row[metrics["metric"]]})
+        lines += [f"**{shown}** on {row['data']}, split `{row['split']}`.", ""]
     hidden = (*SHOWN_ABOVE, metrics.get("metric"))
     piece = recipe.tokenizer.spec.unit
     per = recipe.spec.loss_per or (piece if recipe.train.loss == "token" else recipe.train.loss)
@@ -149,7 +152,7 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     }
     lines += [
         f"- {labels.get(key, key.replace('_', ' '))}: {value}"
-        for key, value in _flat(metrics)
+        for key, value in _flat({key: metrics[key] for key in metrics if key != "also"})
         if key not in hidden
     ]
     return "\n".join(lines)

@@ -205,6 +205,7 @@ class Evaluate(Table):
     split: str = "test"  # split of the corpus
     metric: Annotated[str, one_of("metric", METRICS)] = "bleu"  # main metric, the task's own
     limit: Positive | None = None  # most examples, a fixed draw
+    also: list[str] = []  # further corpora whose test split is measured at the end of a run
     beam_size: Positive = 4  # width of the beam, 1 for greedy search
     length_penalty: Annotated[float, Field(ge=0)] = 0.6  # alpha, 0 for none
     max_extra: Positive = 50  # most pieces of an output beyond the length of its input

@@ -230,12 +230,17 @@ def _with_tables(page: Path) -> str:
 
 
 def _measured(metrics: dict[str, Any]) -> str:
-    """Return the main metric, and a translation's chrF beside BLEU."""
+    """Return the main metric, a translation's chrF beside BLEU, results on further test sets."""
     shown = catalog.measured(metrics) or "not measured"
     more = [
         row.shown(metrics[key]) for key, row in METRICS.items() if row.tabled and key in metrics
     ]
-    return ", ".join([shown, *more])
+    main = metrics.get("metric", "")
+    further = [
+        f"{METRICS[main].shown(row[main])} on {row['data']} {row['split']}"
+        for row in metrics.get("also", [])
+    ]
+    return "; ".join([", ".join([shown, *more]), *further])
 
 
 def _reported(entry: catalog.Entry) -> str:

@@ -12,7 +12,7 @@ from zoo.config.tasks import task_class
 from zoo.data import corpora
 from zoo.data.examples import Example
 from zoo.errors import DataError, InputError
-from zoo.training.prepare import Prepared
+from zoo.training.prepare import Prepared, load_test
 
 
 def find(
@@ -21,8 +21,9 @@ def find(
     """Return the names of the examples, "data" and perhaps "split", and the examples.
 
     Args:
-        data: anything that the task reads; the folder of the recipe's corpus, or one that holds it;
-            a folder that `zoo prepare` wrote; None finds the recipe's corpus.
+        data: anything that the task reads; the name of a corpus; the folder of a corpus in the
+            form of the recipe's, or one that holds the recipe's; a folder that `zoo prepare` wrote;
+            None finds the recipe's corpus.
         split: split of a corpus; None takes the recipe's `evaluate.split`.
 
     Returns:
@@ -39,6 +40,8 @@ def find(
     )
     names = {"data": corpus, "split": split}
     path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
+    if isinstance(data, str) and path is not None and not path.exists() and data in corpora.CORPORA:
+        return {"data": data, "split": split}, load_test(recipe, data, split)
     if data is None:
         if corpus not in corpora.CORPORA:
             raise InputError(
@@ -51,7 +54,9 @@ def find(
             prepared = Prepared.read(path)
             _check_same(prepared.recipe, recipe, path)
             return names, prepared.test
-        return names, task.load_test(recipe, split, corpora.inside(path, corpus) or path)
+        inside = corpora.inside(path, corpus)
+        names["data"] = corpus if inside else path.resolve().name
+        return names, task.load_test(recipe, split, inside or path)
     name = path.name if path is not None else "examples"
     return {"data": name}, task.as_measured(task.read(recipe, data, targets))
 

@@ -32,6 +32,7 @@ class Prepared:
     target_tokenizer: Tokenizer
     test: list[Example]
     seen: int  # test examples that are also training examples
+    further: dict[str, list[Example]]  # test examples of the corpora in `evaluate.also`
 
     @property
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
@@ -62,9 +63,14 @@ class Prepared:
             else Encoded.load(folder, "train"),
             Encoded.load(folder, "valid"),
             *load_tokenizers(folder),
-            [Example(_restored(given), wanted) for given, wanted in content["test"]],
+            _examples(content["test"]),
             content["seen"],
+            {name: _examples(rows) for name, rows in content.get("further", {}).items()},
         )
+
+
+def _examples(rows: list[Any]) -> list[Example]:
+    return [Example(_restored(given), wanted) for given, wanted in rows]
 
 
 def _restored(given: Any) -> Any:
@@ -105,11 +111,23 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         )
         task.encode_examples(valid, tokenizers, recipe).save(aside, "valid")
         seen = task.count_seen([example for part in parts for example in part], test)
-        facts = {"seen": seen, "test": test}
+        further = {name: load_test(recipe, name) for name in recipe.evaluate.also}
+        facts = {"seen": seen, "test": test, "further": further}
         (aside / "recipe.toml").write_text(recipes.dumps(recipe), encoding="utf-8")
         text = json.dumps(facts, ensure_ascii=False)
         (aside / "prepared.json").write_text(text, encoding="utf-8")
     return Prepared.read(out)
+
+
+def load_test(recipe: Recipe, corpus: str, split: str | None = None) -> list[Example]:
+    """Read the test examples of a corpus that need not be the recipe's own.
+
+    Raises:
+        DataError: the corpus cannot be read, or not by the recipe's task.
+    """
+    if corpus != recipe.data.corpus:
+        recipe = recipe.changed({"data.corpus": corpus, "data.hub": None})
+    return task_class(recipe.task).load_test(recipe, split)
 
 
 def _balanced(parts: list[list[Example]], recipe: Recipe) -> list[Example]:

@@ -18,11 +18,12 @@ import numpy as np
 from zoo import bundle, golden, tasks
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
+from zoo.data.examples import Example
 from zoo.errors import BundleError, CheckpointError, ZooError
 from zoo.hub import resolve
 from zoo.text import Tokenizer
 from zoo.training.loop import FitResult, fit
-from zoo.training.prepare import Prepared, prepare
+from zoo.training.prepare import Prepared, load_test, prepare
 from zoo.training.trainers import trainer_class
 
 # Weights of language models with one row for each word.
@@ -62,6 +63,10 @@ def train(
         raise CheckpointError(f"there is no run to resume in {run}", "start it without --resume")
     run.mkdir(parents=True, exist_ok=True)
     data = _prepared(recipe, prepared, run / "data")
+    # Read now, so that a missing corpus stops a run before it trains.
+    further = {
+        name: data.further.get(name) or load_test(recipe, name) for name in recipe.evaluate.also
+    }
     started = time.monotonic()
     keras.utils.set_random_seed(recipe.seed)
     model = build(recipe)
@@ -72,7 +77,7 @@ def train(
     )
     result = fit(trainer, recipe, run / "checkpoints", resume)
     seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
-    return finish(recipe, model, data, result, seconds, out)
+    return finish(recipe, model, data, result, seconds, out, further)
 
 
 def build(recipe: Recipe) -> keras.Model:
@@ -132,9 +137,20 @@ def take_over(
 
 
 def finish(
-    recipe: Recipe, model: keras.Model, data: Prepared, result: FitResult, seconds: float, out: Path
+    recipe: Recipe,
+    model: keras.Model,
+    data: Prepared,
+    result: FitResult,
+    seconds: float,
+    out: Path,
+    further: Mapping[str, list[Example]],
 ) -> Path:
-    """Write the bundle of a trained model, and measure it as stored."""
+    """Write the bundle of a trained model, and measure it as stored.
+
+    Args:
+        seconds: the time of the training.
+        further: test examples of the corpora in `evaluate.also`.
+    """
     tokenizers = data.tokenizers
     bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
     # Measure the weights as stored, rounded to 16 bits, in float32 arithmetic.
@@ -155,6 +171,15 @@ def finish(
         "precision": recipe.train.precision,
         **environment(),
     }
+    if further:
+        metrics["also"] = [
+            {
+                "data": name,
+                "split": recipe.evaluate.split,
+                **task.evaluate(examples, progress=sys.stderr.isatty()),
+            }
+            for name, examples in further.items()
+        ]
     texts = task.golden_inputs(data.test)
     bundle.write(
         out, model=bundle.arrays(stored), recipe=recipe, tokenizers=tokenizers,

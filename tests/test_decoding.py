@@ -15,6 +15,7 @@ from keras import ops
 
 from zoo.decoding import sampling
 from zoo.decoding import search as decoding
+from zoo.decoding.largest import largest
 from zoo.decoding.sampling import Sampler
 from zoo.errors import NotSupported, OptionError
 from zoo.models.vaswani2017 import Transformer
@@ -262,7 +263,7 @@ def test_fewer_sequences_than_asked_for_leave_padding_without_probability():
 def test_the_largest_logits_are_found_block_by_block(vocabulary, k):
     logits = np.random.default_rng(0).permutation(3 * vocabulary).reshape(3, -1).astype("float32")
     logits[0, -1] = 1e6
-    values, where = decoding._top(ops.convert_to_tensor(logits), k)
+    values, where = largest(ops.convert_to_tensor(logits), k)
     wanted = np.argsort(-logits, axis=1)[:, :k]
     np.testing.assert_array_equal(ops.convert_to_numpy(where), wanted)
     np.testing.assert_array_equal(

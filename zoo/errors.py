@@ -66,6 +66,10 @@ class CheckpointError(TrainingError):
     """A checkpoint that cannot be written or read."""
 
 
+class PredictionError(ZooError):
+    """An output of a model that is NaN or infinite."""
+
+
 class NotSupported(ZooError):
     """A verb that this kind of model does not support."""
 

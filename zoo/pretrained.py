@@ -233,6 +233,7 @@ class Pretrained:
         batch_size: int | None = None,
         progress: bool = True,
         likelihood: bool = False,
+        stream: bool | None = None,
     ) -> dict[str, Any]:
         """Measure the model on examples; pairs with one source are its several references.
 
@@ -244,6 +245,8 @@ class Pretrained:
             beam_size, length_penalty: of translators, see `predict`.
             likelihood: of translators, also measure the first reference of each source: "loss",
                 nats per target piece with the end token, and "perplexity".
+            stream: of language models, read the texts as one, each after those before it; None does
+                so for corpora that are one text, such as WikiText-2.
 
         Returns:
             "metric", "value", "data", "split" and the task's metrics: for translators "bleu", its
@@ -256,9 +259,11 @@ class Pretrained:
         about, examples = self.examples(data, targets, split=split)
         options = {
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
-            "likelihood": likelihood or None, "progress": progress,
+            "likelihood": likelihood or None, "progress": progress, "stream": stream,
         }  # fmt: skip
         options = tasks.options(self.task, "evaluate", options)
+        if "split" in about:  # the recipe's corpus
+            options = {**self.task.corpus_options(), **options}
         measured = self.task.evaluate(examples[:limit], **options)
         metric = self.recipe.evaluate.metric
         return {"metric": metric, "value": measured[metric], **about, **measured}

@@ -143,6 +143,9 @@ def evaluate(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
+    stream: Annotated[
+        bool | None, typer.Option(help="Language models: read all texts as one; else by the data.")
+    ] = None,
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
@@ -150,7 +153,7 @@ def evaluate(
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
-        batch_size=batch_size,
+        batch_size=batch_size, stream=stream,
     )  # fmt: skip
     print(json.dumps(measured, indent=2, ensure_ascii=False))
 

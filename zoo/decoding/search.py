@@ -22,15 +22,16 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from zoo import compiling
+from zoo import compiling, finite
 from zoo.decoding import sampling
+from zoo.decoding.largest import largest
 from zoo.errors import NotSupported, OptionError, check_count
+from zoo.layers import typed
 from zoo.models.contracts import Decoder, Growable
 
 FIRST_LENGTH = 32  # smallest cache; each next one, compiled when needed, is twice as large
 FEW = 16  # up to this number of sequences a cache is small and begins with the second size
 MOST_BEAMS = 256  # a larger number is a typing error and would fill the memory
-BLOCK = 64  # pieces in a block of logits; see `_top`
 IMPOSSIBLE = -1e9  # a finite logit without probability
 
 traces = compiling.traces
@@ -111,6 +112,7 @@ def decode(
     Raises:
         OptionError: an option out of its range, or a sampler together with a beam.
         NotSupported: a model without `start` and `step`.
+        PredictionError: a logit of the model is NaN or infinite.
     """
     if not isinstance(model, Decoder):
         raise NotSupported(f"{model.name} cannot decode: it has no `start` and `step`")
@@ -142,6 +144,7 @@ def decode(
         search = dataclasses.replace(search, length=length)
         arrays = {"position": position, "memory": memory, "carry": carry, "options": options}
         position, carry = compiling.run(_continue, model, search, arrays)
+    finite.check(model, ops.convert_to_numpy(carry["finite"]))
     return _decoded(carry, int(position), max_length, search)
 
 
@@ -244,9 +247,17 @@ def _run(model, search: Search, start, memory, carry: dict, options: dict) -> tu
     def advance(position, carry):
         logits, state = model.step(carry["token"], position, memory, carry["state"])
         if search.forbidden_id is not None:
-            allowed = ops.arange(ops.shape(logits)[-1]) != search.forbidden_id
-            logits = ops.where(allowed, logits, IMPOSSIBLE)
-        return position + 1, pick(search, options, logits, position, {**carry, "state": state})
+            allowed = typed.arange(ops.shape(logits)[-1]) != search.forbidden_id
+            logits = typed.where(allowed, logits, IMPOSSIBLE)
+        normaliser = ops.logsumexp(logits, axis=-1, keepdims=True)
+        sound = ops.isfinite(normaliser)  # false if any logit is NaN or inf
+        if search.strategy is not None:  # PyTorch draws from nothing else
+            logits = typed.where(sound, logits, 0.0)
+        rows = ops.all(ops.reshape(sound, (-1, search.beam_size)), axis=1)
+        rows = ops.logical_and(carry["finite"], ops.logical_or(rows, carry["done"]))
+        carry = {**carry, "state": state}
+        picked = pick(search, options, logits, normaliser, position, carry)
+        return position + 1, {**picked, "finite": rows}
 
     return compiling.loop(unfinished, advance, start, carry)
 
@@ -259,13 +270,18 @@ def _begin_single(search: Search, first) -> dict:
         "log_probabilities": ops.zeros((batch, 1), dtype="float32"),
         "scores": ops.zeros((batch, 1), dtype="float32"),
         "done": ops.zeros((batch,), dtype="bool"),
+        "finite": ops.ones((batch,), dtype="bool"),
     }
 
 
-def _single(search: Search, options: dict, logits, position, carry: dict) -> dict:
-    """Follow one piece of logits [batch, vocabulary]: the most probable or a drawn one."""
+def _single(search: Search, options: dict, logits, normaliser, position, carry: dict) -> dict:
+    """Follow one piece of logits [batch, vocabulary]: the most probable or a drawn one.
+
+    Args:
+        normaliser: logsumexp of the logits, [batch, 1].
+    """
     if search.strategy is None:
-        top, piece = _top(logits, 1)  # [batch, 1]
+        top, piece = largest(logits, 1)  # [batch, 1]
     else:
         piece = sampling.draw(search.strategy, options, logits, position)[:, None]
         top = ops.take_along_axis(logits, piece, axis=1)
@@ -274,7 +290,7 @@ def _single(search: Search, options: dict, logits, position, carry: dict) -> dic
         top = ops.where(last[:, None], logits[:, search.end_id : search.end_id + 1], top)
         piece = ops.where(last[:, None], search.end_id, piece)
     done = carry["done"]
-    gain = ops.where(done[:, None], 0.0, top - ops.logsumexp(logits, axis=-1, keepdims=True))
+    gain = typed.where(done[:, None], 0.0, top - normaliser)
     token = ops.where(done, search.pad_id, piece[:, 0])
     log_probability = carry["log_probabilities"] + gain
     score = log_probability / _length_factor(position + 1, options)
@@ -293,7 +309,7 @@ def _begin_beam(search: Search, first) -> dict:
     blank = ops.full((batch, beams, search.length), search.pad_id, dtype="int32")
     nothing = ops.full((batch, beams), -np.inf, dtype="float32")
     # All beams begin alike, so only the first may continue: the others would be copies.
-    alone = ops.where(ops.arange(beams) == 0, 0.0, nothing)
+    alone = typed.where(typed.arange(beams) == 0, 0.0, nothing)
     return {
         "token": ops.repeat(first, beams, axis=0),
         "ids": blank,
@@ -302,10 +318,11 @@ def _begin_beam(search: Search, first) -> dict:
         "scores": nothing,
         "log_probabilities": nothing,
         "done": ops.zeros((batch,), dtype="bool"),
+        "finite": ops.ones((batch,), dtype="bool"),
     }
 
 
-def _beam(search: Search, options: dict, logits, position, carry: dict) -> dict:
+def _beam(search: Search, options: dict, logits, normaliser, position, carry: dict) -> dict:
     """Extend the beams by the pieces of logits [batch * beams, vocabulary].
 
     The best 2 * beams extensions hold at least `beams` that do not end, unless fewer exist. Those
@@ -317,14 +334,14 @@ def _beam(search: Search, options: dict, logits, position, carry: dict) -> dict:
 
     # The best pieces of each beam, then the best of all: [batch, beams * width].
     width = min(2 * beams, logits.shape[-1])
-    top, pieces = _top(logits, width)
+    top, pieces = largest(logits, width)
     if search.complete:
         forced = ops.repeat(last, beams, axis=0)
-        end = ops.where(ops.arange(width) == 0, logits[:, end_id : end_id + 1], -np.inf)
+        end = typed.where(typed.arange(width) == 0, logits[:, end_id : end_id + 1], -np.inf)
         top = ops.where(forced, end, top)
         pieces = ops.where(forced, end_id, pieces)
     # Rounding must not make a probability above 1: the bound below would fail.
-    gain = ops.minimum(top - ops.logsumexp(logits, axis=-1, keepdims=True), 0.0)
+    gain = ops.minimum(top - normaliser, 0.0)
     total = ops.reshape(ops.reshape(carry["alive"], (-1, 1)) + gain, (batch, beams * width))
     total, chosen = ops.top_k(total, min(2 * beams, beams * width))  # [batch, extensions]
     parent = chosen // width
@@ -334,7 +351,7 @@ def _beam(search: Search, options: dict, logits, position, carry: dict) -> dict:
 
     # Extensions that end or reach the limit.
     ends = ops.logical_or(piece == end_id, last)
-    ended = ops.where(ends, total, -np.inf)
+    ended = typed.where(ends, total, -np.inf)
     score = ended / _length_factor(position + 1, options)
     scores, order = ops.top_k(ops.concatenate([carry["scores"], score], axis=1), beams)
     log_probabilities = ops.concatenate([carry["log_probabilities"], ended], axis=1)
@@ -342,7 +359,7 @@ def _beam(search: Search, options: dict, logits, position, carry: dict) -> dict:
     finished_ids = ops.take_along_axis(finished_ids, order[:, :, None], axis=1)
 
     # Extensions that continue.
-    alive, kept = ops.top_k(ops.where(ends, -np.inf, total), beams)
+    alive, kept = ops.top_k(typed.where(ends, -np.inf, total), beams)
     piece = ops.take_along_axis(piece, kept, axis=1)
     parent = ops.take_along_axis(parent, kept, axis=1)
 
@@ -352,12 +369,12 @@ def _beam(search: Search, options: dict, logits, position, carry: dict) -> dict:
         # an alive sequence.
         bound = alive[:, 0] / _length_factor(options["limits"], options)
         done = ops.logical_or(done, bound <= scores[:, search.num_return - 1])
-    rows = ops.reshape(ops.arange(batch)[:, None] * beams + parent, (-1,))
+    rows = ops.reshape(typed.arange(batch)[:, None] * beams + parent, (-1,))
     return {
         "token": ops.reshape(piece, (-1,)),
         "ids": ops.take_along_axis(ids, kept[:, :, None], axis=1),
         # A finished row has no beams left, so it stays the same while others continue.
-        "alive": ops.where(done[:, None], -np.inf, alive),
+        "alive": typed.where(done[:, None], -np.inf, alive),
         "finished_ids": finished_ids,
         "scores": scores,
         "log_probabilities": ops.take_along_axis(log_probabilities, order, axis=1),
@@ -373,28 +390,4 @@ def _length_factor(length, options: dict):
 
 def _write(ids, piece, position):
     """Set position of ids [batch, n, length] to piece [batch, n]."""
-    return ops.where(ops.arange(ops.shape(ids)[2]) == position, piece[:, :, None], ids)
-
-
-def _top(logits, k: int):
-    """Return the k largest of logits [rows, vocabulary] and their indices, each [rows, k].
-
-    The k largest lie in the k blocks with the largest maxima. Selecting these blocks first is
-    several times faster than a search of all pieces, which costs as much as the model's layers.
-    """
-    rows, vocabulary = ops.shape(logits)
-    blocks = vocabulary // BLOCK
-    if blocks <= 4 * k:
-        return ops.top_k(logits, k)
-    inside = ops.reshape(logits[:, : blocks * BLOCK], (rows, blocks, BLOCK))
-    _, block = ops.top_k(ops.max(inside, axis=-1), k)  # [rows, k]
-    candidates = ops.take_along_axis(inside, block[:, :, None], axis=1)
-    candidates = ops.reshape(candidates, (rows, k * BLOCK))
-    pieces = ops.reshape(block[:, :, None] * BLOCK + ops.arange(BLOCK), (rows, k * BLOCK))
-    if blocks * BLOCK < vocabulary:
-        rest = ops.arange(blocks * BLOCK, vocabulary)[None]
-        rest = ops.broadcast_to(rest, (rows, vocabulary % BLOCK))
-        candidates = ops.concatenate([candidates, logits[:, blocks * BLOCK :]], axis=1)
-        pieces = ops.concatenate([pieces, rest], axis=1)
-    largest, index = ops.top_k(candidates, k)
-    return largest, ops.take_along_axis(pieces, index, axis=1)
+    return ops.where(typed.arange(ops.shape(ids)[2]) == position, piece[:, :, None], ids)

@@ -11,6 +11,8 @@ import functools
 import keras
 from keras import ops
 
+from zoo.layers import typed
+
 # A score whose softmax is 0.
 MASKED = -1e9
 
@@ -41,12 +43,12 @@ def written(cache: dict, layer: int, position, keys, values) -> dict:
 
 def so_far(cache: dict, position):
     """Return a mask of a cache's steps that is true up to a position: bool [1, 1, 1, steps]."""
-    return (ops.arange(ops.shape(cache["keys_0"])[2]) <= position)[None, None, None, :]
+    return (typed.arange(ops.shape(cache["keys_0"])[2]) <= position)[None, None, None, :]
 
 
 def causal(length):
     """Return a mask that lets positions see themselves and earlier ones: [1, 1, time, time]."""
-    index = ops.arange(length)
+    index = typed.arange(length)
     return (index[:, None] >= index[None, :])[None, None]
 
 
@@ -141,7 +143,7 @@ class MultiHeadAttention(keras.layers.Layer):
         for keys, _, mask in memory:
             score = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
             # Softmax in float32 also under mixed precision.
-            scores.append(ops.where(mask, ops.cast(score, "float32"), MASKED))
+            scores.append(typed.where(mask, ops.cast(score, "float32"), MASKED))
         scores = scores[0] if len(scores) == 1 else ops.concatenate(scores, axis=-1)
         # A single position gets all weight; Keras warns of such a softmax.
         alone = scores.shape[-1] == 1

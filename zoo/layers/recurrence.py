@@ -12,6 +12,8 @@ import itertools
 
 from keras import ops
 
+from zoo.layers import typed
+
 
 def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
     """Return h_t and c_t at every time, float32 [time, batch, 2 width], h first.
@@ -35,7 +37,7 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
         masked["real"] = ops.cast(mask, "float32")[:, :, None]
     if chunk is not None:
         # A chunk takes its first state as a constant.
-        left = ops.shape(x)[0] - ops.arange(ops.shape(x)[0])
+        left = ops.shape(x)[0] - typed.arange(ops.shape(x)[0])
         flows = ops.cast(left % chunk != 0, "float32")[:, None, None]
         cut["flows"] = flows * ops.ones_like(x[:, :, :1])
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from zoo.layers import typed
 from zoo.layers.initialisation import Blocks
 from zoo.layers.model import PaperModel
 
@@ -157,7 +158,7 @@ class Alignment(_Layer):
         def look(s):
             hidden = ops.tanh(ops.matmul(s, W_a)[:, None, :] + memory["keys"])
             e = ops.cast(ops.matmul(hidden, v_a[:, None])[:, :, 0], "float32")
-            e = ops.where(memory["mask"], e, -1e9)
+            e = typed.where(memory["mask"], e, -1e9)
             weights = ops.ones_like(e) if e.shape[-1] == 1 else ops.softmax(e, axis=-1)
             context = ops.matmul(ops.cast(weights, s.dtype)[:, None, :], memory["annotations"])
             return context[:, 0], weights
@@ -346,8 +347,8 @@ class RNNSearch(PaperModel):
     def decode(self, target, memory, training=False):
         """Return the readout [batch, target, maxout] and the weights [batch, target, source]."""
         embedded = self.dropout(self.target_embedding(target), training=training)
-        later = ops.arange(ops.shape(target)[1]) > 0  # the first word follows no other
-        embedded = ops.where(later[None, :, None], embedded, 0.0)
+        later = typed.arange(ops.shape(target)[1]) > 0  # the first word follows no other
+        embedded = typed.where(later[None, :, None], embedded, 0.0)
         first = self.decoder.first(memory["annotations"], memory["mask"])
         step = self.decoder.advance(memory)
 
@@ -388,7 +389,7 @@ class RNNSearch(PaperModel):
     def step(self, token, position, memory, state):
         """Return float32 logits [batch, target_vocabulary] after token [batch], and the state."""
         embedded = self.target_embedding(token)
-        embedded = ops.where(ops.convert_to_tensor(position) > 0, embedded, 0.0)
+        embedded = typed.where(ops.convert_to_tensor(position) > 0, embedded, 0.0)
         before = state["s"]
         x = self.decoder.gru.project(embedded)
         after, context, _ = self.decoder.advance(memory)(x, before)

@@ -25,7 +25,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from zoo.layers import attention, transformer
+from zoo.layers import attention, transformer, typed
 from zoo.layers.model import PaperModel
 
 
@@ -114,7 +114,7 @@ class Decoder(keras.layers.Layer):
         time = ops.shape(ids)[1]
         if isinstance(time, int) and time > self.context:
             raise ValueError(f"{time} tokens, but the context is {self.context}")
-        mask, positions = attention.causal(time), ops.arange(time)[None]
+        mask, positions = attention.causal(time), typed.arange(time)[None]
         if padded:
             present = ids >= 0
             padding = ops.sum(ops.cast(~present, "int32"), axis=1, keepdims=True)

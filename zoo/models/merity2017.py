@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from zoo.layers import recurrence
+from zoo.layers import recurrence, typed
 from zoo.layers.model import PaperModel
 
 
@@ -322,7 +322,7 @@ class LanguageModel(PaperModel):
             mask = None
             if "lengths" in inputs:
                 padding = time - ops.expand_dims(inputs["lengths"], 1)
-                mask = ops.greater_equal(ops.arange(time - 1), padding)
+                mask = ops.greater_equal(typed.arange(time - 1), padding)
             elif self.arguments.padding_id is not None:
                 mask = ops.not_equal(tokens, self.arguments.padding_id)
             _, _, state = self.encoder(tokens, state, mask=mask)

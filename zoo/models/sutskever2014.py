@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from zoo.layers import typed
 from zoo.layers.model import PaperModel
 
 
@@ -102,7 +103,7 @@ class SequenceToSequence(PaperModel):
     def encode(self, source, training=False):
         """Return (h, c) of every layer after the last word, each [batch, width]; skip padding."""
         # A row of padding alone, which fills up a batch, reads one id: cuDNN refuses empty rows.
-        first = ops.arange(ops.shape(source)[1]) == 0
+        first = typed.arange(ops.shape(source)[1]) == 0
         mask = ops.logical_or(ops.not_equal(source, self.arguments.padding_id), first)
         x = self.dropout(self.source_embedding(source), training=training)
         states = []

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from zoo.layers import typed
 from zoo.layers.model import PaperModel
 from zoo.models.merity2017 import Encoder, LanguageModel
 
@@ -125,7 +126,7 @@ class Classifier(PaperModel):
             carry = {name: ops.stop_gradient(leaf) for name, leaf in carry.items()}
             inputs, time = inputs[:, time - self.kept :], self.kept
         # Chunks end at the last word, so one begins with the first kept word.
-        kept = ops.broadcast_to(ops.arange(time) >= time - self.kept, ops.shape(inputs))
+        kept = ops.broadcast_to(typed.arange(time) >= time - self.kept, ops.shape(inputs))
         return self.decide(self.read(inputs, carry, kept, training), training)
 
     # A document in pieces ------------------------------------------------------------------------
@@ -159,7 +160,7 @@ class Classifier(PaperModel):
         counted = ops.transpose(mask if pooled is True else ops.logical_and(mask, pooled))
         real = ops.cast(counted, "float32")[:, :, None]  # [time, batch, 1]
         hidden = ops.cast(hidden, "float32")
-        highest = ops.max(ops.where(counted[:, :, None], hidden, LOWEST), axis=0)
+        highest = ops.max(typed.where(counted[:, :, None], hidden, LOWEST), axis=0)
         return {
             **after,
             "maximum": ops.maximum(carry["maximum"], highest),

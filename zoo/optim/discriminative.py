@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.layers import typed
+
 
 @keras.saving.register_keras_serializable("paperzoo")
 class DiscriminativeAdam(keras.optimizers.Adam):
@@ -67,7 +69,7 @@ class DiscriminativeAdam(keras.optimizers.Adam):
             return shares
         begins = ops.convert_to_tensor((self.depths * self.unfreeze_every).astype("int32"))
         thawed = ops.cast(self.iterations, "int32") >= begins
-        return ops.where(thawed, shares, 0.0)
+        return typed.where(thawed, shares, 0.0)
 
     def apply(self, grads, trainable_variables=None) -> None:
         """Update the weights that the optimizer was built for."""

@@ -10,6 +10,7 @@ from keras import ops
 
 from zoo.config.choices import SCHEDULES, imported
 from zoo.config.recipe import Recipe
+from zoo.layers import typed
 
 
 @keras.saving.register_keras_serializable("paperzoo")
@@ -86,7 +87,7 @@ def slanted_triangular(recipe: Recipe) -> Rate:
 
     def rate(step):
         t = step - 1.0  # the paper counts updates from 0
-        t = ops.where(t < recipe.train.updates, t % length, length)
+        t = typed.where(t < recipe.train.updates, t % length, length)
         p = ops.where(t < cut, t / cut, 1.0 - (t - cut) / (cut * (1.0 / share - 1.0)))
         return peak * (1.0 + ops.maximum(p, 0.0) * (ratio - 1.0)) / ratio
 

@@ -166,6 +166,10 @@ class Task:
         """Measure the task's metrics on examples."""
         raise NotImplementedError
 
+    def corpus_options(self) -> dict[str, Any]:
+        """Return the options of `evaluate` on the recipe's own corpus."""
+        return {}
+
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
         """Return the ids that the model reads for each input: one list, or several."""
         raise NotImplementedError

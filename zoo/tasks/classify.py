@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from zoo import finite
 from zoo.config.recipe import Recipe
 from zoo.data import columns, sequences
 from zoo.data.encoded import Encoded, Ragged, text_ids
@@ -175,7 +176,10 @@ class Classify(Task):
     ) -> np.ndarray:
         """Return the logits of each text: float64 [texts, classes]."""
         rows, texts_as_read = self.batch_size(batch_size), self._sequences(texts)
-        return classifier_logits(self.model, texts_as_read, self.tokenizer.pad_id, rows, progress)
+        table = classifier_logits(self.model, texts_as_read, self.tokenizer.pad_id, rows, progress)
+        if len(table):
+            finite.check(self.model, table.max(axis=1))  # -inf stands for an answer that lacks
+        return table
 
     def evaluate(
         self, examples: Sequence[Example], *, batch_size: int | None = None, progress: bool = False

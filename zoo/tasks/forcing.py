@@ -11,6 +11,7 @@ from keras import ops
 
 from zoo import compiling
 from zoo.data.encoded import padded
+from zoo.layers import typed
 from zoo.tasks.batching import ROWS, bucket
 from zoo.text import Tokenizer
 
@@ -84,7 +85,7 @@ def _log_probability(model: keras.Model, padding: int, arrays: dict) -> Any:
     logits = model({"source": arrays["source"], "target": arrays["target"]}, training=False)
     chosen = ops.take_along_axis(logits, labels[:, :, None], axis=-1)[:, :, 0]
     log_p = chosen - ops.logsumexp(logits, axis=-1)
-    return ops.sum(ops.where(labels == padding, 0.0, log_p), axis=1)
+    return ops.sum(typed.where(labels == padding, 0.0, log_p), axis=1)
 
 
 def _attention(model: keras.Model, options: None, arrays: dict) -> Any:

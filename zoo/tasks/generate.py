@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import compiling
+from zoo import compiling, finite
 from zoo.config.recipe import Recipe
 from zoo.data import columns, corpora
 from zoo.data.encoded import Encoded, Ragged, left_padded, text_ids
@@ -172,47 +172,78 @@ class Generate(Task):
         return one, [listed]
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
-        start, end = self.tokenizer.start_id, self.tokenizer.end_id
-        step = -1 if self.data.reverse else 1
         words = unknown.encode(self.tokenizer, texts, self.data.language)
-        sequences = [np.array([start, *ids[::step], end]) for ids in words]
-        return likelihood.log_probabilities(self.model, sequences)
+        log_p = likelihood.log_probabilities(self.model, [self._started(ids) for ids in words])
+        finite.check(self.model, log_p)
+        return log_p
+
+    def _started(self, words: Sequence[int]) -> np.ndarray:
+        """Return the ids that a text is scored as: its words between the start and the end."""
+        step = -1 if self.data.reverse else 1
+        return np.array([self.tokenizer.start_id, *words[::step], self.tokenizer.end_id], np.int32)
+
+    def corpus_options(self) -> dict[str, Any]:
+        corpus = corpora.CORPORA.get(self.data.corpus)
+        return {"stream": True} if corpus is not None and corpus.stream else {}
 
     def evaluate(
-        self, examples: Sequence[Example], *, batch_size: int | None = None, progress: bool = False
+        self,
+        examples: Sequence[Example],
+        *,
+        stream: bool = False,
+        batch_size: int | None = None,
+        progress: bool = False,
     ) -> dict[str, Any]:
-        """Measure perplexity on texts, read one after another as one stream.
+        """Measure perplexity: exp(-log P / words), log P the sum of every text's `score`.
 
         Args:
             examples: (text, "") pairs.
-            batch_size: parts that the stream is read in; with 1 every word has the whole text
-                before it.
+            stream: read the texts as one, each after those before it, as papers read WikiText-2.
+            batch_size: texts, or parts of the stream, that go through the model together; the
+                values do not depend on it.
 
         Returns:
-            "perplexity" per word, where words are split at whitespace and each end of line is one;
-            "perplexity_per_token", of the tokenizer's tokens, and its "loss" in nats;
-            "bits_per_character"; the counts "words", "tokens" and "characters"; the share of
-            "unknown" tokens.
+            "perplexity" per word, where words are split at whitespace, and the end of each text is
+            one, and each line break that the tokenizer reads; "perplexity_per_token", of the
+            tokenizer's tokens with the ends, and its "loss" in nats; "bits_per_character"; the
+            counts "words", "tokens" and "characters", a text's without white space around it and
+            with its end; the share of "unknown" tokens.
 
         Raises:
             DataError: no examples.
+            PredictionError: the model's output is NaN or infinite.
         """
         check_examples(examples)
-        texts = [text for text, _ in examples]
-        ids = np.concatenate(self.encode(texts))
-        loss = likelihood.stream_loss(self.model, ids, self.batch_size(batch_size), progress)
-        tokens = len(ids) - 1
-        words = sum(len(text.split()) + text.count("\n") + 1 for text in texts)
-        characters = sum(len(text) + 1 for text in texts)
+        texts, tokenizer = [text for text, _ in examples], self.tokenizer
+        sequences = [self._started(tokenizer.encode(text)) for text in texts]
+        rows = self.batch_size(batch_size)
+        if stream:
+            start, end = tokenizer.start_id, tokenizer.end_id
+            # An end that is also the start of the next text stands there once.
+            rest = [ids[1:] if start == end else ids for ids in sequences[1:]]
+            log_p = np.array(
+                likelihood.stream_log_probability(
+                    self.model, np.concatenate([sequences[0], *rest]), rows, progress,
+                    given=None if start == end else start,
+                )
+            )  # fmt: skip
+        else:
+            log_p = likelihood.log_probabilities(self.model, sequences, rows, progress)
+        finite.check(self.model, log_p)
+        total = -float(log_p.sum())
+        tokens = sum(len(ids) - 1 for ids in sequences)
+        words = sum(len(text.split()) + tokenizer.line_breaks(text) + 1 for text in texts)
+        characters = sum(len(text.strip()) + 1 for text in texts)
+        unknowns = sum(np.count_nonzero(ids == tokenizer.unk_id) for ids in sequences)
         return {
-            "perplexity": float(np.exp(loss * tokens / words)),
-            "perplexity_per_token": float(np.exp(loss)),
-            "loss": loss,
-            "bits_per_character": loss * tokens / characters / float(np.log(2.0)),
+            "perplexity": float(np.exp(total / words)),
+            "perplexity_per_token": float(np.exp(total / tokens)),
+            "loss": total / tokens,
+            "bits_per_character": total / characters / float(np.log(2.0)),
             "words": words,
             "tokens": tokens,
             "characters": characters,
-            "unknown": round(float(np.mean(ids == self.tokenizer.unk_id)), 4),
+            "unknown": round(unknowns / tokens, 4),
         }
 
     # Golden outputs --------------------------------------------------------------------------

@@ -28,7 +28,8 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
         per: str = "token",
         name: str = "cross_entropy",
     ) -> None:
-        super().__init__(name=name, reduction=None)
+        # Keras computes losses in `floatx` otherwise.
+        super().__init__(name=name, reduction=None, dtype="float32")
         self.smoothing = smoothing
         self.padding_id = padding_id
         self.per = per

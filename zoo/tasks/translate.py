@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from zoo import finite
 from zoo.config.recipe import Recipe
 from zoo.data import columns, training_pairs
 from zoo.data.encoded import Encoded, Ragged, padded
@@ -213,7 +214,9 @@ class Translate(Task):
         It includes the end token.
         """
         pairs = list(zip(self.encode_sources(sources), self._encode_targets(targets), strict=True))
-        return forcing.log_probabilities(self.model, pairs, self._tokenizers, self._bucket)
+        log_p = forcing.log_probabilities(self.model, pairs, self._tokenizers, self._bucket)
+        finite.check(self.model, log_p)
+        return log_p
 
     def align(self, text: str, target: str | None = None) -> Alignment:
         """Return the attention to each source piece at each target piece.
@@ -235,6 +238,7 @@ class Translate(Task):
             ids = self._encode_targets([target])[0]
         length = self._bucket(max(len(source), len(ids)))
         matrix = forcing.attention(self.model, (source, ids), self._tokenizers, length)
+        finite.check(self.model, matrix)
         return Alignment(
             matrix, self.source_tokenizer.pieces(source), self.target_tokenizer.pieces(ids)
         )

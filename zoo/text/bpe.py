@@ -114,6 +114,9 @@ class BpeTokenizer(Tokenizer):
         lines = self._tokenizer.encode_batch(LINE_BREAKS.split(text.strip()))
         return [i for line in lines for i in (self.end_id, *line.ids)][1:]
 
+    def line_breaks(self, text: str) -> int:
+        return len(LINE_BREAKS.findall(text.strip()))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids without padding: lower case, a space between two words."""
         lines: list[list[int]] = [[]]

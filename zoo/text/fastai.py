@@ -51,6 +51,7 @@ MOST = 1000  # greatest repetition that `decode` writes: a model may write any n
 
 # The semicolon excludes "AT&T", "R&D" and a web address's "?a=1&copy=2".
 ENTITY = re.compile(r"&#?[0-9A-Za-z]+;")
+NEW_LINE = re.compile(r"\r\n?|\n")
 LINE_BREAK = re.compile(r"\r\n?|\n|<br\s*/?>", re.IGNORECASE)
 RUN = re.compile(rf"(.)\1{{{MANY - 1},}}")
 
@@ -101,6 +102,9 @@ class FastaiTokenizer(Tokenizer):
         """Write the words as JSON, one word per line."""
         absent = {"absent": " ".join(self.absent)} if self.absent else {}
         vocabularies.write(path, {"words": self.words, **absent})
+
+    def line_breaks(self, text: str) -> int:
+        return len(NEW_LINE.findall(text))  # `<br />` is words between white space already
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, joined by Moses' rules, without padding, start and end.

@@ -42,6 +42,10 @@ class Tokenizer:
         """Return the ids of a text's pieces, without start and end."""
         return [self._ids.get(piece, self.unk_id) for piece in self.split(text)]
 
+    def line_breaks(self, text: str) -> int:
+        """Return how many line breaks of a text are pieces of it; to most, one is a space."""
+        return 0
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids without padding, start and end."""
         raise NotImplementedError

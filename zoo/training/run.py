@@ -156,7 +156,7 @@ def finish(
     # Measure the weights as stored, rounded to 16 bits, in float32 arithmetic.
     stored = bundle.build_model(bundle.read(out))
     task = tasks.task(recipe.task)(stored, *tokenizers, options=recipe.evaluate, data=recipe.data)
-    measured = task.evaluate(data.test, progress=sys.stderr.isatty())
+    measured = task.evaluate(data.test, progress=sys.stderr.isatty(), **task.corpus_options())
     metrics = {
         "metric": recipe.evaluate.metric,
         "value": measured[recipe.evaluate.metric],

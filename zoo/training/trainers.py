@@ -63,6 +63,7 @@ class Trainer:
             optimizer=self.make_optimizer(model), loss=self.loss(),
             jit_compile=_jit(recipe.train.jit),
         )  # fmt: skip
+        _keep_float32(self.model)
         self.model.optimizer.build(self.model.trainable_variables)
 
     @classmethod
@@ -207,8 +208,8 @@ class ClassifierTrainer(Trainer):
 
     def loss(self) -> keras.losses.Loss:
         if self.recipe.regression:
-            return keras.losses.MeanSquaredError()
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            return keras.losses.MeanSquaredError(dtype="float32")
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float32")
 
     def validate(self) -> float:
         """Return the mean of -log P of the labels in nats, or the mean squared error of numbers."""
@@ -224,6 +225,17 @@ class ClassifierTrainer(Trainer):
 def trainer_class(task: str) -> Any:
     """Return the trainer class of a task."""
     return imported(task_class(task).trainer)
+
+
+def _keep_float32(model: keras.Model) -> None:
+    """Let a compiled model compute and average its loss in float32.
+
+    Keras does both in `keras.config.floatx()`, which in 16 bits would round a loss to three digits.
+    It has no option for it; the names are private.
+    """
+    model._compile_loss._dtype = "float32"
+    tracker = keras.metrics.Mean(name="loss", dtype="float32")
+    object.__setattr__(model, "_loss_tracker", tracker)  # unseen by Keras, which lists it once
 
 
 def _jit(setting: bool | None) -> bool | str:

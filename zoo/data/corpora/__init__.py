@@ -38,10 +38,10 @@ CORPORA: dict[str, Corpus] = {
     "opus-100": Parallel(),
     "wmt14-de-en": Parallel(),
     "wmt14-fr-en": Parallel(),
-    "ptb": Corpus(),
-    "wikitext-2": Corpus(join=wikitext.articles),
-    "wikitext-103": Corpus(join=wikitext.articles),
-    "books": Corpus(splits={"train": ("train",)}),
+    "ptb": Corpus(stream=True),
+    "wikitext-2": Corpus(join=wikitext.articles, stream=True),
+    "wikitext-103": Corpus(join=wikitext.articles, stream=True),
+    "books": Corpus(splits={"train": ("train",)}, stream=True),
     "imdb": Corpus(
         imdb.read, "jsonl", TRAIN_TEST, TRAIN_TEST | {"train": ("train", "unsup")}, clean=imdb.clean
     ),

@@ -43,6 +43,8 @@ class Corpus:
         clean: cleans a text.
         read_row: reads a row of the hub; None looks for the usual columns.
         join: joins lines into whole texts, for tokenizers that do not read line by line.
+        stream: whether its texts follow each other as one, so that perplexity is measured on them
+            without a break, as papers do.
     """
 
     read_file: Callable[[Path], Iterable[Example]] = lines
@@ -55,6 +57,7 @@ class Corpus:
     clean: Callable[[str], str] | None = None
     read_row: Callable[[Mapping[str, Any]], Example] | None = None
     join: Callable[[Iterable[str]], list[str]] | None = None
+    stream: bool = False
 
     def load(
         self, data: Data, split: str, *, labelled: bool, seed: int, folder: Path | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from given import TEXTS, examples, good, quick, refused
@@ -22,6 +23,7 @@ from zoo.errors import (
     InputError,
     NotSupported,
     OptionError,
+    PredictionError,
     RecipeError,
     UnknownName,
 )
@@ -75,6 +77,31 @@ def test_evaluate(every_pretrained):
     assert found["data"] == "examples"
     fewer = every_pretrained.evaluate(good(every_pretrained), limit=2)
     assert fewer == every_pretrained.evaluate(good(every_pretrained)[:2])
+
+
+def test_what_is_no_number_is_an_error(every_pretrained):
+    """One weight of NaN, as a user's own training may leave it, and no verb answers."""
+    model, task = every_pretrained.model, every_pretrained.recipe.task
+    weight = model.trainable_variables[-1]
+    kept = keras.ops.convert_to_numpy(weight).copy()
+    verbs = [lambda: every_pretrained.predict(TEXTS), lambda: every_pretrained.predict(TEXTS[0])]
+    verbs += [lambda: every_pretrained.evaluate(good(every_pretrained))]
+    if task == "classify":
+        verbs += [lambda: every_pretrained.probabilities(TEXTS)]
+    else:
+        targets = [TEXTS] if task == "translate" else []
+        verbs += [lambda: every_pretrained.score(TEXTS, *targets)]
+        verbs += [lambda: every_pretrained.predict(TEXTS[0], beam_size=1 + (task == "generate"))]
+    if task == "generate":
+        verbs += [lambda: every_pretrained.predict(TEXTS, seed=1)]
+    weight.assign(np.full_like(kept, np.nan))
+    try:
+        for verb in verbs:
+            with refused(PredictionError, f"not a number: its weight '{weight.path}' holds NaN"):
+                verb()
+    finally:
+        weight.assign(kept)
+    assert every_pretrained.predict(TEXTS[0])
 
 
 def test_a_file_is_evaluated_as_the_list_is(every_pretrained, tmp_path):

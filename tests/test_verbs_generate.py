@@ -97,32 +97,68 @@ def test_the_score_is_that_of_every_word_and_of_the_end(every_writer, text):
     assert one == pytest.approx(found[0], rel=1e-5)
 
 
-def test_evaluate_is_the_probability_of_all_words_in_one_stream(every_writer):
-    texts, tokenizer = TEXTS * 8, every_writer.tokenizer
-    found = every_writer.evaluate(texts, batch_size=1)
-    ids = np.concatenate(every_writer.encode_sources(texts)).tolist()
-    # What is first in the stream comes after nothing; it is not counted. A model with a context
-    # sees nothing before each piece of that length.
-    width = every_writer.task.context or len(ids)
-    pieces = [ids[:-1][first : first + width] for first in range(0, len(ids) - 1, width)]
-    logits = np.concatenate(
-        [tiny.logits(every_writer.model, np.array([each], "int32"))[0] for each in pieces]
-    ).astype(np.float64)
-    each = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    total = -each[np.arange(len(ids) - 1), ids[1:]].sum()
-    words = sum(len(text.split()) + 1 for text in texts)
-    characters = sum(len(text) + 1 for text in texts)
-    assert found["tokens"] == len(ids) - 1
-    assert (found["words"], found["characters"]) == (words, characters)
-    assert found["loss"] == pytest.approx(total / (len(ids) - 1), rel=1e-4)
-    assert found["perplexity_per_token"] == pytest.approx(np.exp(found["loss"]))
-    assert found["perplexity"] == pytest.approx(np.exp(total / words), rel=1e-3)
-    assert found["bits_per_character"] == pytest.approx(total / characters / np.log(2), rel=1e-4)
-    unknown = sum(i == tokenizer.unk_id for i in ids) / len(ids)
+def total_log_probability(pretrained: Pretrained, words: list[int], counted: list[int]) -> float:
+    """Return log P of the counted places of the words that follow the start, in windows of NumPy.
+
+    A model with a context sees nothing before each window of that length.
+    """
+    tokenizer, each = pretrained.tokenizer, []
+    ids = [tokenizer.start_id, *words]
+    width = pretrained.task.context or len(ids)
+    for first in range(0, len(words), width):
+        tokens = np.array([ids[first : min(first + width, len(words))]], dtype="int32")
+        logits = tiny.logits(pretrained.model, tokens)[0].astype(np.float64)
+        log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        each.extend(log_p[np.arange(len(log_p)), words[first : first + width]])
+    return sum(each[place] for place in counted)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["texts", "stream"])
+def test_perplexity_is_the_probability_of_every_word_that_counts(every_writer, stream):
+    texts, tokenizer = [*TEXTS, LONG], every_writer.tokenizer
+    words = [[*tokenizer.encode(text), tokenizer.end_id] for text in texts]
+    if stream:
+        first = [] if tokenizer.start_id == tokenizer.end_id else [tokenizer.start_id]
+        ids = [i for each in words for i in (*first, *each)][len(first) :]
+        counted = [i for i, token in enumerate(ids) if not first or token != tokenizer.start_id]
+        total = total_log_probability(every_writer, ids, counted)
+    else:
+        total = sum(
+            total_log_probability(every_writer, each, list(range(len(each)))) for each in words
+        )
+        assert every_writer.score(texts).sum() == pytest.approx(total, rel=1e-5)
+    found = every_writer.evaluate(texts, stream=stream)
+    assert found["tokens"] == sum(map(len, words))
+    assert found["words"] == sum(len(text.split()) + 1 for text in texts)
+    assert found["characters"] == sum(len(text) + 1 for text in texts)
+    assert found["loss"] == pytest.approx(-total / found["tokens"], rel=1e-5)
+    assert found["perplexity_per_token"] == pytest.approx(np.exp(found["loss"]), rel=1e-9)
+    assert found["perplexity"] == pytest.approx(np.exp(-total / found["words"]), rel=1e-5)
+    bits = -total / np.log(2) / found["characters"]
+    assert found["bits_per_character"] == pytest.approx(bits, rel=1e-5)
+    unknown = sum(each.count(tokenizer.unk_id) for each in words) / found["tokens"]
     assert found["unknown"] == pytest.approx(unknown, abs=1e-4)
-    # Several parts side by side begin with no text before them: another number, not far away.
-    parts = every_writer.evaluate(texts, batch_size=4)["loss"]
-    assert 0 < abs(parts - found["loss"]) < 0.3
+    for size in (1, 32):
+        again = every_writer.evaluate(texts, stream=stream, batch_size=size)
+        assert again["perplexity"] == pytest.approx(found["perplexity"], rel=1e-5)
+
+
+def test_one_text_has_the_perplexity_of_its_score(every_writer):
+    for text in (TEXTS[2], LONG):
+        found = every_writer.evaluate([text])
+        wanted = np.exp(-every_writer.score(text) / (len(text.split()) + 1))
+        assert found["perplexity"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_corpus_that_is_one_text_is_read_as_one(every_writer, corpora_folder):
+    _, rows = every_writer.examples(corpora_folder, split="train")
+    texts = [text for text, _ in rows]
+    found = every_writer.evaluate(corpora_folder, split="train")
+    assert found["perplexity"] == every_writer.evaluate(texts, stream=True)["perplexity"]
+    apart = every_writer.evaluate(corpora_folder, split="train", stream=False)
+    assert apart["perplexity"] == every_writer.evaluate(texts)["perplexity"]
+    if len(texts) > 1:
+        assert apart["perplexity"] != found["perplexity"]
 
 
 def test_longer_texts_compile_nothing_new(endless):

@@ -73,9 +73,9 @@ class Ensemble:
         self, data: Any = None, targets: Iterable[str] | None = None, *, split: str | None = None
     ) -> dict[str, Any]:
         """Measure the ensemble on the examples of the first model's `evaluate`."""
-        from zoo.tasks import metrics
-
         about, examples = self.models[0].examples(data, targets, split=split)
         rows = self.probabilities(text for text, _ in examples)
-        measured = metrics.classification(rows, [label for _, label in examples], self.labels)
-        return {"metric": "accuracy", "value": measured["accuracy"], **about, **measured}
+        first = self.models[0]
+        measured = first.task.measure(rows, [label for _, label in examples])
+        metric = first.recipe.evaluate.metric
+        return {"metric": metric, "value": measured[metric], **about, **measured}

@@ -14,7 +14,7 @@ from zoo.config.recipe import Data, Evaluate
 from zoo.errors import DataError, InputError, NotSupported, OptionError, ZooWarning
 from zoo.models.merity2017 import LanguageModel
 from zoo.tasks.generate import Generate
-from zoo.text import FastaiTokenizer, WhitespaceTokenizer
+from zoo.text import BpeTokenizer, FastaiTokenizer, WhitespaceTokenizer
 
 LINES = [
     "the cat sleeps on the mat",
@@ -268,15 +268,29 @@ def test_a_score_is_the_probability_of_all_words_and_the_end(each_task):
         assert score == pytest.approx(wanted, rel=1e-5)
 
 
-def test_evaluation_reads_texts_as_one_stream(generate):
-    found = generate.evaluate([(line, "") for line in LINES], batch_size=1)
-    ids = np.concatenate([[*generate.tokenizer.encode(line), 0] for line in LINES])
+def test_a_stream_begins_after_an_end(generate):
+    found = generate.evaluate([(line, "") for line in LINES], stream=True)
+    ids = np.concatenate([[0], *([*generate.tokenizer.encode(line), 0] for line in LINES)])
     each = log_softmax(generate.model, ids[:-1])
     loss = -np.mean([each[i, ids[i + 1]] for i in range(len(ids) - 1)])
     words = sum(len(line.split()) + 1 for line in LINES)
     assert found["loss"] == pytest.approx(loss, rel=1e-5)
-    assert found["perplexity_per_token"] == pytest.approx(np.exp(loss), rel=1e-5)
-    assert (found["words"], found["tokens"]) == (words, words - 1)
-    assert found["perplexity"] == pytest.approx(np.exp(loss * (words - 1) / words), rel=1e-5)
+    assert (found["words"], found["tokens"]) == (words, words)
+    assert found["perplexity"] == found["perplexity_per_token"]
+    assert found["perplexity"] == pytest.approx(np.exp(loss), rel=1e-5)
     with pytest.raises(DataError, match="no rows"):
         generate.evaluate([])
+
+
+def test_only_what_is_scored_is_counted(spaces):
+    """A line break counts where the tokenizer reads it; white space around a text never does."""
+    text = "  the cat\n\nsleeps on\nthe mat \n"
+    bpe, fastai = (each.train(LINES, vocabulary=100) for each in (BpeTokenizer, FastaiTokenizer))
+    breaks = {bpe: 2, fastai: 4, spaces: 0}
+    for tokenizer, read in breaks.items():
+        assert tokenizer.line_breaks(text) == read
+        found = make_task(tokenizer).evaluate([(text, "")])
+        assert found["words"] == 6 + read + 1
+        assert found["tokens"] == len(tokenizer.encode(text)) + 1
+        assert found["characters"] == len(text.strip()) + 1
+        assert found["words"] <= found["tokens"]

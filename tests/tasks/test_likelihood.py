@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -58,20 +56,31 @@ def test_many_texts_come_in_their_order(model):
 
 def test_a_stream_is_read_as_one_text(model):
     ids = text(300)
-    wanted = -by_numpy(model, ids).mean()
-    assert likelihood.stream_loss(model, ids, rows=1) == pytest.approx(wanted, rel=1e-5)
+    wanted = by_numpy(model, ids)
+    assert likelihood.stream_log_probability(model, ids) == pytest.approx(wanted.sum(), rel=1e-5)
+    assert likelihood.stream_loss(model, ids, rows=1) == pytest.approx(-wanted.mean(), rel=1e-5)
+    counted = wanted[ids[1:] != 7].sum()
+    found = likelihood.stream_log_probability(model, ids, given=7)
+    assert found == pytest.approx(counted, rel=1e-5)
 
 
-def test_a_stream_in_parts_counts_every_token_once(model):
+def test_parts_of_a_stream_come_after_what_stands_before_them(model, monkeypatch):
+    monkeypatch.setattr(likelihood, "PART", 64)
+    monkeypatch.setattr(likelihood, "BEFORE", 20)
     ids = text(200)
-    edges = [0, 66, 132, 199]
-    parts = [by_numpy(model, ids[a : b + 1]) for a, b in itertools.pairwise(edges)]
-    wanted = -np.concatenate(parts).mean()
-    assert likelihood.stream_loss(model, ids, rows=3) == pytest.approx(wanted, rel=1e-5)
-    # More rows than tokens: each is predicted from the one before alone.
-    alone = [by_numpy(model, ids[i : i + 2])[0] for i in range(4)]
-    found = likelihood.stream_loss(model, ids[:5], rows=9)
-    assert found == pytest.approx(-np.mean(alone), rel=1e-5)
+    parts = [by_numpy(model, ids[max(0, first - 20) : first + 65]) for first in (0, 64, 128, 192)]
+    wanted = parts[0].sum() + sum(part[20:].sum() for part in parts[1:])
+    for rows in (1, 3, None):
+        found = likelihood.stream_log_probability(model, ids, rows)
+        assert found == pytest.approx(wanted, rel=1e-5)
+
+
+def test_rows_change_nothing(model):
+    texts = [text(2 + seed % 7, seed) for seed in range(40)]
+    found = likelihood.log_probabilities(model, texts)
+    for rows in (1, 8):
+        again = likelihood.log_probabilities(model, texts, rows)
+        np.testing.assert_allclose(again, found, rtol=1e-5)
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is compiled on PyTorch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zoo.errors import ZooWarning
 from zoo.tasks import metrics
 
 FOUND = np.array([1.0, 2.0, 2.0, 4.0, 7.5, -3.0])
@@ -40,3 +41,54 @@ def test_choices():
     assert found["accuracy"] == pytest.approx(200 / 3)
     assert found["loss"] == pytest.approx(-np.log([0.7, 0.5, 0.4]).mean())
     assert found["texts"] == 3
+
+
+CHINESE = ["我是一个学生。", "他们今天去北京。"], [["我是学生。"], ["他们今天要去北京。"]]
+JAPANESE = ["私は学生です。", "猫が好きです。"], [["私は学生でした。"], ["猫が大好きです。"]]
+
+
+@pytest.fixture
+def told():
+    """Warnings of missing tokenizers are given once in a process: forget which were."""
+    metrics._installed.cache_clear()
+    yield
+    metrics._installed.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizer"),
+    [
+        ("fr", "13a"), ("", "13a"), ("de-CH", "13a"), ("ROMANCE", "13a"), ("zh", "zh"),
+        ("zh-CN", "zh"), ("zh_Hant", "zh"), ("cmn_Hans", "zh"), ("ZH", "zh"), ("th", "char"),
+        ("lao", "char"), ("km-KH", "char"), ("my", "char"),
+    ],
+)  # fmt: skip
+def test_bleu_is_cut_as_its_language_is(language, tokenizer):
+    from sacrebleu.metrics import BLEU, CHRF
+
+    outputs, references = CHINESE
+    found = metrics.translation(outputs, references, language)
+    streams = [[each for (each,) in references]]
+    bleu = BLEU(tokenize=tokenizer).corpus_score(outputs, streams).score
+    assert found["bleu"] == pytest.approx(bleu, abs=1e-4)
+    assert f"|tok:{tokenizer}|" in found["signature"]
+    assert found["chrf"] == pytest.approx(CHRF().corpus_score(outputs, streams).score, abs=1e-4)
+
+
+@pytest.mark.parametrize(("language", "module"), [("ja-JP", "MeCab"), ("ko", "mecab_ko")])
+def test_without_mecab_characters_are_words_and_it_is_said_once(language, module, told):
+    try:
+        __import__(module)
+        pytest.skip(f"{module} is installed")
+    except ImportError:
+        pass
+    with pytest.warns(ZooWarning, match=r"by characters: .*sacrebleu\[(ja|ko)\]"):
+        found = metrics.translation(*JAPANESE, language)
+    assert "|tok:char|" in found["signature"]
+    assert metrics.translation(*JAPANESE, language) == found  # a warning would be an error here
+
+
+def test_mecab_cuts_japanese(told):
+    pytest.importorskip("MeCab")
+    pytest.importorskip("ipadic")
+    assert "|tok:ja-mecab-" in metrics.translation(*JAPANESE, "ja")["signature"]

@@ -177,6 +177,15 @@ def test_evaluation_is_sacrebleu_over_all_references(translate):
     assert "loss" not in found
 
 
+def test_bleu_is_that_of_the_target_language(translate):
+    other = translate.data.model_copy(update={"target": "zh-CN"})
+    chinese = Translate(
+        translate.model, translate.source_tokenizer, translate.target_tokenizer,
+        translate.options, other,
+    )  # fmt: skip
+    assert "|tok:zh|" in chinese.evaluate([(TEXTS[1], ["Va !"])])["signature"]
+
+
 def test_evaluation_can_measure_the_likelihood(translate):
     examples = [(TEXTS[0], ["Le chat dort."]), (TEXTS[1], ["Va !", "Vas-y."])]
     found = translate.evaluate(examples, beam_size=1, length_penalty=0.0, likelihood=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -16,6 +17,8 @@ class MetricSpec(NamedTuple):
     per_piece: bool = False  # whether it is a mean over pieces and so depends on the tokenizer
     indexed: bool = False  # whether the hub's index shows it beside the main metric
     tabled: bool = False  # whether the README's table shows it beside the main metric
+    references: bool = False  # whether it compares written texts with references
+    rest_of: str = ""  # the metric that it and this add up to 100 with
 
     @property
     def column(self) -> str:
@@ -28,10 +31,10 @@ class MetricSpec(NamedTuple):
 
 
 METRICS: dict[str, MetricSpec] = {
-    "bleu": MetricSpec("BLEU"),
-    "chrf": MetricSpec("chrF", indexed=True, tabled=True),
+    "bleu": MetricSpec("BLEU", references=True),
+    "chrf": MetricSpec("chrF", indexed=True, tabled=True, references=True),
     "accuracy": MetricSpec("accuracy", " %"),
-    "error": MetricSpec("test error", " %", higher=False),
+    "error": MetricSpec("test error", " %", higher=False, rest_of="accuracy"),
     "macro_f1": MetricSpec("macro F1", " %", card="macro F1 (%)", indexed=True, tabled=True),
     "perplexity": MetricSpec(
         "perplexity", higher=False, card="perplexity per {piece}", per_piece=True
@@ -42,6 +45,15 @@ METRICS: dict[str, MetricSpec] = {
     "spearman": MetricSpec("Spearman", indexed=True),
     "loss": MetricSpec("loss", higher=False, card="validation loss ({loss_unit})", per_piece=True),
 }
+
+
+def derived(measured: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that follow from others, such as "error" from "accuracy"."""
+    return {
+        name: 100.0 - measured[row.rest_of]
+        for name, row in METRICS.items()
+        if row.rest_of in measured
+    }
 
 
 def spec(name: str) -> MetricSpec:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import files
-from zoo.config.metrics import METRICS
+from zoo.config.metrics import METRICS, derived
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
@@ -110,9 +110,7 @@ def _as_measured(
     """Return each run's final measurements on its test split, and how they were made."""
     results, notes = [], []
     for name, model in models.items():
-        facts = model.metrics
-        if "accuracy" in facts:
-            facts = {**facts, "error": 100.0 - facts["accuracy"]}
+        facts = {**model.metrics, **derived(model.metrics)}
         metrics = {metric: facts[metric] for metric in experiment.metrics}
         results.append(_result(experiment, name, model, metrics))
         size = next(f"{facts[unit]:,} {unit}" for unit in ("texts", "words") if unit in facts)

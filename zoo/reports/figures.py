@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import files
+from zoo.config.metrics import METRICS
 from zoo.errors import DataError, NotSupported, OptionError, did_you_mean
 from zoo.reports import series
 from zoo.reports.series import plain
@@ -168,6 +169,7 @@ def length_bins(
     bin_of = quantile_bins(lengths, bins)
     from zoo.tasks import metrics
 
+    metric = models[first].recipe.spec.metrics[0]
     rows = []
     for name, model in models.items():
         outputs = model.predict(
@@ -177,12 +179,14 @@ def length_bins(
             places = np.flatnonzero(bin_of == number)
             words = lengths[places]
             measured = metrics.translation(
-                [outputs[i] for i in places], [examples[i][1] for i in places]
+                [outputs[i] for i in places],
+                [examples[i][1] for i in places],
+                model.recipe.data.target,
             )
             rows.append(
                 LengthBin(
                     name, int(words.min()), int(words.max()), round(float(words.mean()), 2),
-                    len(places), float(measured["bleu"]),
+                    len(places), float(measured[metric]),
                 )
             )  # fmt: skip
     return rows
@@ -220,7 +224,7 @@ def _check_comparable(models: Mapping[str, Pretrained]) -> None:
         raise OptionError("there is no model to draw", "give at least one")
     pairs: dict[str, tuple[str, str]] = {}
     for name, model in models.items():
-        if model.recipe.spec.metrics[0] != "bleu":
+        if not METRICS[model.recipe.spec.metrics[0]].references:
             raise NotSupported(
                 f"{name} does not translate, its task is {model.recipe.task}",
                 "leave it out: BLEU by length is for translations",

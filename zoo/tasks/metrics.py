@@ -2,30 +2,87 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from zoo.errors import ZooWarning
 
-def translation(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+# How BLEU cuts a language that other sacreBLEU tokenizers than "13a" fit, by ISO 639 codes. "char"
+# takes each character as a word; sacreBLEU has nothing else for a language written without spaces
+# that needs no download.
+CUTS = {
+    "zh": ("zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"),
+    "ja-mecab": ("ja", "jpn", "jap"),
+    "ko-mecab": ("ko", "kor"),
+    "char": (
+        *("th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur"),
+        *("bo", "bod", "tib", "dz", "dzo", "shn"),
+    ),
+}
+# The extra of sacreBLEU that installs a tokenizer, and the language's name.
+EXTRAS = {"ja-mecab": ("ja", "Japanese"), "ko-mecab": ("ko", "Korean")}
+
+
+def translation(
+    outputs: Sequence[str], references: Sequence[Sequence[str]], language: str = ""
+) -> dict[str, Any]:
     """Return corpus BLEU and chrF of sacreBLEU with their signatures.
 
     Args:
         outputs: one text for each sentence.
         references: one or more for each sentence; their number may differ.
+        language: of the texts, as in "fr" or "zh-CN"; see `bleu_tokenizer`.
     """
     from sacrebleu.metrics import BLEU, CHRF
 
     # sacreBLEU wants one list per reference number, with None where a sentence has no more.
     streams = [*map(list, itertools.zip_longest(*references))]
     measured: dict[str, Any] = {}
-    for name, metric in (("bleu", BLEU()), ("chrf", CHRF())):
+    bleu = BLEU(tokenize=bleu_tokenizer(language))
+    for name, metric in (("bleu", bleu), ("chrf", CHRF())):
         measured[name] = round(metric.corpus_score(list(outputs), streams).score, 4)
         key = "signature" if name == "bleu" else "chrf_signature"
         measured[key] = str(metric.get_signature())
     return measured
+
+
+def bleu_tokenizer(language: str) -> str:
+    """Return the name of the sacreBLEU tokenizer that cuts a language into words.
+
+    "zh" for Chinese, "ja-mecab" and "ko-mecab" for Japanese and Korean where they are installed,
+    else "char"; "char" for Thai, Lao, Khmer, Burmese and Tibetan; "13a" for all others.
+
+    Args:
+        language: a code, perhaps with a script or region: "zh-CN", "zh_Hant", "ja-JP".
+    """
+    code = language.replace("_", "-").split("-")[0].lower()
+    name = next((name for name, codes in CUTS.items() if code in codes), "13a")
+    return "char" if name in EXTRAS and not _installed(name) else name
+
+
+@functools.cache
+def _installed(name: str) -> bool:
+    """Return whether a tokenizer of MeCab works here; warn once that it does not."""
+    from sacrebleu.metrics import BLEU
+
+    try:
+        BLEU(tokenize=name)
+    except Exception as error:  # RuntimeError if missing, AssertionError for another dictionary
+        extra, language = EXTRAS[name]
+        reason = "is not installed" if isinstance(error, RuntimeError) else f"fails ({error})"
+        warnings.warn(
+            f"BLEU of {language} is measured by characters: sacreBLEU's {name} {reason}; "
+            f'pip install "sacrebleu[{extra}]"',
+            ZooWarning,
+            stacklevel=4,
+        )
+        return False
+    return True
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

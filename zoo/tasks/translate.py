@@ -279,7 +279,7 @@ class Translate(Task):
             batch_size=batch_size,
             progress=progress,
         )
-        measured = metrics.translation(outputs, references)
+        measured = metrics.translation(outputs, references, self.data.target)
         measured["sentences"] = len(sources)
         measured["beam_size"] = self.options.beam_size if beam_size is None else beam_size
         if length_penalty is None:

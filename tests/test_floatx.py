@@ -70,7 +70,7 @@ def test_an_overflow_of_float16_is_told(tiny_bundle):
 
 
 def test_no_constant_takes_its_type_from_floatx():
-    """`ops.arange` without a type is int16 beside float16; see zoo/layers/typed.py."""
+    """`ops.arange` without a type is int16 beside float16; see zoo/typed.py."""
     for path in Path(zoo.__file__).parent.rglob("*.py"):
         if path.name != "typed.py":
             assert "ops.arange(" not in path.read_text("utf-8"), path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from zoo.layers import typed
+from zoo import typed
 
 BLOCK = 64  # logits in a block
 

@@ -22,11 +22,10 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from zoo import compiling, finite
+from zoo import compiling, finite, typed
 from zoo.decoding import sampling
 from zoo.decoding.largest import largest
 from zoo.errors import NotSupported, OptionError, check_count
-from zoo.layers import typed
 from zoo.models.contracts import Decoder, Growable
 
 FIRST_LENGTH = 32  # smallest cache; each next one, compiled when needed, is twice as large

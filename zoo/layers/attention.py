@@ -11,7 +11,7 @@ import functools
 import keras
 from keras import ops
 
-from zoo.layers import typed
+from zoo import typed
 
 # A score whose softmax is 0.
 MASKED = -1e9

@@ -12,7 +12,7 @@ import itertools
 
 from keras import ops
 
-from zoo.layers import typed
+from zoo import typed
 
 
 def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):

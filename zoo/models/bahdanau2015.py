@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from zoo.layers import typed
+from zoo import typed
 from zoo.layers.initialisation import Blocks
 from zoo.layers.model import PaperModel
 

@@ -25,7 +25,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from zoo.layers import attention, transformer, typed
+from zoo import typed
+from zoo.layers import attention, transformer
 from zoo.layers.model import PaperModel
 
 

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from zoo.layers import recurrence, typed
+from zoo import typed
+from zoo.layers import recurrence
 from zoo.layers.model import PaperModel
 
 

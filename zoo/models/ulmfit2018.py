@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from zoo.layers import typed
+from zoo import typed
 from zoo.layers.model import PaperModel
 from zoo.models.merity2017 import Encoder, LanguageModel
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.layers import typed
+from zoo import typed
 
 
 @keras.saving.register_keras_serializable("paperzoo")

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo import typed
 from zoo.config.choices import SCHEDULES, imported
 from zoo.config.recipe import Recipe
-from zoo.layers import typed
 
 
 @keras.saving.register_keras_serializable("paperzoo")

@@ -9,9 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo import compiling
+from zoo import compiling, typed
 from zoo.data.encoded import padded
-from zoo.layers import typed
 from zoo.tasks.batching import ROWS, bucket
 from zoo.text import Tokenizer
 

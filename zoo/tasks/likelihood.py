@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from zoo import compiling
-from zoo.layers import typed
+from zoo import compiling, typed
 from zoo.models.contracts import LanguageModel
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from keras import ops
 from tiny_sequences import CONTEXT, INPUTS, TOKENIZER, VOCABULARY, logits, task
 
 from zoo import golden
-from zoo.errors import DataError, InputError, ZooWarning
+from zoo.errors import DataError, InputError, PredictionError, ZooWarning
 from zoo.tasks import metrics
 
 QUESTIONS = INPUTS["choose"]
@@ -53,6 +54,19 @@ def test_a_score_is_the_models(made):
     rows = [[-1] * (longest - len(each)) + each for each in sequences]
     wanted = logits(made.model, *rows)
     np.testing.assert_allclose(made.logits([("it", ("red", "blue"))])[0], wanted, atol=1e-5)
+
+
+def test_a_logit_of_nan_is_an_error_and_a_missing_answer_is_none(made, found):
+    bias = made.model.head.bias
+    kept = ops.convert_to_numpy(bias).copy()
+    bias.assign(np.full_like(kept, np.inf))
+    try:
+        for verb in (made.predict, made.probabilities):
+            with pytest.raises(PredictionError, match="holds NaN or infinity"):
+                verb(QUESTIONS)
+    finally:
+        bias.assign(kept)
+    np.testing.assert_array_equal(made.probabilities(QUESTIONS), found)
 
 
 def test_answers_and_scores(made, found):

@@ -317,13 +317,17 @@ def test_a_text_goes_on_as_the_options_say(run, of_task):
 
 
 def test_a_file_of_texts_is_measured_on(run, tmp_path, of_task):
-    folder, _ = of_task("generate")
-    path = tmp_path / "mine.txt"
+    folder, writer = of_task("generate")
+    path, texts = tmp_path / "mine.txt", ["I am cold.", "The house is red."]
     path.write_text("I am cold.\n\nThe house is red.\n", encoding="utf-8")
-    code, out, _ = run("evaluate", folder, "--data", path)
-    assert code == 0
-    assert json.loads(out)["metric"] == "perplexity"
-    assert json.loads(out)["words"] == 3 + 1 + 4 + 1
+    for flag, stream in ((), False), (("--stream",), True):
+        code, out, _ = run("evaluate", folder, "--data", path, *flag)
+        assert code == 0
+        found = json.loads(out)
+        assert found["metric"] == "perplexity"
+        assert found["words"] == 3 + 1 + 4 + 1
+        wanted = writer.evaluate(texts, stream=stream)["perplexity"]
+        assert found["value"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_language_model_becomes_a_classifier(run, tmp_path, of_task):

@@ -160,6 +160,7 @@ class Pretrained:
             InputError: an empty text, a text without a known character, or an input of the wrong
                 kind, with its number.
             OptionError: an invalid option, or one of another task.
+            PredictionError: the model's output is NaN or infinite; so in all verbs.
         """
         one, inputs = self.task.listed(texts)
         options = {

@@ -156,6 +156,23 @@ def test_it_writes_what_they_write(folders, theirs, beams):
         assert found.ids[row, 0].tolist() == expected.tolist()
 
 
+def test_its_loss_is_their_loss(folders, theirs):
+    """Of each text between two line breaks; transformers' loss is a mean over all but the first."""
+    loaded = zoo.load(folders["transformers"])
+    texts, total, count = ["the low window", "newest\nlower low"], 0.0, 0
+    for text in texts:
+        end = loaded.tokenizer.end_id
+        ids = torch.tensor([[end, *loaded.tokenizer.encode(text), end]])
+        with torch.no_grad():
+            mean = float(theirs(ids, labels=ids).loss)
+        total, count = total + mean * (ids.shape[1] - 1), count + ids.shape[1] - 1
+    found = loaded.evaluate(texts)
+    assert found["tokens"] == count
+    assert found["loss"] == pytest.approx(total / count, rel=1e-5)
+    assert found["words"] == 3 + 1 + 3 + 1 + 1
+    assert found["perplexity"] == pytest.approx(np.exp(total / 9), rel=1e-5)
+
+
 def test_the_tokenizer_comes_with_it(folder, tokenizer):
     loaded = zoo.load(folder)
     assert (loaded.tokenizer.words, loaded.tokenizer.merges) == (tokenizer.words, tokenizer.merges)

@@ -44,7 +44,7 @@ class Recorder(Task):
         }  # fmt: skip
         return [text.upper() for text in texts]
 
-    def corpus_options(self):
+    def corpus_options(self, corpus):
         return {}
 
     def evaluate(self, examples, *, beam_size=0, progress=True):

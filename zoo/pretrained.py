@@ -263,8 +263,8 @@ class Pretrained:
             "likelihood": likelihood or None, "progress": progress, "stream": stream,
         }  # fmt: skip
         options = tasks.options(self.task, "evaluate", options)
-        if "split" in about:  # the recipe's corpus
-            options = {**self.task.corpus_options(), **options}
+        if "split" in about:  # a corpus
+            options = {**self.task.corpus_options(about["data"]), **options}
         measured = self.task.evaluate(examples[:limit], **options)
         metric = self.recipe.evaluate.metric
         return {"metric": metric, "value": measured[metric], **about, **measured}

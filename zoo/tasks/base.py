@@ -166,8 +166,8 @@ class Task:
         """Measure the task's metrics on examples."""
         raise NotImplementedError
 
-    def corpus_options(self) -> dict[str, Any]:
-        """Return the options of `evaluate` on the recipe's own corpus."""
+    def corpus_options(self, corpus: str) -> dict[str, Any]:
+        """Return the options of `evaluate` on a corpus; any other name is one like the recipe's."""
         return {}
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:

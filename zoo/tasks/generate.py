@@ -182,9 +182,9 @@ class Generate(Task):
         step = -1 if self.data.reverse else 1
         return np.array([self.tokenizer.start_id, *words[::step], self.tokenizer.end_id], np.int32)
 
-    def corpus_options(self) -> dict[str, Any]:
-        corpus = corpora.CORPORA.get(self.data.corpus)
-        return {"stream": True} if corpus is not None and corpus.stream else {}
+    def corpus_options(self, corpus: str) -> dict[str, Any]:
+        source = corpora.CORPORA.get(corpus) or corpora.CORPORA.get(self.data.corpus)
+        return {"stream": True} if source is not None and source.stream else {}
 
     def evaluate(
         self,

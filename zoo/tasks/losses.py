@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from zoo import typed
+
 
 @keras.saving.register_keras_serializable("paperzoo")
 class LabelSmoothedCrossEntropy(keras.losses.Loss):
@@ -45,9 +47,9 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
         real = ops.cast(ops.not_equal(labels, self.padding_id), logits.dtype)
         if self.smoothing:
             vocabulary = logits.shape[-1]
-            chosen = ops.equal(labels[..., None], ops.arange(vocabulary, dtype="int32"))
+            chosen = ops.equal(labels[..., None], typed.arange(vocabulary))
             other = self.smoothing / (vocabulary - 1)
-            target = ops.where(chosen, ops.cast(1.0 - self.smoothing, logits.dtype), other)
+            target = typed.where(chosen, ops.cast(1.0 - self.smoothing, logits.dtype), other)
             loss = ops.categorical_crossentropy(target, logits, from_logits=True)
         else:
             loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)

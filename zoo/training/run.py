@@ -156,7 +156,8 @@ def finish(
     # Measure the weights as stored, rounded to 16 bits, in float32 arithmetic.
     stored = bundle.build_model(bundle.read(out))
     task = tasks.task(recipe.task)(stored, *tokenizers, options=recipe.evaluate, data=recipe.data)
-    measured = task.evaluate(data.test, progress=sys.stderr.isatty(), **task.corpus_options())
+    options = task.corpus_options(recipe.data.corpus)
+    measured = task.evaluate(data.test, progress=sys.stderr.isatty(), **options)
     metrics = {
         "metric": recipe.evaluate.metric,
         "value": measured[recipe.evaluate.metric],
@@ -176,7 +177,9 @@ def finish(
             {
                 "data": name,
                 "split": recipe.evaluate.split,
-                **task.evaluate(examples, progress=sys.stderr.isatty()),
+                **task.evaluate(
+                    examples, progress=sys.stderr.isatty(), **task.corpus_options(name)
+                ),
             }
             for name, examples in further.items()
         ]

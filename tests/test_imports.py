@@ -22,13 +22,14 @@ ALLOWED = {
     "files": {"errors"},
     "progress": set(),
     "compiling": {"errors"},
+    "seeds": set(),
     "config": {"errors"},
     "layers": {"errors"},
     "models": {"errors", "layers"},
     "contracts": set(),  # what models offer, in models/contracts.py
     "text": {"errors", "config"},
     "decoding": {"errors", "contracts", "config", "compiling"},
-    "bundle": {"errors", "version", "files", "config", "text"},
+    "bundle": {"errors", "version", "files", "seeds", "config", "text"},
     "convert": {"errors", "config", "text", "layers", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
     "data": {"errors", "files", "config", "text", "hub"},
@@ -38,13 +39,13 @@ ALLOWED = {
     "golden": {"errors", "config", "text", "bundle", "tasks"},
     "optim": {"errors", "contracts", "config"},
     "training": {
-        "errors", "version", "files", "progress", "config", "text", "data", "tasks", "bundle",
-        "hub", "golden", "optim",
+        "errors", "contracts", "version", "files", "progress", "seeds", "config", "text", "data",
+        "tasks", "bundle", "hub", "golden", "optim",
     },
     "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
     "pretrained": {
-        "errors", "config", "text", "data", "tasks", "bundle", "hub", "convert", "golden",
-        "training",
+        "errors", "seeds", "config", "text", "data", "tasks", "bundle", "hub", "convert",
+        "golden", "training",
     },
     "averaging": {"errors", "tasks"},
     "reports": {"errors", "files", "config", "bundle", "tasks", "training", "pretrained"},
@@ -75,7 +76,7 @@ HEAVY = (
 # A backend's own module is imported where Keras has no word for something, and only there.
 BACKENDS = ("tensorflow", "tensorflow_text", "jax", "torch")
 # PyTorch also reads its own files, which nothing else can, and takes arrays that Keras would copy.
-BACKEND_ROOMS = {"compiling", "export", "convert", "bundle"}
+BACKEND_ROOMS = {"compiling", "export", "convert", "bundle", "seeds"}
 
 
 def room(path: Path) -> str:

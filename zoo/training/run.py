@@ -15,13 +15,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import bundle, golden, tasks
+from zoo import bundle, golden, seeds, tasks
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
 from zoo.data.examples import Example
 from zoo.errors import BundleError, CheckpointError, ZooError
 from zoo.hub import resolve
 from zoo.text import Tokenizer
+from zoo.training import resuming
 from zoo.training.loop import FitResult, fit
 from zoo.training.prepare import Prepared, load_test, prepare
 from zoo.training.trainers import trainer_class
@@ -62,14 +63,15 @@ def train(
     if resume and not run.is_dir():
         raise CheckpointError(f"there is no run to resume in {run}", "start it without --resume")
     run.mkdir(parents=True, exist_ok=True)
+    resuming.check(run / "checkpoints", recipe, resume)
     data = _prepared(recipe, prepared, run / "data")
     # Read now, so that a missing corpus stops a run before it trains.
     further = {
         name: data.further.get(name) or load_test(recipe, name) for name in recipe.evaluate.also
     }
     started = time.monotonic()
-    keras.utils.set_random_seed(recipe.seed)
-    model = build(recipe)
+    with seeds.building(recipe.seed):
+        model = build(recipe)
     if recipe.model.weights:
         begin_with(model, data.source_tokenizer, recipe.model.weights)
     trainer = trainer_class(recipe.task)(

@@ -65,6 +65,7 @@ LIGHT = (
     "reports/__init__",
     "reports/claims", "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
     "models/__init__", "models/contracts", "cli/__init__", "cli/main", "cli/shell", "cli/hub",
+    "cli/figures", "cli/options",
     "hub/__init__", "hub/names", "hub/client", "hub/records",
     "hub/download", "hub/cache", "hub/pin",
 )  # fmt: skip

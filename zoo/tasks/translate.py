@@ -56,6 +56,8 @@ class Translate(Task):
     # A low constant rate, so that the model forgets little: a tenth of the peak in the zoo's small
     # recipes.
     finetuning = {"schedule.name": "constant", "schedule.warmup": 0, "schedule.peak": 1e-4}
+    quick_limit = 100
+    quick_options = {"beam_size": 1}
 
     # Examples --------------------------------------------------------------------------------
 

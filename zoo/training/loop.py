@@ -33,6 +33,12 @@ class FitResult:
     chosen: str
     val_loss: float
 
+    @property
+    def changes(self) -> dict[str, list[str]]:
+        """What was changed when the run was resumed, as metrics have it: {} for nothing."""
+        changed = [row["changed"] for row in self.history if "changed" in row]
+        return {"changed": changed} if changed else {}
+
 
 def fit(
     trainer: Trainer,

@@ -15,8 +15,6 @@ from zoo.files import replacing
 from zoo.training import checkpoints
 
 RECIPE = "recipe.toml"
-# How long a run is and how it computes; all other keys decide what has been trained so far.
-SAFE = ("train.updates", "train.patience", "train.jit")
 HINT = "resume with the values of that run, or start another one in another folder"
 
 
@@ -41,8 +39,12 @@ def check(folder: Path, recipe: Recipe, resume: bool) -> list[str]:
     before = stored(folder)
     if before is None:  # a run of an early version
         return []
-    changed = _different(before, recipe)
-    wrong = [f"{key} was {old!r}, not {new!r}" for key, old, new in changed if key not in SAFE]
+    changed = different(before, recipe)
+    wrong = [
+        f"{key} was {old!r}, not {new!r}"
+        for key, old, new in changed
+        if key not in recipes.MAY_CHANGE
+    ]
     if wrong:
         raise CheckpointError(f"{folder} holds a run of another recipe: {'; '.join(wrong)}", HINT)
     step = int(last.name.removeprefix(checkpoints.PREFIX))
@@ -88,7 +90,7 @@ def adopted(folder: Path, recipe: Recipe, keys: Iterable[str]) -> Recipe:
     return recipe.changed({key: values.get(key) for key in keys})
 
 
-def _different(before: Recipe, now: Recipe) -> list[tuple[str, object, object]]:
+def different(before: Recipe, now: Recipe) -> list[tuple[str, object, object]]:
     """Return the keys in which two recipes differ, each with both values."""
     old, new = (flat(recipe.resolved().tables()) for recipe in (before, now))
     keys = dict.fromkeys([*old, *new])

@@ -160,6 +160,7 @@ class SequenceToSequenceTrainer(Trainer):
         return self.pair_batches(self.recipe, self.valid, self.tokenizer, training=False)
 
     def weight(self, step: int) -> float:
+        assert isinstance(self.batches, PairBatches)
         return self._weight(self.batches, step)
 
     def _weight(self, batches: PairBatches, step: int) -> float:

@@ -19,8 +19,10 @@ from zoo.progress import Bar
 from zoo.training import checkpoints
 
 
-# Logs at the end of an epoch that are not measured on the held-out examples.
-NOT_HELD_OUT = ("loss", "learning_rate")
+def measured(logs: dict) -> dict[str, float]:
+    """Return the measured values among Keras' logs, which it sorts: the losses, then metrics."""
+    names = sorted(logs, key=lambda name: ("loss" not in name, name))
+    return {name: float(logs[name]) for name in names if name != "learning_rate"}
 
 
 def checked(callbacks: Any) -> list[keras.callbacks.Callback]:
@@ -90,8 +92,7 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs, step = logs or {}, self.step
-        held_out = {k: float(v) for k, v in logs.items() if k not in NOT_HELD_OUT}
-        row: dict[str, Any] = {"step": step, "loss": float(logs["loss"]), **held_out}
+        row: dict[str, Any] = {"step": step, **measured(logs)}
         row["seconds"] = round(time.monotonic() - self.started, 1)
         if self.changes:
             row["changed"], self.changes = "; ".join(self.changes), []
@@ -152,6 +153,6 @@ class ProgressCallback(keras.callbacks.Callback):
         return f"step {self.step}/{updates}  {self._measured(logs)}  {clock} left"
 
     def _measured(self, logs: dict) -> str:
-        values = [f"{key} {value:.3f}" for key, value in logs.items() if key != "learning_rate"]
+        values = [f"{name} {value:.3f}" for name, value in measured(logs).items()]
         speed = self.tokens / max(time.monotonic() - self.started, 1e-9)
         return "  ".join([*values, f"{speed:,.0f} tokens/s"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 
 import keras
 
+from zoo import bundle
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.examples import each_text
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, check_path
 from zoo.tasks.base import Tokenizers
 from zoo.training import finetune
 from zoo.training.callbacks import checked
@@ -32,6 +34,19 @@ class Tuned:
     recipe: Recipe
     metrics: dict[str, Any]
     history: list[dict[str, float]]
+
+
+def folder_of(out: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder of the run whose bundle is to be `out`; None for no bundle.
+
+    Raises:
+        OptionError, BundleError: no bundle can be written there.
+    """
+    if out is None:
+        return None
+    check_path("out", out)
+    bundle.check_writable(out)
+    return Path(f"{Path(out).expanduser().resolve()}.run")
 
 
 def run(

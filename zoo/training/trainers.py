@@ -30,7 +30,6 @@ from zoo.tasks.reading import classifier_logits
 from zoo.text import Tokenizer
 from zoo.training.streaming import Carried
 
-
 # The name of `Trainer.plain_loss`.
 PLAIN = "plain_loss"
 

@@ -18,7 +18,7 @@ def states():
     """A function: the states of all generators that a caller may use."""
 
     def all_states() -> list:
-        found = [random.getstate(), np.random.get_state()[1].tolist()]
+        found = [random.getstate(), np.random.get_state()[1].tolist()]  # noqa: NPY002
         if keras.backend.backend() == "torch":
             import torch
 
@@ -58,8 +58,9 @@ def test_dropout_of_a_seed(states):
 
 
 def test_no_verb_draws_from_the_caller(bundles, states):
+    folder = bundles(tiny.own_recipes("ulmfit2018", "generate")[0])
     before = states()
-    model = zoo.load(bundles(tiny.own_recipes("ulmfit2018", "generate")[0]))
+    model = zoo.load(folder)
     assert states() == before
     for options in ({}, {"seed": 1}, {"temperature": 0.8}):
         model.predict("I am cold.", max_length=12, **options)

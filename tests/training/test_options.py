@@ -1,4 +1,4 @@
-"""Fine-tuning's arguments: passes, rates, batches, seeds, callbacks; what is told of held-out rows."""
+"""The arguments of fine-tuning: passes, rates, batches, seeds, callbacks; and held-out metrics."""
 
 from __future__ import annotations
 
@@ -117,7 +117,8 @@ def test_warm_up_keeps_its_share_of_the_updates(loaded):
     data = Encoded.texts(texts, np.arange(240, dtype=np.int32) % 2)
     found = finetune.sized(base, data, TOKENIZER)
     assert (found.train.updates, found.schedule.warmup) == (100, 7)
-    assert finetune.sized(base, data, TOKENIZER, {"schedule.warmup": 50}).schedule.warmup == 50
+    told = {"schedule.warmup": 50}
+    assert finetune.sized(base.changed(told), data, TOKENIZER, told).schedule.warmup == 50
     # As long as the recipe's, or longer: its own.
     many = Encoded.texts(Ragged.of([texts[0]] * 30_000), np.arange(30_000, dtype=np.int32) % 2)
     assert finetune.sized(base, many, TOKENIZER).schedule.warmup == 100
@@ -203,14 +204,14 @@ def by_keras(epochs: int, steps: int, rows: int, last: int) -> list[tuple]:
 def test_callbacks_are_told_what_keras_tells_and_may_stop(translator, tmp_path):
     """Nothing of it touches the caller's random states; the metric is in logs and in history."""
     keras.utils.set_random_seed(5)
-    expected = [random.random(), np.random.rand(), keras.ops.convert_to_numpy(_drawn())]
+    expected = [random.random(), np.random.rand(), keras.ops.convert_to_numpy(_drawn())]  # noqa: NPY002
     keras.utils.set_random_seed(5)
     told = Told(last=2)
     tuned = translator.finetune(
         PAIRS, validation=PAIRS[:6], epochs=4, batch_size=10, learning_rate=1e-3, seed=3,
         changes=SHORT, callbacks=[told],
     )  # fmt: skip
-    found = [random.random(), np.random.rand(), keras.ops.convert_to_numpy(_drawn())]
+    found = [random.random(), np.random.rand(), keras.ops.convert_to_numpy(_drawn())]  # noqa: NPY002
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -86,12 +88,20 @@ def test_weights_have_no_name_of_the_registry(smoke):
 # Going on
 
 
+@contextlib.contextmanager
+def quiet():
+    """Leave out what libraries warn of, which `pytest.warns` would repeat."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
 def resumed(smoke, out, mine, changes):
     return zoo.train(smoke, out, CHANGES | changes, data=mine, resume=True)
 
 
 def test_more_updates_are_told(smoke, copied, mine):
-    with pytest.warns(ZooWarning, match=r"train\.updates, which was 4: from step 4"):
+    with pytest.warns(ZooWarning, match=r"train\.updates, which was 4: from step 4"), quiet():
         model = resumed(smoke, copied, mine, {"train.updates": 6, "train.patience": 9})
     told = "train.updates from 4 to 6 at step 4; train.patience from None to 9 at step 4"
     assert [(row["step"], row["changed"]) for row in model.history] == [
@@ -167,7 +177,9 @@ def test_a_limit_holds_for_prepared_data_too(smoke, mine, tmp_path):
     from zoo.training import run
     from zoo.training.prepare import prepare
 
-    recipe = own_data.with_data(smoke, mine, CHANGES | {"data.validation": 0.5})
+    recipe = own_data.with_data(
+        smoke, mine, CHANGES | {"data.validation": 0.5, "tokenizer.vocabulary": 60}
+    )
     whole = prepare(recipe, tmp_path / "data")
     assert len(whole.test) == 10
     limited = recipe.changed({"evaluate.limit": 3})

@@ -8,13 +8,14 @@ import keras
 import numpy as np
 import pytest
 import tiny
+import tiny_stream
 from given import PAIRS
 from tiny_run import TOKENIZER, copies, made
 
 from zoo.config import recipe as recipes
 from zoo.data.encoded import Encoded, Ragged
-from zoo.errors import OptionError
-from zoo.training import finetune
+from zoo.errors import CheckpointError, OptionError
+from zoo.training import finetune, resuming, run
 from zoo.training.options import Options
 from zoo.training.trainers import trainer_class
 
@@ -149,6 +150,30 @@ def test_a_few_short_texts_are_enough_for_a_language_model(reader, count):
     assert len(plan.valid) == 1
 
 
+# Going on
+
+
+def test_a_resumed_run_keeps_its_sizes(translator, tmp_path):
+    """More updates would change the length of its epochs too, but for what it began with."""
+    begun = planned(translator, PAIRS, changes=SHORT | {"train.updates": 50})
+    resuming.write(tmp_path, begun.recipe)
+    (tmp_path / "step-00000010").mkdir()
+    longer = planned(translator, PAIRS, changes=SHORT | {"train.updates": 80})
+    assert longer.recipe.train.updates_per_epoch == 16
+    going = longer.resumed(tmp_path).recipe
+    assert (going.train.updates, going.train.updates_per_epoch) == (80, 10)
+    told = resuming.check(tmp_path, going, True)
+    assert told == ["train.updates from 50 to 80 at step 10"]
+    # Without a number of updates it is that of the run.
+    assert planned(translator, PAIRS, changes=SHORT).resumed(tmp_path).recipe == begun.recipe
+    other = planned(translator, PAIRS, changes=SHORT, learning_rate=1e-2).resumed(tmp_path)
+    with pytest.raises(CheckpointError, match=r"schedule\.peak was 0\.0001, not 0\.01"):
+        resuming.check(tmp_path, other.recipe, True)
+    other = planned(translator, PAIRS, changes=SHORT, seed=5).resumed(tmp_path)
+    with pytest.raises(CheckpointError, match=r"seed was \d+, not 5"):
+        resuming.check(tmp_path, other.recipe, True)
+
+
 # What is told
 
 
@@ -260,6 +285,29 @@ def test_training_and_validation_losses_are_of_one_kind(loaded):
     (row,) = tuned.history
     assert row["loss"] == pytest.approx(row["val_loss"], rel=1e-4)
     assert row["val_accuracy"] == tuned.metrics["accuracy"] == tuned.metrics["value"]
+
+
+def test_ar_and_tar_are_no_part_of_the_loss_that_is_told():
+    arguments = {"ar_alpha": 2.0, "tar_beta": 1.0}
+    none = dict.fromkeys(
+        ("dropout_words", "dropout_input", "dropout_hidden", "dropout_output", "dropout_weights"),
+        0.0,
+    )
+    recipe = tiny_stream.made(
+        **{f"model__arguments__{name}": value for name, value in (arguments | none).items()}
+    )
+    trainer = trainer_class(recipe.task)(
+        run.build(recipe),
+        recipe,
+        tiny_stream.documents(20, 0),
+        tiny_stream.documents(4, 1),
+        TOKENIZER,
+    )
+    inputs, labels = trainer.batches.batch(0)
+    logits = keras.ops.convert_to_numpy(trainer.model(inputs)).astype(np.float64)
+    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = -np.take_along_axis(log_p, labels[..., None], axis=-1).mean()
+    assert trainer.update(0) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_mean_of_an_epoch_is_over_tokens_as_in_validation():

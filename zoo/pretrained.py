@@ -320,8 +320,7 @@ class Pretrained:
 
         Raises:
             DataError, RecipeError, OptionError: the examples, a change or an option is wrong.
-            CheckpointError: there is a run without `resume`, none with it, or another one, see
-                `zoo.train`.
+            CheckpointError: a run without `resume`, none with it, or another one, see `zoo.train`.
             TrainingError: the loss is no longer a number.
         """
         from zoo.training import stages

@@ -31,8 +31,8 @@ from zoo.training.trainers import trainer_class
 
 # The keys, or their beginnings, that decide what `prepare` writes.
 DECIDES_DATA = (
-    "paper", "task", "seed", "model.", "data.", "tokenizer.", "train.buckets", "evaluate.split",
-    "evaluate.limit",
+    "paper", "task", "seed", "model.size", "model.arguments.context", "data.", "tokenizer.",
+    "train.buckets", "evaluate.split", "evaluate.limit",
 )  # fmt: skip
 # Weights of language models with one row for each word.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")

@@ -75,7 +75,8 @@ def _path(data: Data) -> Path:
     if not path.exists():
         raise DataError(
             f"there is no corpus {path}",
-            "give the path of a file of examples, or of a folder with train, valid and test",
+            "give, as data or --data, the path of a file of examples, or of a folder with train, "
+            "valid and test",
         )
     return path
 

@@ -323,6 +323,27 @@ def test_the_mean_of_an_epoch_is_over_tokens_as_in_validation():
     assert sum(trainer.weight(step) for step in range(batches.per_pass)) == 12
 
 
+def test_tensorboard_gets_what_keras_gives_it(loaded, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = keras.callbacks.TensorBoard(tmp_path, update_freq=1)
+    loaded("ulmfit2018-imdb").finetune(
+        list(zip(TEXTS, LABELS, strict=True)), epochs=2, batch_size=9, callbacks=[board],
+        changes={"train.jit": False, "train.buckets": [40]},
+    )  # fmt: skip
+    steps = {}
+    for name in ("train", "validation"):
+        events = EventAccumulator(str(tmp_path / name), size_guidance={"tensors": 0})
+        events.Reload()
+        steps |= {tag: [e.step for e in events.Tensors(tag)] for tag in events.Tags()["tensors"]}
+    assert steps == {
+        "batch_loss": [1, 2, 3, 4], "epoch_loss": [0, 1], "epoch_learning_rate": [0, 1],
+        "epoch_accuracy": [0, 1], "evaluation_loss_vs_iterations": [2, 4],
+        "evaluation_accuracy_vs_iterations": [2, 4],
+    }  # fmt: skip
+
+
 def test_what_callbacks_do_at_the_end_holds(reader):
     class Zero(keras.callbacks.Callback):
         def on_train_end(self, logs=None):

@@ -51,7 +51,7 @@ def test_dropout_of_a_seed(states):
             generator.state.assign([1, 0])
             seeds.dropout(9)
             masks.append(keras.ops.convert_to_numpy(
-                keras.random.dropout(np.ones((4, 50), "float32"), 0.5, seed=generator)
+                keras.random.dropout(keras.ops.ones((4, 50)), 0.5, seed=generator)
             ))  # fmt: skip
         assert states() == before
     np.testing.assert_array_equal(*masks)

@@ -95,16 +95,23 @@ class Task:
         Raises:
             UnknownName, DataError: see `zoo.data.corpora.load`; or the rows do not suit the task.
         """
-        if recipe.data.path is not None:
-            return cls.load_own(recipe, recipe.data, split, folder)
-        corpus, suitable = recipe.data.corpus, cls.spec().rows
+        return cls.load_part(recipe, recipe.data, split, folder)
+
+    @classmethod
+    def load_part(
+        cls, recipe: Recipe, data: Data, split: str, folder: Path | None = None
+    ) -> list[Example]:
+        """Read one split of one of the recipe's corpora; see `load`."""
+        if data.path is not None:
+            return cls.load_own(recipe, data, split, folder)
+        corpus, suitable = data.corpus, cls.spec().rows
         rows = corpora.corpus(corpus).rows
         if rows not in suitable:
             raise DataError(
                 f"each row of {corpus} is a {rows}",
                 f"the task '{cls.name}' needs one with a {suitable[0]}: change data.corpus",
             )
-        return corpora.load(recipe.data, split, seed=recipe.seed, folder=folder)
+        return corpora.load(data, split, seed=recipe.seed, folder=folder)
 
     @classmethod
     def training_parts(

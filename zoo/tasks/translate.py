@@ -73,7 +73,9 @@ class Translate(Task):
     def training_parts(
         cls, recipe: Recipe, training: list[Example], held_out: Sequence[Example]
     ) -> list[list[Example]]:
-        return training_pairs.load(recipe, training, held_out)
+        return training_pairs.load(
+            recipe, training, held_out, lambda data: cls.load_part(recipe, data, "train")
+        )
 
     @classmethod
     def as_measured(cls, examples: list[Example]) -> list[Example]:

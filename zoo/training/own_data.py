@@ -38,7 +38,7 @@ def with_data(
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.name.partition(".")[0]).strip("-") or "data"
     chosen: dict[str, Any] = {
         "name": f"{recipe.paper}-{name}", "data.corpus": str(path), "data.also": [],
-        "evaluate.split": "test",
+        "data.augment": [], "data.exclude": [], "evaluate.also": [], "evaluate.split": "test",
     }  # fmt: skip
     changed = recipe.changed(chosen | changes)
     if changed.spec.labels != "none" and "data.labels" not in changes:

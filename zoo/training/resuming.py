@@ -53,9 +53,13 @@ def check(folder: Path, recipe: Recipe, resume: bool) -> list[str]:
             f"{folder} holds a run of {step} updates, and train.updates is {recipe.train.updates}",
             f"set it to {step} or more",
         )
-    if before.train.updates != recipe.train.updates and SCHEDULES[recipe.schedule.name].ends:
+    name = recipe.schedule.name
+    by_length = [f"the rate of schedule '{name}'"] if SCHEDULES[name].ends else []
+    if any(also.share for also in recipe.data.also):
+        by_length.append("the share of each corpus")
+    if before.train.updates != recipe.train.updates and by_length:
         warnings.warn(
-            f"the rate of schedule '{recipe.schedule.name}' depends on train.updates, which was "
+            f"{' and '.join(by_length)} depends on train.updates, which was "
             f"{before.train.updates}: from step {step} on it is that of a run of "
             f"{recipe.train.updates} updates",
             ZooWarning,

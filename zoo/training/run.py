@@ -32,7 +32,7 @@ from zoo.training.trainers import trainer_class
 # The keys, or their beginnings, that decide what `prepare` writes.
 DECIDES_DATA = (
     "paper", "task", "seed", "model.size", "model.arguments.context", "data.", "tokenizer.",
-    "train.buckets", "evaluate.split", "evaluate.limit",
+    "train.buckets", "evaluate.split", "evaluate.limit", "evaluate.also",
 )  # fmt: skip
 # Weights of language models with one row for each word.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")

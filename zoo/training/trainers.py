@@ -159,10 +159,11 @@ class SequenceToSequenceTrainer(Trainer):
         return self.pair_batches(self.recipe, self.valid, self.tokenizer, training=False)
 
     def weight(self, step: int) -> float:
-        assert isinstance(self.batches, PairBatches)
         return self._weight(self.batches, step)
 
-    def _weight(self, batches: PairBatches, step: int) -> float:
+    def _weight(self, batches: Any, step: int) -> float:
+        if isinstance(batches, MixedBatches):
+            batches, step = batches.place(step)
         if self.recipe.train.loss == "sentence":
             return float(len(batches.members_of(step)[1]))
         return float(batches.tokens(step))

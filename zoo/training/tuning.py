@@ -49,7 +49,8 @@ def recipe(
     if "classes" in model["arguments"]:
         model["arguments"]["classes"] = len(labels) or 1
     evaluate = (base if task == base.task else start).tables()["evaluate"]
-    evaluate |= {"metric": main_metric(task, bool(labels)), "minimum": None, "maximum": None}
+    evaluate |= {"metric": main_metric(task, bool(labels)), "also": []}
+    evaluate |= {"minimum": None, "maximum": None}
     tables = start.tables() | {
         "name": name,
         "model": model,

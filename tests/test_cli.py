@@ -430,6 +430,39 @@ def test_finetune_writes_a_bundle(run, tmp_path, tiny_bundle, pairs):
     assert run("predict", out, "I am cold.")[0] == 0
 
 
+def test_finetune_passes_its_options_on(run, tmp_path, monkeypatch, tiny_bundle):
+    from zoo.pretrained import Pretrained
+
+    given = {}
+    monkeypatch.setattr(Pretrained, "finetune", lambda self, data, **options: given.update(options))
+    code, _, err = run(
+        "finetune", tiny_bundle, "--data", tmp_path / "pairs.tsv", "--out", tmp_path / "mine",
+        "--epochs", 3, "--learning-rate", "2e-4", "--batch-size", 16, "--seed", 7,
+    )  # fmt: skip
+    assert code == 0, err
+    wanted = {"epochs": 3, "learning_rate": 2e-4, "batch_size": 16, "seed": 7}
+    assert {name: given[name] for name in wanted} == wanted
+
+
+def test_train_and_prepare_take_a_corpus_of_ones_own(run, tmp_path, monkeypatch, pairs):
+    from zoo.training import prepare
+    from zoo.training import run as training
+
+    path, found = tmp_path / "mine.tsv", []
+    path.write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
+    monkeypatch.setattr(training, "train", lambda recipe, out, **options: found.append(recipe))
+    monkeypatch.setattr(prepare, "prepare", lambda recipe, out: found.append(recipe))
+    name, same = "vaswani2017-tatoeba-en-fr", ("--smoke", "--data", path, "--set", "seed=3")
+    for command in (("train", name, *same), ("prepare", name, "--out", tmp_path / "data", *same)):
+        code, _, err = run(*command)
+        assert code == 0, err
+    for made in found:
+        assert (made.name, made.seed, made.data.hub) == ("vaswani2017-mine", 3, None)
+        assert (made.data.path, made.evaluate.split) == (path, "validation")
+    code, _, err = run("train", name, "--data", tmp_path / "none.tsv")
+    assert (code, "there is no file or folder" in err) == (1, True)
+
+
 def test_prepare_then_train_then_predict(run, tmp_path, monkeypatch, corpora_folder):
     monkeypatch.setenv("ZOO_DATA", str(corpora_folder))
     name = "vaswani2017-tatoeba-en-fr"

@@ -24,13 +24,14 @@ ALLOWED = {
     "compiling": {"errors"},
     "typed": set(),
     "finite": {"errors"},
+    "seeds": set(),
     "config": {"errors"},
     "layers": {"errors", "typed"},
     "models": {"errors", "typed", "layers"},
     "contracts": set(),  # what models offer, in models/contracts.py
     "text": {"errors", "config"},
     "decoding": {"errors", "contracts", "config", "compiling", "typed", "finite"},
-    "bundle": {"errors", "version", "files", "config", "text"},
+    "bundle": {"errors", "version", "files", "seeds", "config", "text"},
     "convert": {"errors", "config", "text", "layers", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
     "data": {"errors", "files", "config", "text", "hub"},
@@ -41,13 +42,13 @@ ALLOWED = {
     "golden": {"errors", "config", "text", "bundle", "tasks"},
     "optim": {"errors", "contracts", "typed", "config"},
     "training": {
-        "errors", "version", "files", "progress", "config", "text", "data", "tasks", "bundle",
-        "hub", "golden", "optim",
+        "errors", "contracts", "version", "files", "progress", "seeds", "config", "text", "data",
+        "tasks", "bundle", "hub", "golden", "optim",
     },
     "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
     "pretrained": {
-        "errors", "config", "text", "data", "tasks", "bundle", "hub", "convert", "golden",
-        "training",
+        "errors", "seeds", "config", "text", "data", "tasks", "bundle", "hub", "convert",
+        "golden", "training",
     },
     "averaging": {"errors", "tasks"},
     "reports": {"errors", "files", "config", "bundle", "tasks", "training", "pretrained"},
@@ -67,6 +68,7 @@ LIGHT = (
     "reports/__init__",
     "reports/claims", "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
     "models/__init__", "models/contracts", "cli/__init__", "cli/main", "cli/shell", "cli/hub",
+    "cli/figures", "cli/options",
     "hub/__init__", "hub/names", "hub/client", "hub/records",
     "hub/download", "hub/cache", "hub/pin",
 )  # fmt: skip
@@ -78,7 +80,7 @@ HEAVY = (
 # A backend's own module is imported where Keras has no word for something, and only there.
 BACKENDS = ("tensorflow", "tensorflow_text", "jax", "torch")
 # PyTorch also reads its own files, which nothing else can, and takes arrays that Keras would copy.
-BACKEND_ROOMS = {"compiling", "export", "convert", "bundle"}
+BACKEND_ROOMS = {"compiling", "export", "convert", "bundle", "seeds"}
 
 
 def room(path: Path) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,10 @@ def train(
     recipe: str | Path | Recipe,
     out: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    *,
+    data: str | Path | None = None,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
 ) -> Pretrained:
     """Train a model from scratch, write its bundle to `out` and return it.
 
@@ -94,19 +98,33 @@ def train(
         recipe: a recipe's name, its file, or a Recipe.
         out: the folder of the bundle, beside that of the run; None takes runs/NAME.
         changes: dotted keys to change, as in {"train.updates": 2000}.
+        data: your own corpus in place of the recipe's: a file of examples as `finetune` reads it,
+            or a folder with the files train, valid and test, of which the last two may be missing.
+        resume: go on with the run in `out` + ".run"; of its recipe only train.updates,
+            train.patience and train.jit may have changed.
+        callbacks: Keras callbacks, called as Keras' fit calls them; see `Pretrained.finetune`.
 
     Raises:
         UnknownName, RecipeError: the recipe or a change to it is wrong.
+        DataError: the corpus cannot be read.
+        CheckpointError: there is a run and `resume` is not set, or none to resume, or one of
+            another recipe.
         TrainingError: the loss is no longer a number.
     """
     from zoo import pretrained
     from zoo.config.recipe import Recipe
     from zoo.config.recipe import load as load_recipe
     from zoo.training import run
+    from zoo.training.callbacks import checked
+    from zoo.training.own_data import with_data
 
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if data is not None:
+        chosen, changes = with_data(chosen, data, changes), None
     folder = Path(out) if out is not None else Path("runs") / chosen.name
-    return pretrained.load(run.train(chosen, folder, changes=changes))
+    return pretrained.load(
+        run.train(chosen, folder, changes=changes, resume=resume, callbacks=checked(callbacks))
+    )
 
 
 def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:

@@ -290,9 +290,12 @@ class Pretrained:
         validation: float | Any = 0.1,
         adapt: bool | Any | None = None,
         out: str | os.PathLike[str] | None = None,
+        epochs: int | None = None, learning_rate: float | None = None,
+        batch_size: int | None = None, seed: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
         changes: Mapping[str, Any] | None = None,
         resume: bool = False,
-    ) -> Pretrained:
+    ) -> Pretrained:  # fmt: skip
         """Train a copy of this model further on examples and return it.
 
         A language model becomes a classifier with labels and `task="classify"`; ulmfit2018 first
@@ -312,25 +315,28 @@ class Pretrained:
                 texts without labels for it; None follows the paper.
             out: the folder of the new bundle; None keeps the result in memory. The run is in the
                 folder `out` + ".run" until the bundle is written.
-            changes: dotted keys of the last stage's recipe, as in {"schedule.peak": 1e-5}.
+            epochs: passes over the examples; None chooses by their number.
+            learning_rate: the highest rate of the schedule.
+            batch_size: examples of a batch; of a language model rows of `train.bptt` tokens.
+            seed: of new weights, dropout, order and held-out examples; None is the recipe's.
+            callbacks: Keras callbacks, whose logs also have the task's metric, as in val_accuracy.
+            changes: dotted keys, as in {"schedule.peak": 1e-5}; of the last stage, as all but the
+                seed are.
             resume: go on with the run in `out` + ".run", in the stage where it stopped.
 
         Raises:
-            DataError, RecipeError: the examples or a change cannot be read.
-            CheckpointError: there is a run and `resume` is not set, or the other way round.
+            DataError, RecipeError, OptionError: the examples, a change or an option is wrong.
+            CheckpointError: a run without `resume`, none with it, or another one, see `zoo.train`.
             TrainingError: the loss is no longer a number.
         """
         from zoo.training import stages
 
-        folder = None
-        if out is not None:
-            check_path("out", out)
-            bundle.check_writable(out)
-            folder = Path(f"{Path(out).expanduser().resolve()}.run")
+        folder = stages.folder_of(out)
         tokenizers = self.source_tokenizer, self.target_tokenizer
         result = stages.run(
             self.model, self.recipe, tokenizers, data, targets, task=task, validation=validation,
-            adapt=adapt, changes=changes, folder=folder, resume=resume,
+            adapt=adapt, changes=changes, folder=folder, resume=resume, callbacks=callbacks,
+            options=stages.Options(epochs, learning_rate, batch_size, seed),
         )  # fmt: skip
         tuned = Pretrained(
             result.model, result.recipe, tokenizers, metrics=result.metrics, history=result.history

@@ -177,13 +177,13 @@ def test_an_epoch_goes_in_order_and_tells_the_mean_so_far(tmp_path, monkeypatch)
 
     trainer = SimpleNamespace(
         model=tiny(), batches=SimpleNamespace(tokens=lambda step: 1), update=update,
-        validate=lambda: 1.5,
+        weight=lambda step: 1, validate=lambda: 1.5,
     )  # fmt: skip
     recipe = tiny_stream.made(train__updates=7, train__updates_per_epoch=3)
     monkeypatch.setattr(loop, "_restore", lambda *_: 4)
     loop.fit(trainer, recipe, tmp_path, callbacks=[Told()])
     assert seen == [4, 5, 6]
-    assert told == [("begin", 4), (0, 4.0), (1, 4.5), (2, 5.0), ("end", 4, 5.0, 1.5)]
+    assert told == [("begin", 0), (0, 4.0), (1, 4.5), (2, 5.0), ("end", 0, 5.0, 1.5)]
 
 
 # Whole runs

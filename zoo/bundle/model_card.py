@@ -26,6 +26,7 @@ FACTS = {
     "validation_texts": "texts held out to choose the epoch by",
     "unknown": "share of tokens that the vocabulary lacks",
     "beam_size": "beam size",
+    "changed": "changed when the run was resumed",
     "length_penalty": "length penalty",
 }
 GENERATED = "This card is generated from recipe.toml, metrics.json and the registry."
@@ -68,7 +69,12 @@ def text(
 
 
 def registered(recipe: Recipe) -> tuple[str | None, catalog.Weights | None]:
-    """Return the tag and the registry's facts of this recipe's weights, if they have a name."""
+    """Return the tag and the registry's facts of this recipe's weights, if they have a name.
+
+    The registry's are not of a user's own corpus.
+    """
+    if recipe.data.path is not None:
+        return None, None
     return catalog.entry(recipe.paper).made_by(recipe.name, bool(recipe.converted))
 
 
@@ -119,8 +125,8 @@ def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "task": {"type": recipe.spec.pipeline, "name": recipe.task},
         "dataset": {
-            "type": recipe.data.hub or recipe.data.corpus,
-            "name": metrics.get("data", recipe.data.corpus),
+            "type": recipe.data.hub or recipe.data.shown,
+            "name": metrics.get("data", recipe.data.shown),
             "split": metrics.get("split", recipe.evaluate.split),
         },
         "metrics": [
@@ -136,7 +142,7 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
         return "Nothing has been measured yet."
     lines = []
     if main := catalog.measured(dict(metrics)):
-        data = metrics.get("data", recipe.data.corpus)
+        data = metrics.get("data", recipe.data.shown)
         split = metrics.get("split", recipe.evaluate.split)
         lines += [f"**{main}** on {data}, split `{split}`.", ""]
     for row in metrics.get("also", []):
@@ -215,19 +221,22 @@ def _trained(recipe: Recipe) -> str:
             alpha, beta = (arguments.get(name, 0.0) for name in ("ar_alpha", "tar_beta"))
             if alpha or beta:
                 loss += f", alpha {alpha:g} of AR, beta {beta:g} of TAR"
-    texts = f"{data.corpus} ({what})"
+    texts = f"{data.shown} ({what})"
     for other in data.also:
-        texts += f" and {other.corpus}" + (f" ({other.limit:,} texts)" if other.limit else "")
+        texts += f" and {other.shown}" + (f" ({other.limit:,} texts)" if other.limit else "")
         if other.share:
             texts += " (share of the updates from {:.0%} to {:.0%})".format(*other.share)
     if data.augment:
         texts += f", augmented by {', '.join(data.augment)}"
     begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
+    again = "`zoo train recipe.toml` runs it again"
+    if data.path is not None:
+        again = "`zoo train recipe.toml --data PATH` trains again on such data"
     return (
         f"On {texts}: at most {train.updates:,} updates of {batch}, "
         f"{recipe.optimizer.name}, schedule {recipe.schedule.name}, {loss}, precision "
         f"{train.precision}, seed {recipe.seed}.{begun} {_tokenizer(recipe)} Everything else is in "
-        f"recipe.toml, the training curve in history.csv; `zoo train recipe.toml` runs it again."
+        f"recipe.toml, the training curve in history.csv; {again}."
     )
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import files
+from zoo import files, seeds
 from zoo.bundle import manifest, model_card
 from zoo.bundle.manifest import EDITABLE, MANIFEST, REQUIRED, WEIGHTS, read_json, to_json
 from zoo.bundle.weights import arrays, filled, save_weights
@@ -233,7 +233,10 @@ def build_model(bundle: Bundle, dtype: str | None = None) -> keras.Model:
 def model_with(
     weights: Path | Mapping[str, np.ndarray], recipe: recipes.Recipe, dtype: str | None = None
 ) -> keras.Model:
-    """Return the model of a recipe with weights from a safetensors file or arrays; see `filled`."""
+    """Return the model of a recipe with weights from a safetensors file or arrays; see `filled`.
+
+    The caller's random state stays as it is.
+    """
     dtype = dtype or "float32"
     check_dtype(dtype)
     entry = catalog.entry(recipe.paper)
@@ -244,7 +247,8 @@ def model_with(
         model.build()
         return model
 
-    return filled(build, weights)
+    with seeds.building():
+        return filled(build, weights)
 
 
 def check_dtype(dtype: str) -> None:

@@ -8,20 +8,19 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from zoo import hub
+from zoo.cli import figures, shell
 from zoo.cli import hub as hub_commands
-from zoo.cli import shell
+from zoo.cli.options import BatchSize, BeamSize, Data, LengthPenalty, Name, Split
+from zoo.cli.shell import load as _load
 from zoo.config import cards, catalog
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
 from zoo.version import __version__
-
-if TYPE_CHECKING:
-    from zoo.pretrained import Pretrained
 
 app = typer.Typer(
     add_completion=False,
@@ -30,24 +29,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG, hf://USER/REPO or a folder.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name or its file.", metavar="RECIPE")]
 TEXTS = "Texts, a tab between those that belong together; standard input if none."
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=5e-4.", metavar="K=V"),
 ]
-Data = Annotated[
+OwnData = Annotated[
     Path | None,
-    typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of examples."),
+    typer.Option(help="Your own corpus: a file, or a folder with train, valid and test."),
 ]
-Split = Annotated[str | None, typer.Option(help="Split of the corpus.")]
-BeamSize = Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")]
-LengthPenalty = Annotated[float | None, typer.Option(help="Alpha of the penalty.")]
-BatchSize = Annotated[int | None, typer.Option(help="Texts decoded together.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")]
-Picture = Annotated[Path, typer.Option("-o", "--out", help="The picture.")]
 Dtype = Annotated[str | None, typer.Option(help="Keras dtype policy, as in mixed_bfloat16.")]
 
 
@@ -170,6 +163,10 @@ def finetune(
     adapt: Annotated[
         bool | None, typer.Option(help="Go on with the texts before the labels; else as the paper.")
     ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the rows.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a batch.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, dropout and order.")] = None,
     changes: Changes = None,
     resume: Resume = False,
 ) -> None:
@@ -177,8 +174,10 @@ def finetune(
     parsed = shell.parse_changes(changes)
     model = _load(name)
     model.finetune(
-        data, task=task, validation=validation, adapt=adapt, out=out, changes=parsed, resume=resume
-    )
+        data, task=task, validation=validation, adapt=adapt, out=out, epochs=epochs,
+        learning_rate=learning_rate, batch_size=batch_size, seed=seed, changes=parsed,
+        resume=resume,
+    )  # fmt: skip
     print(out)
 
 
@@ -186,11 +185,12 @@ def finetune(
 def prepare(
     recipe: RecipeName,
     out: Annotated[Path, typer.Option(help="Folder for arrays and tokenizer.")],
+    data: OwnData = None,
     changes: Changes = None,
     smoke: Smoke = False,
 ) -> None:
     """Write a recipe's tokenizer and tokenized data, ready for `zoo train --prepared`."""
-    chosen = shell.load_recipe(recipe, changes, smoke)
+    chosen = shell.load_recipe(recipe, changes, smoke, data)
 
     shell.import_keras()
     from zoo.training.prepare import prepare as prepare_data
@@ -202,6 +202,7 @@ def prepare(
 @app.command()
 def train(
     recipe: RecipeName,
+    data: OwnData = None,
     prepared: Annotated[Path | None, typer.Option(help="Folder that `prepare` wrote.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
     changes: Changes = None,
@@ -209,7 +210,7 @@ def train(
     resume: Resume = False,
 ) -> None:
     """Train a model from scratch; the run's folder holds its bundle."""
-    chosen = shell.load_recipe(recipe, changes, smoke)
+    chosen = shell.load_recipe(recipe, changes, smoke, data)
     if prepared is not None and not prepared.is_dir():
         raise DataError(f"there is no folder {prepared}", "`zoo prepare` writes one")
     shell.import_keras()
@@ -275,71 +276,6 @@ def export(
     print(folder)
 
 
-figure_app = typer.Typer(help="Draw a picture.", rich_markup_mode=None)
-app.add_typer(figure_app, name="figure")
-
-
-@figure_app.callback()
-def figure() -> None:
-    """Draw a picture."""
-
-
-@figure_app.command("attention")
-def figure_attention(
-    name: Name,
-    text: Annotated[str, typer.Argument(help="The source text.")],
-    out: Picture = Path("attention.png"),
-) -> None:
-    """Draw which source pieces the decoder looked at."""
-    model = _load(name)
-    from zoo.reports import figures
-
-    figures.attention(model, text, out)
-    print(out)
-
-
-@figure_app.command("curve")
-def figure_curve(
-    name: Name,
-    out: Picture = Path("curve.png"),
-) -> None:
-    """Draw how the training of a model went, from its history.csv."""
-    model = _load(name)
-    from zoo.reports import figures
-
-    figures.curve(model.history, out, model.recipe.name)
-    print(out)
-
-
-@figure_app.command("length")
-def figure_length(
-    names: Annotated[
-        list[str], typer.Argument(help="NAME, NAME.TAG or folders of bundles.", metavar="NAME...")
-    ],
-    data: Data = None,
-    out: Picture = Path("length.png"),
-    split: Split = None,
-    bins: Annotated[int, typer.Option(help="Parts of the data by length; 4 are quarters.")] = 4,
-    beam_size: BeamSize = None,
-    length_penalty: LengthPenalty = None,
-    batch_size: BatchSize = None,
-) -> None:
-    """Draw BLEU by source length for several models; the same as CSV beside it."""
-    shell.check_data(data)
-    for name in names:
-        hub.find(name)
-        if names.count(name) > 1:
-            raise OptionError(f"{name} is named twice", "name each model once")
-    models = {name: _load(name) for name in names}
-    from zoo.reports import figures
-
-    figures.length(
-        models, data, out, split=split, bins=bins, beam_size=beam_size,
-        length_penalty=length_penalty, batch_size=batch_size,
-    )  # fmt: skip
-    print(out)
-
-
 @app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say whether it is stale.")] = False,
@@ -354,15 +290,7 @@ def docs(
 
 
 hub_commands.register(app)
-
-
-def _load(name: str, dtype: str | None = None) -> Pretrained:
-    """Load a model; report a wrong name before Keras is imported, which takes seconds."""
-    folder = hub.find(name)
-    shell.import_keras()
-    from zoo import pretrained
-
-    return pretrained.load(folder, dtype=dtype)
+figures.register(app)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

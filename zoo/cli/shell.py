@@ -9,10 +9,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
+from zoo import hub
 from zoo.config import recipe as recipes
 from zoo.config import tasks
 from zoo.errors import (
@@ -25,6 +26,9 @@ from zoo.errors import (
     counted,
     did_you_mean,
 )
+
+if TYPE_CHECKING:
+    from zoo.pretrained import Pretrained
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -78,10 +82,28 @@ def parse_changes(assignments: list[str] | None) -> dict[str, Any]:
     return dict(map(recipes.assignment, assignments or []))
 
 
-def load_recipe(name: str, assignments: list[str] | None, smoke: bool) -> recipes.Recipe:
-    """Return a recipe with [smoke] applied first, then --set."""
-    recipe = recipes.load(name)
-    return (recipe.smoke() if smoke else recipe).changed(parse_changes(assignments))
+def load(name: str, dtype: str | None = None) -> Pretrained:
+    """Load a model; report a wrong name before Keras is imported, which takes seconds."""
+    folder = hub.find(name)
+    import_keras()
+    from zoo import pretrained
+
+    return pretrained.load(folder, dtype=dtype)
+
+
+def load_recipe(
+    name: str, assignments: list[str] | None, smoke: bool, data: Path | None = None
+) -> recipes.Recipe:
+    """Return a recipe with [smoke] applied first, then --data, then --set."""
+    recipe, changes = recipes.load(name), parse_changes(assignments)
+    recipe = recipe.smoke() if smoke else recipe
+    if data is None:
+        return recipe.changed(changes)
+    check_data(data)
+    import_keras()
+    from zoo.training.own_data import with_data
+
+    return with_data(recipe, data, changes)
 
 
 def read_texts(arguments: list[str], file: Path | None) -> list[str]:

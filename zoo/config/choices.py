@@ -32,6 +32,7 @@ class ScheduleSpec(NamedTuple):
     path: str  # of the function from a recipe to its rate: "module:function"
     about: str  # the rate, for the docs
     needs: Mapping[str, str] = {}  # required keys of [schedule] and their meanings
+    ends: bool = False  # whether the rate falls to its end by `train.updates`
 
 
 class AugmentationSpec(NamedTuple):
@@ -69,7 +70,7 @@ _AT = "zoo.optim.schedules"
 SCHEDULES: dict[str, ScheduleSpec] = {
     "constant": ScheduleSpec(f"{_AT}:constant", f"{_RISE} constant", _PEAK),
     "cosine": ScheduleSpec(
-        f"{_AT}:cosine", f"{_RISE} half a cosine to zero at the last update", _PEAK
+        f"{_AT}:cosine", f"{_RISE} half a cosine to zero at the last update", _PEAK, ends=True
     ),
     "halving": ScheduleSpec(
         f"{_AT}:halving",
@@ -82,7 +83,9 @@ SCHEDULES: dict[str, ScheduleSpec] = {
     "inverse_sqrt": ScheduleSpec(
         f"{_AT}:inverse_sqrt", f"{_RISE} falling with the root of the update", _PEAK
     ),
-    "linear": ScheduleSpec(f"{_AT}:linear", f"{_RISE} linear to zero at the last update", _PEAK),
+    "linear": ScheduleSpec(
+        f"{_AT}:linear", f"{_RISE} linear to zero at the last update", _PEAK, ends=True
+    ),
     "noam": ScheduleSpec(
         f"{_AT}:noam", "as `inverse_sqrt`, with the peak that width and `warmup` give"
     ),
@@ -94,6 +97,7 @@ SCHEDULES: dict[str, ScheduleSpec] = {
             **_PEAK, "cut": "the share of the updates that the rate rises for",
             "ratio": "the ratio of the peak to both ends",
         },
+        ends=True,
     ),
 }  # fmt: skip
 

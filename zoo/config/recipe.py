@@ -12,9 +12,13 @@ from pydantic import Field, model_validator
 
 from zoo.config import catalog, legacy, tasks
 from zoo.config.choices import OPTIMIZERS, one_of
-from zoo.config.settings import Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
+from zoo.config.settings import Also, Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
 from zoo.config.tables import Table, flat, parse, read_toml
 from zoo.errors import RecipeError, UnknownName, did_you_mean
+
+# The keys that may change when a run is resumed: how long it is and how it computes. All others
+# decide what has been trained so far.
+MAY_CHANGE = ("train.updates", "train.patience", "train.jit")
 
 
 class Recipe(Table):
@@ -126,6 +130,23 @@ class Recipe(Table):
         del tables["smoke"]
         return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
 
+    def _corpora(self, tables: dict[str, Any]) -> list[tuple[Also, dict[str, Any]]]:
+        """Return each corpus with its table in `tables`, those of the recipe."""
+        data = tables["data"]
+        return [(self.data, data), *zip(self.data.also, data["also"], strict=True)]
+
+    def published(self) -> Recipe:
+        """Return the recipe as a bundle holds it: without the folders of a user's own files."""
+        tables = self.tables()
+        for corpus, table in self._corpora(tables):
+            if (path := corpus.path) is not None:
+                table["corpus"] = path.name if path.suffix else f"./{path.name}"
+        for name in ("model", "tokenizer"):
+            weights = tables[name]["weights"]
+            if Path(weights).expanduser().is_absolute():
+                tables[name]["weights"] = f"./{Path(weights).name}"
+        return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
+
 
 def folder() -> Path:
     """Return the folder of the package's recipes."""
@@ -139,6 +160,8 @@ def names() -> list[str]:
 
 def load(name: str | Path) -> Recipe:
     """Return the recipe of that name or in that file, which may use names of earlier versions.
+
+    The path of a corpus in a file is relative to the file.
 
     Raises:
         UnknownName: there is no recipe of that name.
@@ -155,7 +178,17 @@ def load(name: str | Path) -> Recipe:
     data.setdefault("name", path.stem)
     where = f"recipe {path.stem if path.parent == folder() else path}"
     # A run wrote recipe.toml and nobody edits it, so old names need no warning.
-    return loads(data, where, warn=path.name != "recipe.toml")
+    recipe = loads(data, where, warn=path.name != "recipe.toml")
+    return _located(recipe, path.resolve().parent)
+
+
+def _located(recipe: Recipe, folder: Path) -> Recipe:
+    """Return a recipe whose own corpora are in a folder, unless their paths say where they are."""
+    tables = recipe.tables()
+    own = [(c.path, table) for c, table in recipe._corpora(tables) if c.path is not None]
+    for path, table in own:
+        table["corpus"] = str(folder / path)
+    return parse(Recipe, tables, f"recipe {recipe.name}", RecipeError) if own else recipe
 
 
 def loads(data: Mapping[str, Any] | str, where: str = "recipe", warn: bool = True) -> Recipe:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from zoo.config import catalog
 from zoo.config.choices import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, check_needs, one_of
 from zoo.config.metrics import METRICS
 from zoo.config.tables import Table
@@ -37,19 +39,35 @@ class Model(Table):
         return arguments
 
 
+# Endings of files of examples; a name with one, or with a separator, is a user's own corpus.
+EXAMPLES = (".tsv", ".csv", ".jsonl", ".json", ".ndjson", ".txt")
+
+
 class Also(Table):
     """A further corpus to train on, of a language model or a translator.
 
     Without a validation split, the share `data.validation` of its texts is left out all the same.
     """
 
-    corpus: str  # name of the corpus, see docs/data.md
+    corpus: str  # name of the corpus, see docs/data.md; or the path of your own
     # of a translator: share of the updates that read it, at the first update and at the last
     share: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(max_length=2)] = []
     limit: Positive | None = None  # most training rows, drawn by the recipe's seed
     hub: str | None = None  # the same corpus on the hub, for machines without a ZOO_DATA folder
     hub_config: str | None = None  # configuration of that data set
     revision: str | None = None  # revision of that data set
+
+    @property
+    def path(self) -> Path | None:
+        """The path of a user's own corpus; None for a corpus that the zoo knows by name."""
+        ending = Path(self.corpus.lower().removesuffix(".gz")).suffix
+        own = catalog.is_path(self.corpus) or ending in EXAMPLES
+        return Path(self.corpus).expanduser() if own else None
+
+    @property
+    def shown(self) -> str:
+        """The name of the corpus, for cards and metrics: of a path its last part."""
+        return self.corpus if self.path is None else self.path.name
 
 
 class Data(Also):

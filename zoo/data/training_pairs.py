@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from zoo.config.recipe import Recipe
+from zoo.config.recipe import Data, Recipe
 from zoo.data import augment, corpora
 from zoo.data.corpora.first_names import first_names
 from zoo.data.examples import Example, sentence_key
 
 
 def load(
-    recipe: Recipe, own: Sequence[Example], held_out: Iterable[Example]
+    recipe: Recipe,
+    own: Sequence[Example],
+    held_out: Iterable[Example],
+    read: Callable[[Data], list[Example]] | None = None,
 ) -> list[list[Example]]:
     """Return the training pairs of the recipe's corpus and of each of `data.also`, augmented.
 
@@ -21,13 +24,15 @@ def load(
     Args:
         own: the training pairs of the recipe's corpus.
         held_out: its validation and test examples.
+        read: reads the training pairs of a further corpus; None finds it by name.
 
     Raises:
         UnknownName, DataError: see `zoo.data.corpora.load`.
     """
     data = recipe.data
     further = [data.model_copy(update=dict(also)) for also in data.also]
-    parts = [list(own), *(corpora.load(part, "train", seed=recipe.seed) for part in further)]
+    read = read or (lambda part: corpora.load(part, "train", seed=recipe.seed))
+    parts = [list(own), *map(read, further)]
     held: set[str] = set()
     if data.also or data.exclude:
         excluded = (data.model_copy(update={"corpus": name, "hub": None}) for name in data.exclude)

@@ -100,15 +100,16 @@ def prepare(strategy: Strategy) -> Any:
     """Return keras_hub's sampler of a strategy.
 
     Call it before compiling: the sampler makes a variable for its own seed, which `draw` ignores.
+    It is given, for a seed of its own choice would be drawn from the caller's random state.
     """
     # Imports TensorFlow on every backend, so only sampling waits for it.
     from keras_hub import samplers
 
     if strategy.top_p:
-        return samplers.TopPSampler(k=strategy.top_k)
+        return samplers.TopPSampler(k=strategy.top_k, seed=0)
     if strategy.top_k is not None:
-        return samplers.TopKSampler(k=strategy.top_k)
-    return samplers.RandomSampler()
+        return samplers.TopKSampler(k=strategy.top_k, seed=0)
+    return samplers.RandomSampler(seed=0)
 
 
 # Compiled: arrays are tensors from here on -----------------------------------------------------

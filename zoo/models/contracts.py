@@ -154,3 +154,14 @@ class Grouped(Protocol):
 
     def groups(self) -> list[list[Any]]:
         """Return the trainable variables of each group of layers, from input to output."""
+
+
+@runtime_checkable
+class Regularised(Protocol):
+    """A model that may add terms of its own to the loss in training.
+
+    Attributes:
+        adds_loss: whether it does so.
+    """
+
+    adds_loss: bool

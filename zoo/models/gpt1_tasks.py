@@ -52,6 +52,11 @@ class Classifier(PaperModel):
         self.head.build((None, self.arguments.width))
         self.built = True
 
+    @property
+    def adds_loss(self) -> bool:
+        """Whether training adds the auxiliary loss, see `extract`."""
+        return bool(self.arguments.auxiliary)
+
     def call(self, inputs, training=False):
         """Return float32 logits [batch, classes].
 

@@ -269,6 +269,11 @@ class LanguageModel(PaperModel):
         self.encoder.build()
         self.built = True
 
+    @property
+    def adds_loss(self) -> bool:
+        """Whether training adds AR or TAR, see `read`."""
+        return bool(self.arguments.ar_alpha or self.arguments.tar_beta)
+
     def initial_state(self, batch):
         """Return the state before the first word of a text; see `Encoder.initial_state`."""
         return self.encoder.initial_state(batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,10 @@ def check(
     All recipes and folders are checked before hours of training. Arguments and errors: see `run`.
     """
     variants = experiment.recipes(changes, smoke)
+    if any(recipe.data.path is not None for recipe in variants.values()):
+        from zoo.training.own_data import settled
+
+        variants = {name: settled(recipe) for name, recipe in variants.items()}
     out = Path(out).expanduser()
     _check_folder(out, experiment, resume)
     return {
@@ -145,9 +149,12 @@ def _is_finished(out: Path, name: str, recipe: Recipe, resume: bool) -> bool:
     target, run = out / name, out / f"{name}.run"
     bundle.recover(target)
     bundle.check_writable(target)
-    for path in (target / "recipe.toml", run / "data" / "recipe.toml"):
+    for path, may_differ in (
+        (target / "recipe.toml", ()),
+        (run / "data" / "recipe.toml", recipes.MAY_CHANGE if resume else ()),
+    ):
         if path.is_file():
-            _check_same(path, recipe)
+            _check_same(path, recipe, may_differ)
     # A run writes its bundle once before it measures it.
     if (target / bundle.MANIFEST).is_file() and bundle.read(target).metrics:
         return True
@@ -159,11 +166,12 @@ def _is_finished(out: Path, name: str, recipe: Recipe, resume: bool) -> bool:
     return False
 
 
-def _check_same(path: Path, recipe: Recipe) -> None:
-    """Raise BundleError unless the recipe at `path` equals `recipe`."""
-    present, expected = (flat(x.resolved().tables()) for x in (recipes.load(path), recipe))
+def _check_same(path: Path, recipe: Recipe, may_differ: Container[str] = ()) -> None:
+    """Raise BundleError unless the recipe at `path` equals `recipe` but for some keys."""
+    both = recipes.load(path), recipe
+    present, expected = (flat(each.resolved().published().tables()) for each in both)
     for key in dict.fromkeys([*expected, *present]):
-        if present.get(key) != expected.get(key):
+        if key not in may_differ and present.get(key) != expected.get(key):
             raise BundleError(
                 f"{path.parent} is of another recipe: {key} is {present.get(key)!r}, "
                 f"not {expected.get(key)!r}",

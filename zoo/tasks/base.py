@@ -39,12 +39,16 @@ class Task:
         trainer: the class that trains its models: "module:Class".
         adapts: whether a model first trains on the texts of another task before it learns that one.
         finetuning: recipe keys that a fine-tuning run sets by default.
+        quick_limit, quick_options: the most examples, and options of `evaluate`, to measure a model
+            with after each epoch of a fine-tuning run.
     """
 
     name: ClassVar[str]
     trainer: ClassVar[str]
     adapts: ClassVar[bool] = False
     finetuning: ClassVar[Mapping[str, Any]] = {}
+    quick_limit: ClassVar[int | None] = None
+    quick_options: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
@@ -91,14 +95,23 @@ class Task:
         Raises:
             UnknownName, DataError: see `zoo.data.corpora.load`; or the rows do not suit the task.
         """
-        corpus, suitable = recipe.data.corpus, cls.spec().rows
+        return cls.load_part(recipe, recipe.data, split, folder)
+
+    @classmethod
+    def load_part(
+        cls, recipe: Recipe, data: Data, split: str, folder: Path | None = None
+    ) -> list[Example]:
+        """Read one split of one of the recipe's corpora; see `load`."""
+        if data.path is not None:
+            return cls.load_own(recipe, data, split, folder)
+        corpus, suitable = data.corpus, cls.spec().rows
         rows = corpora.corpus(corpus).rows
         if rows not in suitable:
             raise DataError(
                 f"each row of {corpus} is a {rows}",
                 f"the task '{cls.name}' needs one with a {suitable[0]}: change data.corpus",
             )
-        return corpora.load(recipe.data, split, seed=recipe.seed, folder=folder)
+        return corpora.load(data, split, seed=recipe.seed, folder=folder)
 
     @classmethod
     def training_parts(
@@ -111,6 +124,20 @@ class Task:
             held_out: validation and test examples.
         """
         return [training]
+
+    @classmethod
+    def load_own(
+        cls, recipe: Recipe, data: Data, split: str, folder: Path | None = None
+    ) -> list[Example]:
+        """Read one split of a user's own corpus; see `zoo.data.corpora.own.load`."""
+        row = cls.spec()
+        rows = corpora.own.load(
+            lambda path: cls.read(recipe, path), data, split, seed=recipe.seed, folder=folder,
+            noun=row.given or row.input,
+        )  # fmt: skip
+        if row.labels != "none":
+            corpora.check_labels(data, split, rows)
+        return rows
 
     @classmethod
     def load_test(

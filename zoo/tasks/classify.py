@@ -32,6 +32,7 @@ class Classify(Task):
 
     name = "classify"
     trainer = "zoo.training.trainers:ClassifierTrainer"
+    quick_limit = 1000
     form: ClassVar[Form] = sequences.ONE_TEXT
     names: ClassVar[Sequence[str]] = ("text",)
 

@@ -38,6 +38,7 @@ class Generate(Task):
     name = "generate"
     trainer = "zoo.training.trainers:NextTokenTrainer"
     adapts = True
+    quick_limit = 100
 
     # Examples --------------------------------------------------------------------------------
 
@@ -65,6 +66,9 @@ class Generate(Task):
         whole = not recipe.tokenizer.spec.by_line
         texts: list[Example] = []
         for i, corpus in enumerate(data):
+            if corpus.path is not None:
+                texts += cls.load_own(recipe, corpus, split, None if i else folder)
+                continue
             texts += corpora.load(
                 corpus, split, labelled=False, whole=whole, seed=recipe.seed,
                 folder=None if i else folder,

@@ -57,6 +57,8 @@ class Translate(Task):
     # A low constant rate, so that the model forgets little: a tenth of the peak in the zoo's small
     # recipes.
     finetuning = {"schedule.name": "constant", "schedule.warmup": 0, "schedule.peak": 1e-4}
+    quick_limit = 100
+    quick_options = {"beam_size": 1}
 
     # Examples --------------------------------------------------------------------------------
 
@@ -72,7 +74,9 @@ class Translate(Task):
     def training_parts(
         cls, recipe: Recipe, training: list[Example], held_out: Sequence[Example]
     ) -> list[list[Example]]:
-        return training_pairs.load(recipe, training, held_out)
+        return training_pairs.load(
+            recipe, training, held_out, lambda data: cls.load_part(recipe, data, "train")
+        )
 
     @classmethod
     def as_measured(cls, examples: list[Example]) -> list[Example]:

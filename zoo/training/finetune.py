@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import bundle
+from zoo import bundle, seeds
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
-from zoo.config.tasks import main_metric, spec, task_class
+from zoo.config.tasks import spec, task_class
 from zoo.data.batches import Batches
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, split
@@ -35,11 +35,20 @@ from zoo.errors import (
 )
 from zoo.tasks.base import Tokenizers
 from zoo.text import Tokenizer
+from zoo.training import resuming
+from zoo.training.held_out import HeldOut
 from zoo.training.loop import fit
+from zoo.training.options import Options
 from zoo.training.run import build, environment, take_over
-from zoo.training.trainers import trainer_class
+from zoo.training.trainers import Trainer, trainer_class
+from zoo.training.tuning import recipe, with_warmup
 
 PASSES, FEWEST, MOST = 5, 100, 5000
+# The keys that `sized` decides, unless someone else does.
+SIZED = (
+    "train.batch_tokens", "train.batch_sentences", "train.bptt", "train.updates",
+    "train.updates_per_epoch", "schedule.warmup", "schedule.unfreeze_every",
+)  # fmt: skip
 # The share of the updates after which all groups of layers train.
 THAWED = 0.4
 # Prefix of the weights that belong to a classifier's labels.
@@ -50,22 +59,35 @@ HEAD = "head."
 class Plan:
     """A fine-tuning run: its recipe and the encoded examples.
 
-    `anew` means another task or other labels: the head starts from random weights.
+    Attributes:
+        anew: train for another task or other labels: the head starts from random weights.
+        sized: the keys of the recipe that the size of the data decided.
+        held_out: the validation examples as texts, to measure the task's metrics on.
+        tokenizers: of the texts; None if nothing is held out.
+        callbacks: Keras callbacks that follow the run.
     """
 
     recipe: Recipe
     train: Encoded
     valid: Encoded
     anew: bool = False
+    sized: Sequence[str] = ()
+    held_out: Sequence[Example] = ()
+    tokenizers: Tokenizers | None = None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the recipe and of all ids and labels."""
-        digest = hashlib.sha256(recipes.dumps(self.recipe).encode())
+        """The SHA-256 of the task and of all ids and labels."""
+        digest = hashlib.sha256(self.recipe.task.encode())
         for encoded in (self.train, self.valid):
             for _, array in encoded.arrays():
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    def resumed(self, folder: Path) -> Plan:
+        """Return the plan with the sizes that the run in a folder began with."""
+        return dataclasses.replace(self, recipe=resuming.adopted(folder, self.recipe, self.sized))
 
     def batches(self, tokenizer: Tokenizer) -> Batches:
         """Return the training batches."""
@@ -81,6 +103,7 @@ def plan(
     validation: float | Any = 0.1,
     task: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    options: Options | None = None,
 ) -> Plan:
     """Plan a fine-tuning run on a user's examples.
 
@@ -90,6 +113,9 @@ def plan(
         raise OptionError(
             f"changes is {changes!r}", 'give keys and values, as in {"schedule.peak": 1e-5}'
         )
+    changes, options = dict(changes or {}), options or Options()
+    options.check(changes)
+    changes |= options.changes()
     name = Path(data).name if isinstance(data, (str, os.PathLike)) else "examples"
     task = task or base.task
     starts = catalog.finetune(catalog.entry(base.paper), base.model.size)
@@ -116,6 +142,11 @@ def plan(
     train_ids, valid_ids = (
         task_type.encode_examples(rows, tokenizers, tuning) for rows in (train, valid)
     )
+    if options.batch_size is not None:  # no more than there are
+        stream = tuning.train.bptt is not None
+        most = len(train_ids.tokens.ids) - 1 if stream else len(train_ids)
+        changes["train.batch_sentences"] = min(options.batch_size, most)
+        tuning = tuning.changed(changes)
     for rows, kept in ((train, train_ids), (valid, valid_ids)):
         if len(kept) < len(rows):
             longest = min(tuning.data.max_length or math.inf, tuning.train.buckets[-1])
@@ -127,7 +158,11 @@ def plan(
                 stacklevel=4,
             )
     anew = (tuning.task, labels) != (base.task, base.data.labels)
-    return Plan(sized(tuning, train_ids, tokenizers[1], changes), train_ids, valid_ids, anew)
+    tuning = options.with_rate(sized(tuning, train_ids, tokenizers[1], changes, options.epochs))
+    by_size = [key for key in SIZED if key not in changes]
+    if options.epochs is not None:
+        by_size = [k for k in by_size if k not in ("train.updates", "train.updates_per_epoch")]
+    return Plan(tuning, train_ids, valid_ids, anew, by_size, valid, tokenizers)
 
 
 def _labels(task: str, examples: Sequence[Example]) -> list[str]:
@@ -138,112 +173,29 @@ def _labels(task: str, examples: Sequence[Example]) -> list[str]:
     return [] if all(isinstance(label, float) for label in labels) else labels
 
 
-def recipe(
-    base: Recipe,
-    data: str,
-    task: str | None = None,
-    changes: Mapping[str, Any] | None = None,
-    labels: Sequence[str] = (),
-) -> Recipe:
-    """Return the recipe of a fine-tuning run; `sized` fits its batches and updates to the data.
-
-    Model and tokenizer are the base's; the way to train comes from the recipe that the registry
-    names for the task.
-
-    Args:
-        base: the resolved recipe of the model.
-        data: name of the examples.
-        changes: dotted keys that win over everything.
-        labels: the examples' labels, [] if they have none or numbers; a classifier that knows them
-            all keeps its own.
-
-    Raises:
-        DataError: there is only one label.
-        RecipeError: a change is wrong, or would change the model's shape.
-    """
-    task = task or base.task
-    start = recipes.load(catalog.finetune(catalog.entry(base.paper), base.model.size)[task])
-    name = base.name if base.name.endswith("-finetuned") else f"{base.name}-finetuned"
-    if len(labels) == 1:
-        raise DataError(
-            f"all examples have the one label '{labels[0]}'", "a classifier needs two or more"
-        )
-    if labels and set(labels) <= set(base.data.labels):
-        labels = base.data.labels
-    model = _model_table(base, start)
-    if "classes" in model["arguments"]:
-        model["arguments"]["classes"] = len(labels) or 1
-    evaluate = (base if task == base.task else start).tables()["evaluate"]
-    evaluate |= {"metric": main_metric(task, bool(labels)), "minimum": None, "maximum": None}
-    tables = start.tables() | {
-        "name": name,
-        "model": model,
-        "tokenizer": base.tables()["tokenizer"] | {"weights": ""},
-        "evaluate": evaluate,
-        "smoke": {},
-    }
-    kept = ("source", "target", "language", "reverse_source", "reverse")
-    unset = ("hub", "hub_config", "revision", "limit")
-    tables["data"] |= {key: getattr(base.data, key) for key in kept} | dict.fromkeys(unset)
-    tables["data"] |= {
-        "corpus": data,
-        "labels": list(labels),
-        "also": [],
-        "augment": [],
-        "exclude": [],
-    }
-    defaults: dict[str, Any] = {
-        "optimizer.learning_rate": 1.0,
-        "train.average": 1,
-        "train.precision": "float32",
-    }
-    defaults |= task_class(task).finetuning
-    return recipes.loads(tables, where=f"recipe {name}").changed(defaults | dict(changes or {}))
-
-
-def _model_table(base: Recipe, start: Recipe) -> dict[str, Any]:
-    """Return the recipe's [model]: the base's arguments, with the start's weights of loss terms.
-
-    A model for another task takes the start's size and dropout, and the base's value of every other
-    argument that both have.
-    """
-    base_terms, start_terms = _loss_weights(base), _loss_weights(start)
-    arguments = {k: v for k, v in base.model.arguments.items() if k not in base_terms}
-    if start.task == base.task:
-        size = base.model.size
-        arguments |= {k: v for k, v in start.model.arguments.items() if k in start_terms}
-    else:
-        size, own = start.model.size, start.resolved().model.arguments
-        shared = {k: v for k, v in arguments.items() if k in own and not k.startswith("dropout")}
-        arguments = own | shared
-    return {"size": size, "arguments": arguments, "weights": ""}
-
-
-def _loss_weights(recipe: Recipe) -> set[str]:
-    """Return the model's arguments that weigh terms of the loss, such as AR's and TAR's.
-
-    They belong to the way to train: real numbers that no size spells out, dropout aside.
-    """
-    entry, size = catalog.entry(recipe.paper), recipe.model.size
-    numbers = {
-        field.name
-        for field in dataclasses.fields(catalog.builder(entry, size).Arguments)
-        if field.type in (float, "float") and "dropout" not in field.name
-    }
-    return numbers - set(catalog.size(entry, size).arguments)
-
-
 def sized(
-    recipe: Recipe, train: Encoded, tokenizer: Tokenizer, changes: Mapping[str, Any] | None = None
+    recipe: Recipe,
+    train: Encoded,
+    tokenizer: Tokenizer,
+    changes: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
 ) -> Recipe:
     """Return the recipe with batches and updates that suit the size of the data.
 
     At least eight batches a pass where the data allow it (a batch has a fixed shape, so few rows
-    would leave most of it empty), five passes, between 100 and 5,000 updates, five epochs; groups
-    of layers thaw within the first two epochs. `changes` win.
+    would leave most of it empty), five passes, between 100 and 5,000 updates, five epochs; the
+    warm-up keeps its share of the updates, and groups of layers thaw within the first two epochs.
+    A stream too short for two rows of `train.bptt` tokens is read in shorter pieces. `changes` win.
+
+    Args:
+        epochs: passes to make in place of five, with an epoch for each.
     """
     changes = changes or {}
     settings, trainer = recipe.train, trainer_class(recipe.task)
+    if settings.bptt is not None and "train.bptt" not in changes:
+        rows = changes.get("train.batch_sentences", trainer.rows_at_least)
+        most = max(1, (len(train.tokens.ids) - 1) // rows)
+        recipe = recipe.changed({"train.bptt": min(settings.bptt, most)})
     if settings.batch_tokens is not None and "train.batch_tokens" not in changes:
         tokens = int(train.target.lengths.sum()) // 8
         least = 4 * settings.buckets[-1]
@@ -254,11 +206,14 @@ def sized(
         least = min(trainer.rows_at_least, rows)
         size = min(settings.batch_sentences, max(4, least, rows // 8), max(1, rows))
         recipe = recipe.changed({"train.batch_sentences": size})
-    if "train.updates" not in changes:
-        updates = PASSES * trainer.make_batches(recipe, train, tokenizer).per_pass
-        recipe = recipe.changed({"train.updates": min(max(updates, FEWEST), MOST)})
+    planned, one_pass = recipe.train.updates, None
+    if epochs is not None or "train.updates" not in changes:
+        one_pass = trainer.make_batches(recipe, train, tokenizer).per_pass
+        updates = min(max(PASSES * one_pass, FEWEST), MOST) if epochs is None else epochs * one_pass
+        recipe = with_warmup(recipe.changed({"train.updates": updates}), planned, changes)
     if "train.updates_per_epoch" not in changes:
-        recipe = recipe.changed({"train.updates_per_epoch": math.ceil(recipe.train.updates / 5)})
+        per_epoch = math.ceil(recipe.train.updates / 5) if epochs is None else one_pass
+        recipe = recipe.changed({"train.updates_per_epoch": per_epoch})
     if recipe.schedule.unfreeze_every is not None and "schedule.unfreeze_every" not in changes:
         groups = 1 + int(recipe.model.arguments["layers"])
         every = max(1, round(THAWED * recipe.train.updates / groups))
@@ -288,10 +243,10 @@ def run(
         TrainingError: the loss is no longer a number; names the last good weights.
     """
     recipe = planned.recipe
-    keras.utils.set_random_seed(recipe.seed)
     weights = bundle.arrays(original)
     if planned.anew:
-        model = build(recipe)
+        with seeds.building(recipe.seed):
+            model = build(recipe)
         take_over({n: w for n, w in weights.items() if not n.startswith(HEAD)}, model)
     else:
         model = bundle.model_with(weights, recipe, recipe.train.precision)
@@ -299,7 +254,8 @@ def run(
     _check_run(own, planned.digest, resume)
     try:
         trainer = trainer_class(recipe.task)(model, recipe, planned.train, planned.valid, tokenizer)
-        result = fit(trainer, recipe, own, resume)
+        measure = _measure(planned, trainer, model)
+        result = fit(trainer, recipe, own, resume, planned.callbacks, measure)
     except BaseException as error:
         # Checkpoints stay to resume from, or to inspect after a numerical error.
         kept = folder is not None or isinstance(error, TrainingError)
@@ -311,17 +267,42 @@ def run(
     # A model without optimizer state and compiled functions, in the original's precision.
     tuned = bundle.model_with(bundle.arrays(model), recipe, original.dtype_policy.name)
     unit = recipe.spec.unit
+    measured: dict[str, Any] = {}
+    if planned.tokenizers is not None:
+        measured = HeldOut(recipe, planned.tokenizers, planned.held_out).measure(tuned)
+    if measured:
+        metric = recipe.evaluate.metric
+        measured = {"metric": metric, "value": measured[metric], **measured}
     metrics = {
-        "data": recipe.data.corpus,
+        **measured,
+        "data": recipe.data.shown,
         "split": "validation",
         "loss": result.val_loss,
         "weights": result.chosen,
         f"training_{unit}": len(planned.train),
         f"validation_{unit}": len(planned.valid),
         "training_seconds": round(sum(row["seconds"] for row in result.history)),
+        **result.changes,
         **environment(),
     }
     return tuned, metrics, result.history
+
+
+def _measure(
+    planned: Plan, trainer: Trainer, model: keras.Model
+) -> Callable[[], Mapping[str, float]]:
+    """Return a function that measures the task's main metric after an epoch."""
+    if planned.tokenizers is None:
+        return dict
+    held_out = HeldOut(planned.recipe, planned.tokenizers, planned.held_out, quick=True)
+    metric = planned.recipe.evaluate.metric
+
+    def measure() -> dict[str, float]:
+        with trainer.measured_weights():
+            measured = held_out.measure(model)
+        return {metric: measured[metric]} if measured else {}
+
+    return measure
 
 
 def _check_run(folder: Path, digest: str, resume: bool) -> None:
@@ -329,7 +310,7 @@ def _check_run(folder: Path, digest: str, resume: bool) -> None:
     facts = folder / "examples.sha256"
     if resume and facts.exists() and facts.read_text(encoding="utf-8") != digest:
         raise CheckpointError(
-            f"{folder} holds a run on other examples or with other settings",
+            f"{folder} holds a run on other examples",
             "resume it with the same ones, or delete that folder",
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from zoo import seeds
 from zoo.config.recipe import Recipe
-from zoo.errors import CheckpointError
-from zoo.training import checkpoints
+from zoo.training import checkpoints, resuming
 from zoo.training.callbacks import CheckpointCallback, ProgressCallback
 from zoo.training.trainers import Trainer
 
@@ -21,14 +22,22 @@ class FitResult:
     """The result of a fit; the final weights are in the model.
 
     Attributes:
-        history: a row for each fit-epoch: step, loss, val_loss, seconds.
-        chosen: the weights that were chosen: "average of the last N" or "step N".
+        history: a row for each fit-epoch: step, loss, val_loss, what `measure` returned as val_...,
+            seconds; after a resumption also what was changed.
+        chosen: the weights that were chosen: "average of the last N", "step N", or "left by the
+            callbacks".
         val_loss: their validation loss, by the trainer's `validate`.
     """
 
-    history: list[dict[str, float]]
+    history: list[dict[str, Any]]
     chosen: str
     val_loss: float
+
+    @property
+    def changes(self) -> dict[str, list[str]]:
+        """What was changed when the run was resumed, as metrics have it: {} for nothing."""
+        changed = [row["changed"] for row in self.history if "changed" in row]
+        return {"changed": changed} if changed else {}
 
 
 def fit(
@@ -37,6 +46,7 @@ def fit(
     run_folder: Path,
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    measure: Callable[[], Mapping[str, float]] = dict,
 ) -> FitResult:
     """Train by the recipe and load the best weights into the trainer's model.
 
@@ -44,43 +54,71 @@ def fit(
     the weights of an uninterrupted one: the batch of a step depends only on the seed and the step,
     and the checkpoint holds all other state.
 
+    Args:
+        callbacks: a user's, called as Keras' own fit calls them. They may set `stop_training`; what
+            they do to the weights at the end holds.
+        measure: returns metrics of held-out examples after each epoch.
+
     Raises:
         TrainingError: the loss is no longer a number; names the last good weights.
         CheckpointError: a checkpoint cannot be written or resumed from.
     """
     model, updates, per_epoch = trainer.model, recipe.train.updates, recipe.train.updates_per_epoch
     state: dict[str, Any] = {"history": [], "best": None, "best_loss": None}
-    first_step = _restore(run_folder, model, state, resume)
-    saving = CheckpointCallback(run_folder, recipe, state)
-    progress = ProgressCallback(trainer.batches, recipe)
-    hooks = keras.callbacks.CallbackList([saving, progress, *callbacks], model=model)
-    with progress.bar:
-        for epoch in range(first_step, updates, per_epoch):  # an epoch's number is its first step
-            if saving.out_of_patience:
-                break
+    changes = resuming.check(run_folder, recipe, resume)
+    step = _restore(run_folder, model, state)
+    resuming.write(run_folder, recipe)
+    saving = CheckpointCallback(run_folder, recipe, state, step, changes)
+    progress = ProgressCallback(trainer.batches, recipe, step)
+    epochs = len(state["history"]) + -(-(updates - step) // per_epoch)
+    hooks = keras.callbacks.CallbackList(
+        [saving, progress, *callbacks], model=model, epochs=epochs, steps=per_epoch, verbose=0
+    )
+    model.stop_training = False
+    hooks.on_train_begin()
+    with progress.bar, seeds.training():
+        while step < updates and not (saving.out_of_patience or model.stop_training):
+            epoch, logs = len(state["history"]), {}
             hooks.on_epoch_begin(epoch)
-            total = 0.0
-            for step in range(epoch, min(epoch + per_epoch, updates)):
-                total += trainer.update(step)  # batch, forward, backward, optimizer
-                logs = {"loss": total / (step - epoch + 1)}  # the mean of the epoch so far
-                hooks.on_train_batch_end(step - epoch, logs)
-            hooks.on_epoch_end(epoch, {**logs, "val_loss": trainer.validate()})  # and a checkpoint
-    return _choose_weights(trainer, run_folder, state, recipe.train.average)
+            total = weight = 0.0
+            for batch in range(min(per_epoch, updates - step)):
+                hooks.on_train_batch_begin(batch)
+                loss = trainer.update(step)  # batch, forward, backward, optimizer
+                total += loss * trainer.weight(step)
+                weight += trainer.weight(step)
+                logs = {"loss": total / weight}  # the mean of the epoch so far
+                hooks.on_train_batch_end(batch, logs)
+                step += 1
+                if model.stop_training:
+                    break
+            hooks.on_test_begin()
+            held_out = {"loss": trainer.validate(), **measure()}
+            hooks.on_test_end(held_out)
+            logs |= {f"val_{name}": value for name, value in held_out.items()}
+            rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+            hooks.on_epoch_end(epoch, {**logs, "learning_rate": rate})  # and a checkpoint
+        if saving.changes and state["history"]:  # nothing was left to do
+            state["history"][-1]["changed"] = "; ".join(saving.changes)
+        result = _choose_weights(trainer, run_folder, state, recipe.train.average)
+        before = _numbers(model) if callbacks else []
+        hooks.on_train_end()
+        if not all(map(np.array_equal, before, _numbers(model) if callbacks else [])):
+            return FitResult(result.history, "left by the callbacks", trainer.validate())
+    return result
 
 
-def _restore(folder: Path, model: keras.Model, state: dict[str, Any], resume: bool) -> int:
-    """Restore the newest checkpoint if `resume` is set; return the step to begin at."""
+def _restore(folder: Path, model: keras.Model, state: dict[str, Any]) -> int:
+    """Restore the newest checkpoint, if there is one; return the step to begin at."""
     last = checkpoints.latest(folder)
     if last is None:
         return 0
-    if not resume:
-        raise CheckpointError(
-            f"{folder} already holds a run, up to {last.name}",
-            "go on with --resume, choose another --out, or delete that folder",
-        )
     restored = checkpoints.restore(last, model)
     state.update({key: restored[key] for key in state})
     return restored["step"]
+
+
+def _numbers(model: keras.Model) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(weight)) for weight in model.weights]
 
 
 def _choose_weights(trainer: Trainer, folder: Path, state: dict[str, Any], count: int) -> FitResult:

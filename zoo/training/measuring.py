@@ -38,14 +38,14 @@ def find(
         recipe.data.corpus,
         split or recipe.evaluate.split,
     )
-    names = {"data": corpus, "split": split}
+    names = {"data": recipe.data.shown, "split": split}
     path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
     if isinstance(data, str) and path is not None and not path.exists() and data in corpora.CORPORA:
         return {"data": data, "split": split}, load_test(recipe, data, split)
     if data is None:
         if corpus not in corpora.CORPORA:
             raise InputError(
-                f"{recipe.name} was trained on '{corpus}', which is no corpus",
+                f"{recipe.name} was trained on '{names['data']}', which is no corpus",
                 "give the examples to measure it on",
             )
         return names, task.load_test(recipe, split)

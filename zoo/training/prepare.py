@@ -18,6 +18,7 @@ from zoo.errors import DataError
 from zoo.files import replacing_folder
 from zoo.hub import resolve
 from zoo.text import Tokenizer, load_tokenizers, save_tokenizers, train_tokenizers
+from zoo.training.own_data import settled
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Prepared:
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     test: list[Example]
-    seen: int  # test examples that are also training examples
+    seen: int | None  # test examples that are also training examples; None if nobody counted
     further: dict[str, list[Example]]  # test examples of the corpora in `evaluate.also`
 
     @property
@@ -53,7 +54,7 @@ class Prepared:
                 "write it with: zoo prepare RECIPE --out DIR",
             )
         content = json.loads(facts.read_text(encoding="utf-8"))
-        recipe = recipes.load(folder / "recipe.toml")
+        recipe = _recipe(folder / "recipe.toml")
         several = 1 + len(recipe.data.also) if recipe.spec.also == "shares" else 1
         return cls(
             folder,
@@ -73,6 +74,11 @@ def _examples(rows: list[Any]) -> list[Example]:
     return [Example(_restored(given), wanted) for given, wanted in rows]
 
 
+def _recipe(path: Path) -> Recipe:
+    text = path.read_text(encoding="utf-8")
+    return recipes.loads(text, where=str(path), warn=False)
+
+
 def _restored(given: Any) -> Any:
     """Return a JSON value with tuples in place of lists."""
     return tuple(map(_restored, given)) if isinstance(given, list) else given
@@ -86,7 +92,7 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
     Raises:
         DataError: the folder holds something else, or the corpus cannot be read.
     """
-    out = Path(out)
+    out, recipe = Path(out), settled(recipe)
     if out.is_file() or (
         out.is_dir() and any(out.iterdir()) and not (out / "prepared.json").exists()
     ):

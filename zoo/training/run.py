@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,24 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import bundle, golden, tasks
+from zoo import bundle, golden, seeds, tasks
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
-from zoo.data.examples import Example
+from zoo.data.examples import Example, some
 from zoo.errors import BundleError, CheckpointError, ZooError
 from zoo.hub import resolve
 from zoo.text import Tokenizer
+from zoo.training import resuming
 from zoo.training.loop import FitResult, fit
+from zoo.training.own_data import settled
 from zoo.training.prepare import Prepared, load_test, prepare
 from zoo.training.trainers import trainer_class
 
+# The keys, or their beginnings, that decide what `prepare` writes.
+DECIDES_DATA = (
+    "paper", "task", "seed", "model.size", "model.arguments.context", "data.", "tokenizer.",
+    "train.buckets", "evaluate.split", "evaluate.limit", "evaluate.also",
+)  # fmt: skip
 # Weights of language models with one row for each word.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")
 
@@ -37,6 +45,7 @@ def train(
     changes: Mapping[str, Any] | None = None,
     prepared: Path | str | None = None,
     resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Path:
     """Train the recipe's model, measure it, write its bundle to `out` and return that folder.
 
@@ -46,21 +55,23 @@ def train(
     Args:
         changes: dotted keys to change in the recipe.
         prepared: a folder that `zoo prepare` wrote; None prepares the data now.
-        resume: go on with the run in `out` + ".run".
+        resume: go on with the run in `out` + ".run"; see `zoo.training.resuming`.
+        callbacks: Keras callbacks that follow the run.
 
     Raises:
         BundleError: `out` holds something other than a bundle.
         DataError: the corpus or the prepared folder cannot be read.
         TrainingError: the loss is no longer a number; names the last good weights.
         CheckpointError: a checkpoint cannot be written; a run exists and `resume` is not set; or
-            `resume` is set without a run.
+            `resume` is set without a run, or with a run of another recipe.
     """
-    recipe = recipe.changed(changes or {})
+    recipe = settled(recipe.changed(changes or {}))
     bundle.check_writable(out)
     out = Path(out).expanduser().resolve()
     run = out.with_name(out.name + ".run")
     if resume and not run.is_dir():
         raise CheckpointError(f"there is no run to resume in {run}", "start it without --resume")
+    resuming.check(run / "checkpoints", recipe, resume)
     run.mkdir(parents=True, exist_ok=True)
     data = _prepared(recipe, prepared, run / "data")
     # Read now, so that a missing corpus stops a run before it trains.
@@ -68,14 +79,14 @@ def train(
         name: data.further.get(name) or load_test(recipe, name) for name in recipe.evaluate.also
     }
     started = time.monotonic()
-    keras.utils.set_random_seed(recipe.seed)
-    model = build(recipe)
+    with seeds.building(recipe.seed):
+        model = build(recipe)
     if recipe.model.weights:
         begin_with(model, data.source_tokenizer, recipe.model.weights)
     trainer = trainer_class(recipe.task)(
         model, recipe, data.train, data.valid, data.target_tokenizer
     )
-    result = fit(trainer, recipe, run / "checkpoints", resume)
+    result = fit(trainer, recipe, run / "checkpoints", resume, callbacks)
     seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
     return finish(recipe, model, data, result, seconds, out, further)
 
@@ -151,6 +162,7 @@ def finish(
         seconds: the time of the training.
         further: test examples of the corpora in `evaluate.also`.
     """
+    recipe = recipe.published()
     tokenizers = data.tokenizers
     bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
     # Measure the weights as stored, rounded to 16 bits, in float32 arithmetic.
@@ -161,15 +173,16 @@ def finish(
     metrics = {
         "metric": recipe.evaluate.metric,
         "value": measured[recipe.evaluate.metric],
-        "data": recipe.data.corpus,
+        "data": recipe.data.shown,
         "split": recipe.evaluate.split,
         **measured,
-        recipe.spec.seen: data.seen,
+        **({} if data.seen is None else {recipe.spec.seen: data.seen}),
         "parameters": sum(math.prod(weight.shape) for weight in model.trainable_variables),
         "weights": result.chosen,
         "loss": result.val_loss,
         "training_seconds": round(seconds),
         "precision": recipe.train.precision,
+        **result.changes,
         **environment(),
     }
     if further:
@@ -211,7 +224,11 @@ def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prep
     if prepared is None:
         if not (folder / "prepared.json").exists():
             return prepare(recipe, folder)
-        prepared = folder
+        data = Prepared.read(folder)
+        different = resuming.different(data.recipe, recipe)
+        if any(key.startswith(DECIDES_DATA) for key, _, _ in different):
+            return prepare(recipe, folder)  # an earlier start that has trained nothing
+        return data
     data = Prepared.read(prepared)
     for table in ("data", "tokenizer"):
         if getattr(data.recipe, table) != getattr(recipe, table):
@@ -219,4 +236,7 @@ def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prep
                 f"{prepared} was prepared with another [{table}] than this run's",
                 "prepare it again with the same recipe and changes",
             )
-    return data
+    test = some(data.test, recipe.evaluate.limit, seed=0)
+    if len(test) == len(data.test):
+        return data
+    return dataclasses.replace(data, test=test, seen=None)  # counted among all of them

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,16 @@ from typing import Any
 
 import keras
 
+from zoo import bundle
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.examples import each_text
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, check_path
 from zoo.tasks.base import Tokenizers
 from zoo.training import finetune
+from zoo.training.callbacks import checked
+from zoo.training.options import Options
 
 # Folders of the stages within the run's folder.
 ADAPTING, LAST = "language-model", "model"
@@ -31,6 +36,19 @@ class Tuned:
     history: list[dict[str, float]]
 
 
+def folder_of(out: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder of the run whose bundle is to be `out`; None for no bundle.
+
+    Raises:
+        OptionError, BundleError: no bundle can be written there.
+    """
+    if out is None:
+        return None
+    check_path("out", out)
+    bundle.check_writable(out)
+    return Path(f"{Path(out).expanduser().resolve()}.run")
+
+
 def run(
     model: keras.Model,
     base: Recipe,
@@ -42,6 +60,8 @@ def run(
     validation: float | Any = 0.1,
     adapt: bool | Any | None = None,
     changes: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+    callbacks: Any = None,
     folder: Path | None = None,
     resume: bool = False,
 ) -> Tuned:
@@ -51,8 +71,11 @@ def run(
 
     Args:
         base: the resolved recipe of the model.
+        options: of the last stage; its seed is that of both.
+        callbacks: Keras callbacks, which follow the last stage.
         folder: the folder of the run; None keeps nothing.
     """
+    options, callbacks = options or Options(), checked(callbacks)
     if resume and (folder is None or not folder.is_dir()):
         raise CheckpointError(
             f"there is no run to resume in {folder}" if folder else "resume needs `out`",
@@ -66,8 +89,10 @@ def run(
     data, targets = (list(x) if isinstance(x, Iterator) else x for x in (data, targets))
     # Read all examples before the first stage, so that errors show before an hour of training.
     last = finetune.plan(
-        base, tokenizers, data, targets, validation=validation, task=task, changes=changes
-    )
+        base, tokenizers, data, targets, validation=validation, task=task, changes=changes,
+        options=options,
+    )  # fmt: skip
+    last = dataclasses.replace(last, callbacks=callbacks)
     stages = {LAST: last}
     if adapt is None:
         adapt = catalog.entry(base.paper).adapt
@@ -77,12 +102,16 @@ def run(
         if adapt is True:
             examples = task_class(last.recipe.task).read(last.recipe, data, targets)
             texts = [text for given, _ in examples for text in each_text(given)]
-        stages = {ADAPTING: finetune.plan(base, tokenizers, texts), **stages}
+        first = finetune.plan(base, tokenizers, texts, options=Options(seed=options.seed))
+        # Nobody asks how well the first stage writes.
+        stages = {ADAPTING: dataclasses.replace(first, tokenizers=None), **stages}
     metrics: dict[str, Any] = {}
     history: list[dict[str, float]] = []
     for name, planned in stages.items():
         own = folder / name if folder is not None else None
         begun = own is not None and any(own.glob("step-*"))
+        if own is not None and begun:
+            planned = planned.resumed(own)
         try:
             model, metrics, history = finetune.run(
                 model, planned, tokenizers[1], own, resume and begun
@@ -91,4 +120,4 @@ def run(
             if folder is not None and folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
             raise
-    return Tuned(model, last.recipe, metrics, history)
+    return Tuned(model, planned.recipe, metrics, history)

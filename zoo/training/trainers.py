@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import keras
@@ -19,6 +20,7 @@ from zoo.data.batches import Batches, LabelledBatches, PairBatches
 from zoo.data.encoded import Encoded
 from zoo.data.mixture import MixedBatches, Mixture
 from zoo.data.stream import Stream
+from zoo.models.contracts import Regularised
 from zoo.optim.asgd import ASGD
 from zoo.optim.optimizers import optimizer
 from zoo.tasks.likelihood import IGNORED, stream_loss
@@ -27,6 +29,9 @@ from zoo.tasks.metrics import mean_loss, softmax
 from zoo.tasks.reading import classifier_logits
 from zoo.text import Tokenizer
 from zoo.training.streaming import Carried
+
+# The name of `Trainer.plain_loss`.
+PLAIN = "plain_loss"
 
 
 class Trainer:
@@ -60,7 +65,7 @@ class Trainer:
         self.batches = self.make_batches(recipe, train, tokenizer)
         self.model = self.wrap(model)
         self.model.compile(
-            optimizer=self.make_optimizer(model), loss=self.loss(),
+            optimizer=self.make_optimizer(model), loss=self.loss(), metrics=self.metrics(model),
             jit_compile=_jit(recipe.train.jit),
         )  # fmt: skip
         _keep_float32(self.model)
@@ -88,14 +93,31 @@ class Trainer:
         """Return the loss of a batch."""
         raise NotImplementedError
 
+    def plain_loss(self) -> keras.metrics.Metric:
+        """Return the validation loss as a metric of a training batch."""
+        raise NotImplementedError
+
+    def metrics(self, model: keras.Model) -> list[keras.metrics.Metric]:
+        """Return the plain loss as a metric if the loss has more terms, such as AR and TAR."""
+        return [self.plain_loss()] if isinstance(model, Regularised) and model.adds_loss else []
+
     def update(self, step: int) -> float:
-        """Make one update on the batch of a step; return its loss."""
+        """Make one update on the batch of a step; return its loss, measured as `validate` does."""
         inputs, labels = self.batches.batch(step)
-        return float(self.model.train_on_batch(inputs, labels, return_dict=True)["loss"])
+        logs = self.model.train_on_batch(inputs, labels, return_dict=True)
+        return float(logs.get(PLAIN, logs["loss"]))
+
+    def weight(self, step: int) -> float:
+        """Return the weight of a batch in the mean of losses: what its loss is a mean of."""
+        return float(self.batches.tokens(step))
 
     def validate(self) -> float:
         """Return the loss on the validation examples."""
         raise NotImplementedError
+
+    def measured_weights(self) -> AbstractContextManager:
+        """Hold the weights to measure in the model during a block; with ASGD the averaged ones."""
+        return contextlib.nullcontext()
 
 
 class SequenceToSequenceTrainer(Trainer):
@@ -137,14 +159,25 @@ class SequenceToSequenceTrainer(Trainer):
         """The validation batches."""
         return self.pair_batches(self.recipe, self.valid, self.tokenizer, training=False)
 
+    def weight(self, step: int) -> float:
+        return self._weight(self.batches, step)
+
+    def _weight(self, batches: Any, step: int) -> float:
+        if isinstance(batches, MixedBatches):
+            batches, step = batches.place(step)
+        if self.recipe.train.loss == "sentence":
+            return float(len(batches.members_of(step)[1]))
+        return float(batches.tokens(step))
+
     def validate(self) -> float:
-        """Return the training loss in nats: the mean over batches, weighted by their rows."""
-        batches, total, rows = self.validation, 0.0, 0
+        """Return the training loss in nats: the mean over tokens, or over sentences."""
+        batches, total, weights = self.validation, 0.0, 0.0
         for step in range(batches.per_pass):
             inputs, labels = batches.batch(step)
             loss = self.model.test_on_batch(inputs, labels, return_dict=True)["loss"]
-            total, rows = total + float(loss) * len(labels), rows + len(labels)
-        return total / rows
+            weight = self._weight(batches, step)
+            total, weights = total + float(loss) * weight, weights + weight
+        return total / weights
 
 
 class NextTokenTrainer(Trainer):
@@ -181,14 +214,26 @@ class NextTokenTrainer(Trainer):
     def loss(self) -> keras.losses.Loss:
         return LabelSmoothedCrossEntropy(self.recipe.train.label_smoothing, padding_id=IGNORED)
 
+    def plain_loss(self) -> keras.metrics.Metric:
+        return keras.metrics.MeanMetricWrapper(
+            LabelSmoothedCrossEntropy(padding_id=IGNORED).call, name=PLAIN
+        )
+
+    def metrics(self, model: keras.Model) -> list[keras.metrics.Metric]:
+        return [self.plain_loss()] if self.recipe.train.label_smoothing else super().metrics(model)
+
     def validate(self) -> float:
         """Return the model's own loss in nats a token; with ASGD, of the averaged weights."""
-        asgd = self.model.optimizer
-        swapped = asgd.swapped if isinstance(asgd, ASGD) else contextlib.nullcontext
-        with swapped(self.model.trainable_variables):
+        with self.measured_weights():
             return stream_loss(
                 self.language_model, self.valid.tokens.ids, self.recipe.evaluate.batch_size
             )
+
+    def measured_weights(self) -> AbstractContextManager:
+        asgd = self.model.optimizer
+        if isinstance(asgd, ASGD):
+            return asgd.swapped(self.model.trainable_variables)
+        return super().measured_weights()
 
 
 class ClassifierTrainer(Trainer):
@@ -211,9 +256,22 @@ class ClassifierTrainer(Trainer):
             return keras.losses.MeanSquaredError(dtype="float32")
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float32")
 
+    def plain_loss(self) -> keras.metrics.Metric:
+        if self.recipe.regression:
+            return keras.metrics.MeanSquaredError(name=PLAIN)
+        return keras.metrics.SparseCategoricalCrossentropy(name=PLAIN, from_logits=True)
+
+    def weight(self, step: int) -> float:
+        return 1.0  # all batches have as many examples
+
+    @functools.cached_property
+    def validation(self) -> list[list[np.ndarray]]:
+        """The validation examples, each with its sequences."""
+        return [self.valid[i] for i in range(len(self.valid))]
+
     def validate(self) -> float:
         """Return the mean of -log P of the labels in nats, or the mean squared error of numbers."""
-        texts, labels = [self.valid[i] for i in range(len(self.valid))], self.valid.labels
+        texts, labels = self.validation, self.valid.labels
         assert labels is not None, "a classifier's examples have labels"
         size = self.recipe.evaluate.batch_size
         rows = classifier_logits(self.model, texts, self.tokenizer.pad_id, size)

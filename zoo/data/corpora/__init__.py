@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.config.recipe import Data
-from zoo.data.corpora import glue, imdb, race, trec6, wikitext
-from zoo.data.corpora.corpus import Corpus, inside
+from zoo.data.corpora import glue, imdb, own, race, trec6, wikitext
+from zoo.data.corpora.corpus import Corpus, check_labels, inside
 from zoo.data.corpora.parallel import Parallel
 from zoo.data.corpora.tatoeba import Tatoeba
 from zoo.data.examples import Example, some
 from zoo.errors import UnknownName, did_you_mean
 
-__all__ = ["CORPORA", "corpus", "inside", "load"]
+__all__ = ["CORPORA", "check_labels", "corpus", "inside", "load", "own"]
 
 Splits = dict[str, tuple[str, ...]]
 TRAIN_TEST: Splits = {"train": ("train",), "test": ("test",)}
@@ -61,7 +61,8 @@ CORPORA: dict[str, Corpus] = {
 def corpus(name: str) -> Corpus:
     """Return the corpus of that name, or raise UnknownName."""
     if name not in CORPORA:
-        raise UnknownName(f"there is no corpus '{name}'", did_you_mean(name, CORPORA))
+        hint = f"{did_you_mean(name, CORPORA)}; your own is a path, as in ./{name}"
+        raise UnknownName(f"there is no corpus '{name}'", hint)
     return CORPORA[name]
 
 

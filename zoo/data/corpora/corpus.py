@@ -77,7 +77,7 @@ class Corpus:
         if not labelled:
             rows = [Example(text) for given, _ in rows for text in each_text(given)]
         elif self.rows != "question":
-            _check_labels(data, split, rows)
+            check_labels(data, split, rows)
         if data.limit and (split == "train" or from_train) and data.limit < len(rows):
             classes = [str(label) if data.labels else "" for _, label in rows]
             rows = [rows[i] for i in drawn(classes, data.limit, seed)]
@@ -161,7 +161,8 @@ def from_hub(
         ) from error
 
 
-def _check_labels(data: Data, split: str, rows: list[Example]) -> None:
+def check_labels(data: Data, split: str, rows: list[Example]) -> None:
+    """Raise DataError for a label that is not one of `data.labels`, or no number without them."""
     for number, (_, label) in enumerate(rows, start=1):
         if data.labels and label not in data.labels:
             wrong = f"none of {', '.join(data.labels)}"
@@ -170,6 +171,6 @@ def _check_labels(data: Data, split: str, rows: list[Example]) -> None:
         else:
             continue
         raise DataError(
-            f"{data.corpus} {split}, row {number}: the label '{label}' is {wrong}",
+            f"{data.shown} {split}, row {number}: the label '{label}' is {wrong}",
             "change data.labels",
         )

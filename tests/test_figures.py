@@ -229,7 +229,8 @@ def test_each_bin_has_the_bleu_of_its_sentences(reader):
 def test_every_sentence_is_in_one_bin(reader):
     reader.answers.update(LONG)
     rows = figures.length_bins({"all": reader.add()}, LONG, bins=3)
-    measured = [output for outputs, _ in reader.counted.calls for output in outputs]
+    measured = [output for outputs, _, _ in reader.counted.calls for output in outputs]
+    assert {language for *_, language in reader.counted.calls} == {"fr"}
     assert sorted(measured) == sorted(reader.answers.values())
     assert sum(row.sentences for row in rows) == len(LONG)
 

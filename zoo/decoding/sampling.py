@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo import starting
 from zoo.errors import OptionError, check_count
 
 
@@ -102,7 +103,8 @@ def prepare(strategy: Strategy) -> Any:
     Call it before compiling: the sampler makes a variable for its own seed, which `draw` ignores.
     """
     # Imports TensorFlow on every backend, so only sampling waits for it.
-    from keras_hub import samplers
+    with starting.quietly():
+        from keras_hub import samplers
 
     if strategy.top_p:
         return samplers.TopPSampler(k=strategy.top_k)

@@ -18,8 +18,9 @@ import numpy as np
 from zoo import bundle, golden, tasks
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
+from zoo.config.tables import flat
 from zoo.data.examples import Example
-from zoo.errors import BundleError, CheckpointError, ZooError
+from zoo.errors import BundleError, CheckpointError, DataError, check_path
 from zoo.hub import resolve
 from zoo.text import Tokenizer
 from zoo.training.loop import FitResult, fit
@@ -28,6 +29,8 @@ from zoo.training.trainers import trainer_class
 
 # Weights of language models with one row for each word.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")
+# What a prepared folder depends on: keys and tables of the recipe.
+PREPARED = ("task", "data", "tokenizer")
 
 
 def train(
@@ -56,6 +59,7 @@ def train(
             `resume` is set without a run.
     """
     recipe = recipe.changed(changes or {})
+    check_path("out", out)
     bundle.check_writable(out)
     out = Path(out).expanduser().resolve()
     run = out.with_name(out.name + ".run")
@@ -205,15 +209,22 @@ def environment() -> dict[str, str]:
 
 def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prepared:
     """Return a run's data: from `prepared`, from an earlier start of the run, or prepared now."""
-    if prepared is None:
-        if not (folder / "prepared.json").exists():
-            return prepare(recipe, folder)
-        prepared = folder
-    data = Prepared.read(prepared)
-    for table in ("data", "tokenizer"):
-        if getattr(data.recipe, table) != getattr(recipe, table):
-            raise ZooError(
-                f"{prepared} was prepared with another [{table}] than this run's",
-                "prepare it again with the same recipe and changes",
-            )
+    if prepared is None and not (folder / "prepared.json").exists():
+        return prepare(recipe, folder)
+    data = Prepared.read(folder if prepared is None else prepared)
+    there, here = (
+        flat({key: table for key, table in each.tables().items() if key in PREPARED})
+        for each in (data.recipe, recipe)
+    )
+    differing = [
+        f"{key} is {there[key]!r} there and {here[key]!r} in this run"
+        for key in here
+        if there[key] != here[key]
+    ]
+    if differing:
+        raise DataError(
+            f"{data.folder} was prepared with another recipe: {'; '.join(differing)}",
+            "choose another --out, or delete the folder" if prepared is None
+            else "prepare it again with this run's recipe and changes, or give the run its values",
+        )  # fmt: skip
     return data

@@ -50,7 +50,7 @@ def test_a_text_is_unicode_without_nul(text, problem):
 @pytest.mark.parametrize("path", ["a\0b", "a\ud800"])
 def test_a_path_is_one_that_a_file_can_have(path):
     errors.check_path("out", "été/日本")
-    with pytest.raises(errors.OptionError, match=r"out is 'a.*no file can have this name"):
+    with pytest.raises(errors.OptionError, match=r"(?s)out is 'a.*no file can have this name"):
         errors.check_path("out", path)
 
 

@@ -166,6 +166,12 @@ FINETUNING = [
 ]
 
 
+def test_the_ids_of_one_text_are_those_of_a_list_of_one(every_pretrained):
+    assert every_pretrained.encode_sources(TEXTS[0]) == every_pretrained.encode_sources(TEXTS[:1])
+    with refused(InputError, "text 2 has a NUL"):
+        every_pretrained.encode_sources(["Go.", "a\0b"])
+
+
 @pytest.mark.parametrize(("texts", "message"), TEXT_ERRORS)
 def test_predict_and_score_refuse_what_is_no_text(every_pretrained, texts, message):
     with refused(InputError, message):

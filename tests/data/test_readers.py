@@ -67,8 +67,9 @@ def test_quoted_cells_may_hold_line_ends(tmp_path):
 
 
 def test_cells_are_unicode_without_nul(tmp_path):
-    path = write(tmp_path / "x.jsonl", JSONL + '{"source": "Go.", "target": "V\\ud800a"}\n')
-    with pytest.raises(DataError, match=r"x\.jsonl:3: the target has a lone surrogate at pos.* 1"):
+    rows = '{"source": "Hi.", "target": "Salut."}\n{"source": "Go.", "target": "V\\ud800a"}\n'
+    path = write(tmp_path / "x.jsonl", rows)
+    with pytest.raises(DataError, match=r"x\.jsonl:2: the target has a lone surrogate at pos.* 1"):
         read_pairs(path)
     path = write(tmp_path / "x.tsv", TSV + "Go.\tV\0a\n")
     with pytest.raises(DataError, match=r"x\.tsv:3: the target has a NUL character at position 1"):

@@ -106,10 +106,10 @@ def test_prepared_data_must_be_this_recipes(trained, smoke, tmp_path):
     vocabulary = smoke.tokenizer.vocabulary
     for change, message in (
         ({"tokenizer.vocabulary": 90}, f"tokenizer.vocabulary is {vocabulary} there and 90 in"),
-        ({"data.source": "fr"}, "data.source is 'en' there and 'fr' in this run"),
+        ({"data.source": "fr"}, "data.source is 'de' there and 'fr' in this run"),
         (
             {"data.source": "fr", "tokenizer.sample": 7},
-            "data.source is 'en' there and 'fr' in this run; tokenizer.sample is None there and 7",
+            "data.source is 'de' there and 'fr' in this run; tokenizer.sample is None there and 7",
         ),
     ):
         with pytest.raises(DataError, match="was prepared with another recipe: ") as caught:

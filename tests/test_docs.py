@@ -138,7 +138,7 @@ def test_commands_of_a_page_exist(page):
             continue
         if "name" in given and not given["name"].startswith("."):
             catalog.split_reference(given["name"])
-        if "recipe" in given and not given["recipe"].startswith("."):
+        if given.get("recipe") and not given["recipe"].startswith("."):
             chosen = recipe.load(given["recipe"])
             chosen.changed(dict(map(recipe.assignment, given.get("changes") or [])))
 

@@ -40,20 +40,20 @@ def list_models() -> None:
 
 
 def list_recipes(
-    name: Annotated[
+    recipe: Annotated[
         str | None, typer.Argument(help="Print this recipe's file.", metavar="RECIPE")
     ] = None,
 ) -> None:
     """List the recipes that `zoo train` takes, with their trained weights, or print one."""
-    if name is not None:
-        recipes.load(name)  # for its errors
-        print(recipes.path_of(name).read_text(encoding="utf-8"), end="")
+    if recipe is not None:
+        recipes.load(recipe)  # for its errors
+        print(recipes.path_of(recipe).read_text(encoding="utf-8"), end="")
         return
     weights = catalog.weights_by_recipe()
     rows = [("RECIPE", "PAPER", "TASK", "CORPUS", "TRAINED WEIGHTS")]
-    for recipe in map(recipes.load, recipes.names()):
-        trained = ", ".join(weights.get(recipe.name, "-"))
-        rows.append((recipe.name, recipe.paper, recipe.task, recipe.data.corpus, trained))
+    for each in map(recipes.load, recipes.names()):
+        trained = ", ".join(weights.get(each.name, "-"))
+        rows.append((each.name, each.paper, each.task, each.data.corpus, trained))
     print_table(rows, right=())
     print("\n`zoo recipes RECIPE` prints one, `zoo train RECIPE` trains it")
 

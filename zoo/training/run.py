@@ -217,9 +217,9 @@ def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prep
         for each in (data.recipe, recipe)
     )
     differing = [
-        f"{key} is {there[key]!r} there and {here[key]!r} in this run"
-        for key in here
-        if there[key] != here[key]
+        f"{key} is {there.get(key)!r} there and {here.get(key)!r} in this run"
+        for key in dict.fromkeys([*here, *there])
+        if there.get(key) != here.get(key)
     ]
     if differing:
         raise DataError(

@@ -69,6 +69,29 @@ def test_the_readme_shows_five_lines_of_python():
     assert len([line for line in code.splitlines() if line.strip()]) == 5
 
 
+WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
+def test_the_number_of_papers_is_that_of_the_list():
+    """A page that counts the zoo's papers counts them right, and the tour has them all."""
+    number = len(catalog.names())
+    written = WORDS[number] if number < len(WORDS) else str(number)
+    readme, tour = README.read_text("utf-8"), (ROOT / "docs" / "tour.md").read_text("utf-8")
+    assert f"- {written.capitalize()} papers so far" in readme
+    assert tour.startswith(f"# A tour: {written} papers,")
+    assert f"for the zoo's {written} papers" in tour
+    told = re.findall(r"^\| \[(\w+)\]", tour, re.MULTILINE)
+    assert sorted(told) == sorted(catalog.names())
+    assert f"takes all {written} papers through" in readme
+
+
+def test_the_tour_loads_every_paper():
+    code = "".join(each for _, each in blocks(ROOT / "docs" / "tour.md", "python"))
+    assert {name.partition(".")[0] for name in re.findall(r'"(\w+\d{4}|gpt1\.\w+)"', code)} == {
+        *catalog.names()
+    }
+
+
 # The shell
 
 
@@ -115,7 +138,7 @@ def test_commands_of_a_page_exist(page):
             continue
         if "name" in given and not given["name"].startswith("."):
             catalog.split_reference(given["name"])
-        if "recipe" in given and not given["recipe"].startswith("."):
+        if given.get("recipe") and not given["recipe"].startswith("."):
             chosen = recipe.load(given["recipe"])
             chosen.changed(dict(map(recipe.assignment, given.get("changes") or [])))
 

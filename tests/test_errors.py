@@ -27,6 +27,33 @@ def test_every_error_is_documented_and_travels_between_processes(kind):
     assert (type(copy), copy.message, copy.hint) == (kind, "message", "hint")
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("naïve 日本 \U0001f600\n", ""),
+        ("a\0b", "a NUL character at position 1"),
+        ("abc\udce9", "a lone surrogate at position 3, '\\udce9'"),
+        ("\ud83d\ude00", "a lone surrogate at position 0, '\\ud83d'"),  # two are no character
+    ],
+)
+def test_a_text_is_unicode_without_nul(text, problem):
+    assert errors.unwritable(text) == problem
+    if not problem:
+        errors.check_text("text 2", text)
+        return
+    with pytest.raises(errors.DataError) as caught:
+        errors.check_text("text 2", text, errors.DataError)
+    assert caught.value.message == f"text 2 has {problem}"
+    assert "take it out" in caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a\ud800"])
+def test_a_path_is_one_that_a_file_can_have(path):
+    errors.check_path("out", "été/日本")
+    with pytest.raises(errors.OptionError, match=r"(?s)out is 'a.*no file can have this name"):
+        errors.check_path("out", path)
+
+
 def test_did_you_mean():
     assert errors.did_you_mean("bass", ["big", "base"]) == (
         "did you mean 'base'? valid choices: base, big"

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import zoo
 from zoo.config import catalog, recipe
 from zoo.errors import RecipeError, UnknownName
 
@@ -20,6 +21,38 @@ WORDS = {
 @pytest.fixture
 def small():
     return recipe.load("vaswani2017-tatoeba-en-fr")
+
+
+def test_all_have_names_in_python():
+    assert zoo.recipes() == NAMES == sorted(path.stem for path in recipe.folder().glob("*.toml"))
+    assert {recipe.load(name).paper for name in zoo.recipes()} == set(zoo.models())
+
+
+def test_the_file_of_a_recipe(tmp_path):
+    assert recipe.path_of("gpt1-starter") == recipe.folder() / "gpt1-starter.toml"
+    assert recipe.path_of(tmp_path) == tmp_path / "recipe.toml"
+    with pytest.raises(UnknownName, match="did you mean 'gpt1-starter'"):
+        recipe.path_of("gpt1-start")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data.hub": "a\0"}, {"data.labels": ["a", "b\udce9"]}, {"name": "a\ud800"},
+        {"model.arguments.width\udce9": 3},
+    ],
+)  # fmt: skip
+def test_texts_that_no_file_can_hold_are_refused_before_a_run(changes):
+    with pytest.raises(RecipeError, match=r"it has a (NUL character|lone surrogate) at position"):
+        recipe.load("gpt1-sst2").changed(changes)
+
+
+def test_a_peak_that_a_schedule_does_not_use_is_refused():
+    paper = recipe.load("vaswani2017-wmt14-en-de")
+    with pytest.raises(RecipeError, match=r"noam of .* does not use schedule.peak\n.*_rate"):
+        paper.changed({"schedule.peak": 5e-4})
+    changed = paper.changed({"schedule.peak": 5e-4, "schedule.name": "inverse_sqrt"})
+    assert changed.schedule.peak == 5e-4
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -172,6 +172,9 @@ TEXT_ERRORS = [
     ([["a"]], "text 1 is list, not text"),
     ("", "the text is empty"),
     (["Go.", " \n"], "text 2 is empty"),
+    ("I am \udce9 cold.", r"the text has a lone surrogate at position 5, '\\udce9'.*half a char"),
+    (["Go.", "a\ud800"], r"text 2 has a lone surrogate at position 1"),
+    (["Go.", "a\0b"], r"text 2 has a NUL character at position 1\n.*take it out"),
 ]
 FINETUNING = [
     ({"data": []}, DataError, "no rows"),
@@ -186,6 +189,12 @@ FINETUNING = [
     ({"changes": {"train.updates": 0}}, RecipeError, "train.updates"),
     ({"changes": "train.updates=2"}, OptionError, "give keys and values"),
 ]
+
+
+def test_the_ids_of_one_text_are_those_of_a_list_of_one(every_pretrained):
+    assert every_pretrained.encode_sources(TEXTS[0]) == every_pretrained.encode_sources(TEXTS[:1])
+    with refused(InputError, "text 2 has a NUL"):
+        every_pretrained.encode_sources(["Go.", "a\0b"])
 
 
 @pytest.mark.parametrize(("texts", "message"), TEXT_ERRORS)
@@ -216,7 +225,8 @@ def test_verbs_that_a_task_does_not_have_say_so(every_pretrained):
         with refused(InputError, "scores one text.*leave the target out"):
             every_pretrained.score(TEXTS, TEXTS)
     if task != "translate":
-        with refused(NotSupported, "has no attention"):
+        refusal = f"for the task '{task}' reads one text.*nothing to align.*for translators"
+        with refused(NotSupported, refusal):
             every_pretrained.align(TEXTS[0])
 
 

@@ -97,11 +97,12 @@ def test_align_or_a_clear_no(translator_name, every_translator, bundles, tmp_pat
         assert path.stat().st_size > 1000
         return
     for verb in (every_translator.align, every_translator.task.align):
-        with pytest.raises(NotSupported, match="has no attention") as caught:
+        with pytest.raises(NotSupported, match=r"this translator .* has no attention") as caught:
             verb(TEXTS[0])
-        assert caught.value.hint
+        assert "bahdanau2015 and vaswani2017" in caught.value.hint
+        assert every_translator.model.name not in str(caught.value)
     assert shell(command) == 1
-    assert "has no attention" in capsys.readouterr().err
+    assert "this translator does not look back at the source" in capsys.readouterr().err
     assert not path.exists()
 
 
@@ -192,6 +193,18 @@ def test_score_refuses_what_does_not_fit(every_translator):
         every_translator.score("a")
     with refused(InputError, "int is no text"):
         every_translator.score("a", 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("a\0",), "the text has a NUL character at position 1"),
+        (("Go.", "a\ud800"), "the target has a lone surrogate at position 1"),
+    ],
+)
+def test_align_refuses_what_is_no_unicode(every_translator, given, message):
+    with refused(InputError, message):
+        every_translator.align(*given)
 
 
 @pytest.mark.parametrize("given", [(None,), (["Go."],), ("Go.", 3), ("",)])

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import zoo.models as _models_package
+from zoo import starting
 from zoo.errors import OptionError, ZooError, ZooWarning
 from zoo.version import __version__
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Pretrained", "ZooError", "ZooWarning", "__version__", "build", "card", "ensemble", "load",
-    "models", "train",
+    "models", "recipes", "train",
 ]  # fmt: skip
 
 
@@ -72,6 +73,8 @@ def build(name: str, size: str | None = None, **arguments: Any) -> keras.Model:
     from zoo.config import catalog
 
     entry = catalog.entry(name)
+    catalog.size(entry, size)
+    starting.import_keras()
     chosen = catalog.arguments(entry, size, arguments)
     try:
         model = catalog.builder(entry, size)(**chosen)
@@ -111,14 +114,16 @@ def train(
             another recipe.
         TrainingError: the loss is no longer a number.
     """
-    from zoo import pretrained
     from zoo.config.recipe import Recipe
     from zoo.config.recipe import load as load_recipe
+
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    starting.import_keras()
+    from zoo import pretrained
     from zoo.training import run
     from zoo.training.callbacks import checked
     from zoo.training.own_data import with_data
 
-    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if data is not None:
         chosen, changes = with_data(chosen, data, changes), None
     folder = Path(out) if out is not None else Path("runs") / chosen.name
@@ -150,6 +155,13 @@ def card(reference: str) -> Card:
     return cards.card(reference)
 
 
+def recipes() -> list[str]:
+    """Return the names of all recipes, as `train` takes them."""
+    from zoo.config import recipe
+
+    return recipe.names()
+
+
 class _CallableModels(ModuleType):
     """Make `zoo.models` the package of model files, and `zoo.models()` the list of papers.
 
@@ -169,8 +181,8 @@ sys.modules[__name__].__dict__["models"] = _models_package
 
 # Modules that users import from here, as in `from zoo import figures`.
 _MODULES = {
-    "experiments": "zoo.reports.experiments", "figures": "zoo.reports.figures",
-    "recipe": "zoo.config.recipe",
+    "experiments": "zoo.reports.experiments", "export": "zoo.export",
+    "figures": "zoo.reports.figures", "recipe": "zoo.config.recipe",
 }  # fmt: skip
 
 
@@ -180,5 +192,7 @@ def __getattr__(name: str) -> Any:
 
         return Pretrained
     if name in _MODULES:
+        if name == "export":
+            starting.import_keras()
         return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'zoo' has no attribute '{name}'")

@@ -100,6 +100,44 @@ def check_path(name: str, value: object) -> None:
     """Raise OptionError unless an option is a path."""
     if not isinstance(value, (str, os.PathLike)):
         raise OptionError(f"{name} is {value!r}", f"{name} is the path of a folder")
+    try:
+        possible = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise OptionError(
+            f"{name} is {os.fspath(value)!r}", "no file can have this name: choose another"
+        )
+
+
+def unwritable(text: str, nul: bool = True) -> str:
+    """Return what keeps a text from being stored: a lone surrogate or, with `nul`, a NUL; or ""."""
+    if nul and "\0" in text:
+        return f"a NUL character at position {text.index(chr(0))}"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as failure:
+        return f"a lone surrogate at position {failure.start}, {text[failure.start]!r}"
+    return ""
+
+
+def check_text(
+    name: str, text: str, error: type[ZooError] = InputError, *, nul: bool = True
+) -> None:
+    """Raise `error` for a text with a lone surrogate or, with `nul`, a NUL.
+
+    Args:
+        name: what the text is, as in "text 2".
+    """
+    if not (problem := unwritable(text, nul)):
+        return
+    cure = "take it out: text.replace('\\0', '')"
+    if "surrogate" in problem:
+        cure = (
+            "it is half a character: read the text in its own encoding, or take it out: "
+            "text.encode('utf-8', 'ignore').decode()"
+        )
+    raise error(f"{name} has {problem}", cure)
 
 
 def did_you_mean(name: object, choices: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import tempfile
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import bundle, convert, golden, tasks
+from zoo import bundle, convert, golden, starting, tasks
 from zoo.bundle import model_card
 from zoo.config import cards, catalog
 from zoo.config.recipe import Recipe
 from zoo.data.examples import Example
-from zoo.errors import InputError, UnknownName, check_count, check_path
+from zoo.errors import InputError, UnknownName, check_count, check_path, check_text
 from zoo.hub import resolve
 from zoo.text import Tokenizer, load_tokenizers
 from zoo.training import measuring
@@ -46,11 +45,12 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     folder = resolve.folder(reference)
     if not bundle.is_bundle(folder):  # a user's own checkpoint, which is not cached
         converted = convert.read(folder)
+        starting.import_keras()
         model = bundle.model_with(converted.weights, converted.recipe, dtype)
         return Pretrained(model, converted.recipe, converted.tokenizers)
     with bundle.reading(folder) as read:  # hashes the weights while Keras is imported
         tokenizers = load_tokenizers(read.folder)
-        importlib.import_module("keras")
+        starting.import_keras()
     return Pretrained(
         bundle.build_model(read, dtype), read.recipe, tokenizers,
         metrics=read.metrics, golden=read.golden, history=read.history,
@@ -205,11 +205,12 @@ class Pretrained:
             target: the text to align with; None takes the model's own translation.
 
         Raises:
-            NotSupported: the model has no attention.
+            NotSupported: the model is no translator, or one without attention, as sutskever2014.
         """
         for value in (text,) if target is None else (text, target):
             if not isinstance(value, str):
                 raise InputError(f"{type(value).__name__} is no text", "align takes one text")
+            check_text("the text" if value is text else "the target", value)
         return self.task.align(text, target)
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
@@ -220,7 +221,7 @@ class Pretrained:
         Raises:
             InputError: an invalid text.
         """
-        return self.task.encode_sources(texts)
+        return self.task.encode_sources(self.task.listed(texts)[1])
 
     def evaluate(
         self,

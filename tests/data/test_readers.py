@@ -66,6 +66,20 @@ def test_quoted_cells_may_hold_line_ends(tmp_path):
     assert read_pairs(path) == [("one\ntwo", 'un\n"deux"')]
 
 
+def test_cells_are_unicode_without_nul(tmp_path):
+    rows = '{"source": "Hi.", "target": "Salut."}\n{"source": "Go.", "target": "V\\ud800a"}\n'
+    path = write(tmp_path / "x.jsonl", rows)
+    with pytest.raises(DataError, match=r"x\.jsonl:2: the target has a lone surrogate at pos.* 1"):
+        read_pairs(path)
+    path = write(tmp_path / "x.tsv", TSV + "Go.\tV\0a\n")
+    with pytest.raises(DataError, match=r"x\.tsv:3: the target has a NUL character at position 1"):
+        read_pairs(path)
+    with pytest.raises(DataError, match="row 2: the text has a NUL"):
+        read_texts(["Go.", "G\0o"])
+    with pytest.raises(DataError, match="row 2: the label has a lone surrogate"):
+        read_pairs(["Go.", "Stop."], ["a", "b\udce9"], [("text", "label")])
+
+
 def test_things_in_memory():
     sources, targets = zip(*PAIRS, strict=True)
     assert read_pairs(sources, targets) == PAIRS

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from zoo.config.tasks import task_class
-from zoo.errors import InputError
-from zoo.tasks.base import listed
+from zoo.errors import InputError, OptionError
+from zoo.tasks import options
+from zoo.tasks.base import Task, listed
 
 PAIR, QUESTION = ("It rains.", "It is wet."), ("The sky is", ["blue", "green"])
 
@@ -41,6 +42,29 @@ def test_tuples(task, one):
 def scored(task, texts, targets):
     owner = task_class(task)
     return owner.scored(owner.__new__(owner), texts, targets)
+
+
+@pytest.mark.parametrize(("task", "name"), [("entail", "pair"), ("choose", "question")])
+@pytest.mark.parametrize(("part", "problem"), [("a\0", "a NUL"), ("\ud800", "a lone surrogate")])
+def test_parts_are_unicode_without_nul(task, name, part, problem):
+    bad = ("It rains.", part) if task == "entail" else ("The sky is", ["blue", part])
+    good = PAIR if task == "entail" else QUESTION
+    for given, where in ((bad, f"the {name}"), ([good, bad], f"{name} 2")):
+        with pytest.raises(InputError, match=f"{where} has {problem}"):
+            listed(task, given)
+
+
+def test_an_option_that_a_task_lacks_names_the_task_as_it_is_registered():
+    class Shouting(Task):
+        name = "shout"
+
+        def predict(self, texts, *, loud=None):
+            return texts
+
+    task = Shouting.__new__(Shouting)
+    assert options(task, "predict", {"loud": 3, "soft": None}) == {"loud": 3}
+    with pytest.raises(OptionError, match="a model for the task 'shout' has no option 'soft'"):
+        options(task, "predict", {"soft": 1})
 
 
 def test_what_is_scored():

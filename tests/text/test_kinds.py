@@ -7,6 +7,7 @@ from given import PAIRS
 
 from zoo.config.settings import Tokenizer
 from zoo.config.tokenizers import LEARNED
+from zoo.errors import InputError
 from zoo.text import load_tokenizers, save_tokenizers, train_tokenizers
 
 # So many pieces or words can be learned of a few lines.
@@ -36,6 +37,13 @@ def test_a_kind_is_learned_saved_and_loaded(kind, tmp_path):
         read, _ = load_tokenizers(folder)
         assert type(read) is type(learned)
         assert read.encode("The cat runs.") == learned.encode("The cat runs.")
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_no_kind_takes_half_a_character(kind):
+    learned, _ = train_tokenizers(settings(kind), [(source,) for source, _ in PAIRS], ["en"])
+    with pytest.raises(InputError, match="the text has a lone surrogate at position 4"):
+        learned.encode("The \udce9 cat.")
 
 
 @pytest.mark.parametrize("kind", LEARNED)

@@ -11,7 +11,7 @@ import pytest
 import zoo
 from zoo import bundle, golden
 from zoo.config import recipe
-from zoo.errors import BundleError, CheckpointError, DataError, RecipeError, TrainingError, ZooError
+from zoo.errors import BundleError, CheckpointError, DataError, RecipeError, TrainingError
 from zoo.training import run
 
 NAME = "vaswani2017-multi30k-de-en"
@@ -103,9 +103,20 @@ def _built(made: recipe.Recipe) -> keras.Model:
 
 def test_prepared_data_must_be_this_recipes(trained, smoke, tmp_path):
     data = trained.with_name("tiny.run") / "data"
-    for change in ({"tokenizer.vocabulary": 90}, {"data.source": "fr"}):
-        with pytest.raises(ZooError, match="was prepared with another"):
+    vocabulary = smoke.tokenizer.vocabulary
+    for change, message in (
+        ({"tokenizer.vocabulary": 90}, f"tokenizer.vocabulary is {vocabulary} there and 90 in"),
+        ({"data.source": "fr"}, "data.source is 'de' there and 'fr' in this run"),
+        (
+            {"data.source": "fr", "tokenizer.sample": 7},
+            "data.source is 'de' there and 'fr' in this run; tokenizer.sample is None there and 7",
+        ),
+    ):
+        with pytest.raises(DataError, match="was prepared with another recipe: ") as caught:
             run.train(smoke, tmp_path / "out", changes=change, prepared=data)
+        assert message in caught.value.message
+        assert caught.value.message.count(" there and ") == len(change)
+        assert "prepare it again" in caught.value.hint
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,7 @@ import typer
 
 from zoo import hub
 from zoo.cli import shell
-from zoo.cli.options import BatchSize, BeamSize, Data, LengthPenalty, Name, Split
+from zoo.cli.options import DASH, BatchSize, BeamSize, Data, LengthPenalty, Name, Split
 from zoo.errors import OptionError
 
 Picture = Annotated[Path, typer.Option("-o", "--out", help="The picture.")]
@@ -30,7 +30,7 @@ def figure() -> None:
 @figure_app.command()
 def attention(
     name: Name,
-    text: Annotated[str, typer.Argument(help="The source text.")],
+    text: Annotated[str, typer.Argument(help=f"The source. {DASH}", metavar="TEXT")],
     out: Picture = Path("attention.png"),
 ) -> None:
     """Draw which source pieces the decoder looked at."""

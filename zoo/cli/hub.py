@@ -10,7 +10,8 @@ import typer
 from zoo.cli.shell import print_table
 from zoo.errors import HubError, ZooError, counted
 
-Names = Annotated[list[str], typer.Argument(help="NAME.TAG or hf://USER/REPO[@REVISION].")]
+NAMES = "NAME.TAG or hf://USER/REPO[@REVISION]."
+Names = Annotated[list[str], typer.Argument(help=NAMES, metavar="NAME")]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +28,9 @@ def download(names: Names) -> None:
         print(hub.find(name))
 
 
-def verify(names: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help=NAMES, metavar="NAME")] = None,
+) -> None:
     """Check every file of models again, of all that are here if none is named."""
     from zoo.hub import verify as verifying
 
@@ -66,7 +69,7 @@ def cache(
 
 
 def pin(
-    name: Annotated[str, typer.Argument(help="NAME.TAG of the registry.")],
+    name: Annotated[str, typer.Argument(help="NAME.TAG of the registry.", metavar="NAME")],
     revision: Annotated[str | None, typer.Option(help="Commit, branch or tag.")] = None,
 ) -> None:
     """Write commit and hashes of weights into the registry."""
@@ -76,8 +79,8 @@ def pin(
 
 
 def push(
-    bundle: Annotated[Path, typer.Argument(help="The folder of a bundle.")],
-    repo: Annotated[str, typer.Argument(help="USER/REPO.")],
+    bundle: Annotated[Path, typer.Argument(help="The folder of a bundle.", metavar="FOLDER")],
+    repo: Annotated[str, typer.Argument(help="USER/REPO.", metavar="REPO")],
     private: Annotated[bool, typer.Option("--private", help="Make it private.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be sent.")

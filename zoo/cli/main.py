@@ -12,14 +12,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from zoo import hub
-from zoo.cli import figures, shell
+from zoo.cli import facts, figures, shell
 from zoo.cli import hub as hub_commands
-from zoo.cli.options import BatchSize, BeamSize, Data, LengthPenalty, Name, Split
+from zoo.cli.options import DASH, BatchSize, BeamSize, Data, LengthPenalty, Name, Split
 from zoo.cli.shell import load as _load
-from zoo.config import cards, catalog
-from zoo.config import recipe as recipes
-from zoo.errors import BundleError, DataError, OptionError, ZooWarning
+from zoo.config import catalog
+from zoo.errors import DataError, OptionError, ZooWarning
 from zoo.version import __version__
 
 app = typer.Typer(
@@ -29,12 +27,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RecipeName = Annotated[str, typer.Argument(help="A recipe's name or its file.", metavar="RECIPE")]
-TEXTS = "Texts, a tab between those that belong together; standard input if none."
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=5e-4.", metavar="K=V"),
+RecipeName = Annotated[
+    str, typer.Argument(help="A name of `zoo recipes`, or a file.", metavar="RECIPE")
 ]
+TEXTS = f"Texts, a tab between those that belong together; standard input if none. {DASH}"
+
+
+def _changes(example: str) -> Any:
+    about = f"Change a key of the recipe, as in --set {example}; may be repeated."
+    return typer.Option("--set", help=about, metavar="KEY=VALUE")
+
+
+Changes = Annotated[list[str] | None, _changes("schedule.peak=5e-4")]
+DataChanges = Annotated[list[str] | None, _changes("tokenizer.vocabulary=8000")]
 OwnData = Annotated[
     Path | None,
     typer.Option(help="Your own corpus: a file, or a folder with train, valid and test."),
@@ -52,52 +57,13 @@ def root(
     """Declare for --help the options that `main` has already parsed."""
 
 
-@app.command("list")
-def list_models() -> None:
-    """List the models, their trained weights and what these reach."""
-    rows = [("NAME", "YEAR", "TASK", "PARAMETERS", "METRIC")]
-    for name in catalog.names():
-        entry = catalog.entry(name)
-        year = str(entry.paper.year)
-        for tag, weights in entry.weights.items():
-            task = f"{catalog.task(entry, weights.size)} {'-'.join(weights.languages)}"
-            shown = f"{name}.{tag}" + ("*" if tag == entry.default else "")
-            count = f"{catalog.parameters(entry, tag):,}"
-            metric = catalog.measured(catalog.metrics(entry, tag)) or weights.hub or "-"
-            rows.append((shown, year, task, count, metric))
-        if not entry.weights:
-            count = f"{catalog.size(entry).params:,}"
-            rows.append((name, year, entry.task, count, "no trained weights"))
-    shell.print_table(rows, right=(3,))
-    print("\n* what the bare name loads; `zoo info NAME` tells more")
-
-
-@app.command()
-def info(name: Name) -> None:
-    """Show a paper's facts: sizes, weights, licences, metrics, how to cite."""
-    if not catalog.is_path(name):
-        print(cards.card(name))
-        return
-    folder = hub.find(name)
-    if not (folder / "recipe.toml").is_file():
-        raise BundleError(
-            f"{folder} is no bundle: recipe.toml is missing", "`zoo list` shows the models by name"
-        )
-    paper = recipes.load(str(folder.resolve())).paper
-    readme = folder / "README.md"
-    if not readme.is_file():
-        print(cards.card(paper))
-        return
-    text = readme.read_text(encoding="utf-8")
-    if text.startswith("---\n"):  # front matter is for the hub
-        text = text.partition("\n---\n")[2]
-    print(text.strip())
+facts.register(app)
 
 
 @app.command()
 def predict(
     name: Name,
-    text: Annotated[list[str] | None, typer.Argument(help=TEXTS)] = None,
+    text: Annotated[list[str] | None, typer.Argument(help=TEXTS, metavar="TEXT")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file, one text a line.")] = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
@@ -186,7 +152,7 @@ def prepare(
     recipe: RecipeName,
     out: Annotated[Path, typer.Option(help="Folder for arrays and tokenizer.")],
     data: OwnData = None,
-    changes: Changes = None,
+    changes: DataChanges = None,
     smoke: Smoke = False,
 ) -> None:
     """Write a recipe's tokenizer and tokenized data, ready for `zoo train --prepared`."""
@@ -222,7 +188,8 @@ def train(
 @app.command()
 def experiment(
     experiment: Annotated[
-        str | None, typer.Argument(help="An experiment's name or its file; all if none.")
+        str | None,
+        typer.Argument(help="An experiment's name or its file; all if none.", metavar="NAME"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of results; runs/NAME.")] = None,
     changes: Changes = None,
@@ -250,7 +217,9 @@ def experiment(
 
 @app.command()
 def convert(
-    path: Annotated[Path, typer.Argument(help="A checkpoint: its folder, or one file of it.")],
+    path: Annotated[
+        Path, typer.Argument(help="A checkpoint: its folder, or one file.", metavar="PATH")
+    ],
     paper: Annotated[str, typer.Option("--as", help="Whose model it is, as in vaswani2017.")],
     out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
     dtype: Annotated[str, typer.Option(help="How weights are stored.")] = "float32",
@@ -308,6 +277,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     warnings.showwarning = shell.show_warning
     code = 0
     try:
+        shell.check_arguments(words)
         code = app(words or ["--help"], prog_name="zoo", standalone_mode=False) or 0
         sys.stdout.flush()
     except BrokenPipeError:

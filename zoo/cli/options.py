@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG, hf://USER/REPO or a folder.")]
+Name = Annotated[
+    str, typer.Argument(help="NAME, NAME.TAG, hf://USER/REPO or a folder.", metavar="NAME")
+]
+DASH = "Put -- before a text that begins with -."
 Data = Annotated[
     Path | None,
     typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of examples."),

@@ -1,12 +1,9 @@
-"""Helpers of the shell: reading texts, messages for errors and warnings, a quiet start."""
+"""Helpers of the shell: reading texts, messages for errors and warnings."""
 
 from __future__ import annotations
 
 import errno
-import importlib
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,19 +15,21 @@ from zoo.config import recipe as recipes
 from zoo.config import tasks
 from zoo.errors import (
     DataError,
-    NotSupported,
     OptionError,
     UnknownName,
     ZooError,
     ZooWarning,
     counted,
     did_you_mean,
+    unwritable,
 )
+from zoo.starting import import_keras as import_keras  # for the commands
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
 
-BACKENDS = ("tensorflow", "jax", "torch")
+# The name of the argument that is free text, in all commands that take one.
+TEXT = "text"
 
 # The base class of typer's usage errors has no public name, but this subclass has.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -45,37 +44,6 @@ def print_table(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> None
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
-
-
-def import_keras() -> None:
-    """Import Keras and its backend without the lines that TensorFlow's libraries write meanwhile.
-
-    They write to the file descriptor itself, before reading any settings. If the import fails,
-    their lines are shown after all.
-    """
-    if "keras" in sys.modules:
-        return
-    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if backend not in BACKENDS:
-        raise OptionError(
-            f"KERAS_BACKEND names no backend: '{backend}'", did_you_mean(backend, BACKENDS)
-        )
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            importlib.import_module("keras")
-        except ModuleNotFoundError as failure:
-            hint = f"pip install {failure.name}, or choose another KERAS_BACKEND"
-            raise NotSupported(f"{failure.name} is not installed", hint) from failure
-        except BaseException:
-            aside.seek(0)
-            os.write(kept, aside.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def parse_changes(assignments: list[str] | None) -> dict[str, Any]:
@@ -104,6 +72,17 @@ def load_recipe(
     from zoo.training.own_data import with_data
 
     return with_data(recipe, data, changes)
+
+
+def check_arguments(words: Sequence[str]) -> None:
+    """Raise OptionError for an argument that is not text in the encoding of the shell."""
+    for number, word in enumerate(words, start=1):
+        if unwritable(word):
+            raise OptionError(
+                f"argument {number} is not {sys.getfilesystemencoding().upper()}: {word!r}",
+                "set the terminal to UTF-8, rename the file, or convert the texts with iconv and "
+                "give them by --file",
+            )
 
 
 def read_texts(arguments: list[str], file: Path | None) -> list[str]:
@@ -198,12 +177,24 @@ def _suggest(failure: Exception) -> ZooError:
         names = [
             flag for option in context.command.params for flag in option.opts if flag[:1] == "-"
         ]
-        return OptionError(f"{command} has no option '{option}'", did_you_mean(option, names))
+        hint = did_you_mean(option, names)
+        return OptionError(f"{command} has no option '{option}'", hint + _dashed(context))
     if message.startswith("No such command") and context is not None:
         name = message.split("'")[1]
         names = context.command.list_commands(context)
         return UnknownName(f"{command} has no command '{name}'", did_you_mean(name, names))
-    return OptionError(message, f"`{command} --help` shows how to write it")
+    missing = getattr(failure, "param", None)
+    dashed = _dashed(context) if missing is not None and missing.name == TEXT else ""
+    return OptionError(message, f"`{command} --help` shows how to write it{dashed}")
+
+
+def _dashed(context: Any) -> str:
+    """Return what to do with a text that looks like an option, "" if the command takes no text."""
+    if not any(parameter.name == TEXT for parameter in context.command.params):
+        return ""
+    return (
+        f'\n  a text that begins with - comes after --: {context.command_path} NAME -- "- Hello."'
+    )
 
 
 def explain(failure: Exception) -> str:
@@ -216,6 +207,12 @@ def explain(failure: Exception) -> str:
         place = f"{failure.filename}: " if failure.filename else ""
         hint = _NEXT.get(failure.errno or 0, "")
         return f"{place}{failure.strerror or failure}" + (f"\n  {hint}" if hint else "")
+    if isinstance(failure, UnicodeEncodeError) and failure.encoding == sys.stdout.encoding:
+        shown = failure.object[failure.start]
+        return (
+            f"standard output is {failure.encoding} and cannot hold {shown!a}\n"
+            "  set PYTHONIOENCODING=utf-8"
+        )
     return (
         f"{type(failure).__name__}: {failure}\n"
         "  this is not expected; the same command with --debug shows where it happened"

@@ -58,6 +58,15 @@ def weights(paper: Entry, tag: str) -> Weights:
     return chosen
 
 
+def weights_by_recipe() -> dict[str, list[str]]:
+    """Return "name.tag" of all registered weights, by the recipe that describes them."""
+    found: dict[str, list[str]] = {}
+    for name in names():
+        for tag, chosen in entry(name).weights.items():
+            found.setdefault(chosen.recipe, []).append(f"{name}.{tag}")
+    return found
+
+
 def split_reference(reference: str) -> tuple[Entry, str]:
     """Return entry and weights tag of "name" or "name.tag"; a bare name gets its default tag.
 

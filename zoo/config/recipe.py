@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from zoo.config import catalog, legacy, tasks
-from zoo.config.choices import OPTIMIZERS, one_of
+from zoo.config.choices import OPTIMIZERS, SCHEDULES, one_of
 from zoo.config.settings import Also, Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
 from zoo.config.tables import Table, flat, parse, read_toml
 from zoo.errors import RecipeError, UnknownName, did_you_mean
@@ -95,13 +95,24 @@ class Recipe(Table):
         return self.model_dump(by_alias=True)
 
     def changed(self, changes: Mapping[str, Any]) -> Recipe:
-        """Return a copy with dotted keys set, as in {"optimizer.learning_rate": 1e-3}.
+        """Return a copy with dotted keys set, as in {"schedule.peak": 5e-4}.
 
         Raises:
-            RecipeError: a key does not exist or a value has the wrong type.
+            RecipeError: a key does not exist, a value has the wrong type, or the schedule would not
+                use the new peak.
         """
-        tables = self.tables()
-        for key, value in legacy.changes(changes).items():
+        tables, changes = self.tables(), legacy.changes(changes)
+        schedule = self.schedule.name
+        if (
+            changes.get("schedule.peak") is not None
+            and "schedule.name" not in changes
+            and "peak" not in SCHEDULES[schedule].needs
+        ):
+            raise RecipeError(
+                f"the schedule {schedule} of {self.name} does not use schedule.peak",
+                "scale its rate by optimizer.learning_rate, or change schedule.name too",
+            )
+        for key, value in changes.items():
             _set(tables, key, value)
         return parse(Recipe, tables, f"recipe {self.name}", RecipeError)
 
@@ -158,6 +169,20 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().glob("*.toml"))
 
 
+def path_of(name: str | Path) -> Path:
+    """Return the file of a recipe: one of the package by its name, a file, or that of a folder.
+
+    Raises:
+        UnknownName: there is no recipe of that name.
+    """
+    path = Path(name)
+    if isinstance(name, str) and path.suffix != ".toml" and path.name == name:
+        path = folder() / f"{name}.toml"
+        if not path.is_file():
+            raise UnknownName(f"there is no recipe '{name}'", did_you_mean(name, names()))
+    return path / "recipe.toml" if path.is_dir() else path
+
+
 def load(name: str | Path) -> Recipe:
     """Return the recipe of that name or in that file, which may use names of earlier versions.
 
@@ -167,13 +192,7 @@ def load(name: str | Path) -> Recipe:
         UnknownName: there is no recipe of that name.
         RecipeError: an unreadable file, or a wrong key or value in it.
     """
-    path = Path(name)
-    if isinstance(name, str) and path.suffix != ".toml" and path.name == name:
-        path = folder() / f"{name}.toml"
-        if not path.is_file():
-            raise UnknownName(f"there is no recipe '{name}'", did_you_mean(name, names()))
-    elif path.is_dir():
-        path = path / "recipe.toml"
+    path = path_of(name)
     data = read_toml(path, RecipeError)
     data.setdefault("name", path.stem)
     where = f"recipe {path.stem if path.parent == folder() else path}"
@@ -219,7 +238,7 @@ def dumps(recipe: Recipe) -> str:
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """Return key and value of a shell's `optimizer.learning_rate=1e-3`.
+    """Return key and value of a shell's `schedule.peak=5e-4`.
 
     The value is TOML, `none`, which unsets a key, or else text.
     """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, did_you_mean, unwritable
 
 
 class Table(BaseModel):
@@ -29,6 +29,27 @@ class Table(BaseModel):
                     context = {"key": str(key), "hint": did_you_mean(str(key), valid)}
                     raise PydanticCustomError("unknown_key", "there is no key '{key}'", context)
         return data
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_unwritable_texts(cls, value: Any) -> Any:
+        # A file could not hold them, and a run would fail when it writes its bundle.
+        for text in _texts(value):
+            if wrong := unwritable(text):
+                raise problem(f"it has {wrong}", "write it again without that character")
+        return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
 
 
 AnyTable = TypeVar("AnyTable", bound=Table)

@@ -16,7 +16,7 @@ from typing import Any
 from zoo.data import readers
 from zoo.data.examples import Example
 from zoo.data.readers import Source
-from zoo.errors import DataError, counted
+from zoo.errors import DataError, check_text, counted
 
 Columns = Sequence[tuple[str, ...]]  # alternative sets of column names
 Row = tuple[str, list[str], list[Any]]  # its place for messages, its columns' names, its cells
@@ -194,7 +194,7 @@ def text_of(value: Any, where: str, number: bool = False) -> str:
     """Return a cell as text; with `number`, convert whole numbers.
 
     Raises:
-        DataError: the cell is missing, not text, or empty.
+        DataError: the cell is missing, empty, not text, or text with a NUL or a lone surrogate.
     """
     value = plain_value(value, where)
     if number and isinstance(value, int):
@@ -203,6 +203,7 @@ def text_of(value: Any, where: str, number: bool = False) -> str:
         raise DataError(f"{where} is {type(value).__name__}, not text", "convert it to text")
     if not value.strip():
         raise DataError(f"{where} is empty", "fill it in or leave the row out")
+    check_text(where, value, DataError)
     return value
 
 

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo import starting
 from zoo.errors import OptionError, check_count
 
 
@@ -103,7 +104,8 @@ def prepare(strategy: Strategy) -> Any:
     It is given, for a seed of its own choice would be drawn from the caller's random state.
     """
     # Imports TensorFlow on every backend, so only sampling waits for it.
-    from keras_hub import samplers
+    with starting.quietly():
+        from keras_hub import samplers
 
     if strategy.top_p:
         return samplers.TopPSampler(k=strategy.top_k, seed=0)

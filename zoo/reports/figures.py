@@ -15,7 +15,7 @@ import numpy as np
 
 from zoo import files
 from zoo.config.metrics import METRICS
-from zoo.errors import DataError, NotSupported, OptionError, did_you_mean
+from zoo.errors import DataError, NotSupported, OptionError, check_path, did_you_mean
 from zoo.reports import series
 from zoo.reports.series import plain
 from zoo.reports.series import save as _save
@@ -44,7 +44,7 @@ def attention(
         target: the text to align with; None is the model's own output.
 
     Raises:
-        NotSupported: the model lacks attention.
+        NotSupported: the model is no translator, or one without attention.
         OptionError: matplotlib cannot write this format.
     """
     path = _picture(out)
@@ -370,6 +370,7 @@ def _picture(out: str | os.PathLike[str]) -> Path:
     """Return the path of a picture; check its suffix and folder before a model is loaded."""
     from matplotlib.backend_bases import FigureCanvasBase
 
+    check_path("out", out)
     path = Path(out).expanduser()
     formats = FigureCanvasBase.get_supported_filetypes()
     kind = path.suffix.lower().removeprefix(".")

@@ -23,7 +23,7 @@ def options(task: Any, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:
     for name in chosen:
         if name not in parameters:
             raise OptionError(
-                f"a model for the task '{type(task).__name__.lower()}' has no option '{name}'",
+                f"a model for the task '{task.name}' has no option '{name}'",
                 did_you_mean(name, [option for option in values if option in parameters]),
             )
     return chosen

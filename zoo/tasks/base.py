@@ -7,7 +7,7 @@ verb that a task does not support raises an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from zoo.config.recipe import Data, Evaluate, Recipe
 from zoo.data import corpora
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, each_text, some
-from zoo.errors import DataError, InputError, NotSupported, check_count
+from zoo.errors import DataError, InputError, NotSupported, check_count, check_text, item_names
 from zoo.text import Tokenizer
 
 Tokenizers = tuple[Tokenizer, Tokenizer]
@@ -221,7 +221,12 @@ class Task:
 
     def align(self, text: str, target: str | None = None) -> Any:
         """Return which source pieces the model looked at for each target piece."""
-        raise NotSupported("this model has no attention", "align needs a model that has it")
+        raise NotSupported(
+            f"a model for the task '{self.name}' reads one text and writes no translation of it, "
+            "so there is nothing to align",
+            "align and the picture of attention are for translators, as bahdanau2015 and "
+            "vaswani2017",
+        )
 
     # Golden outputs --------------------------------------------------------------------------
 
@@ -250,22 +255,42 @@ def listed(task: str, inputs: Any) -> tuple[bool, list[Any]]:
     if not spec.parts:
         return listed_texts(inputs)
     if isinstance(inputs, tuple) and inputs and isinstance(inputs[0], str):
+        _check_texts(spec.input, [inputs])
         return True, [inputs]
     if isinstance(inputs, (str, bytes, Mapping)) or not isinstance(inputs, Iterable):
         raise InputError(
             f"{type(inputs).__name__} is no {spec.input} ({', '.join(spec.parts)})",
             f"give {spec.example}, or a list of such {spec.input}s",
         )
-    return False, list(inputs)
+    values = list(inputs)
+    _check_texts(spec.input, values)
+    return False, values
+
+
+def _check_texts(noun: str, inputs: Sequence[Any]) -> None:
+    """Raise InputError for an input with a text that is no Unicode text."""
+    for name, value in zip(item_names(noun, len(inputs)), inputs, strict=True):
+        for text in _texts_in(value):
+            check_text(name, text)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts of an input, which is a text or holds them; others check its form."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _texts_in(part)
 
 
 def listed_texts(texts: Any) -> tuple[bool, list[str]]:
     """Return whether `texts` is a single text, and a list of texts.
 
     Raises:
-        InputError: neither a text nor a list of texts.
+        InputError: neither a text nor a list of texts, or a text with a NUL or a lone surrogate.
     """
     if isinstance(texts, str):
+        _check_texts("text", [texts])
         return True, [texts]
     if isinstance(texts, (bytes, Mapping)) or not isinstance(texts, Iterable):
         raise InputError(f"{type(texts).__name__} is no text", "give a text or a list of texts")
@@ -273,4 +298,5 @@ def listed_texts(texts: Any) -> tuple[bool, list[str]]:
     for number, text in enumerate(values, start=1):
         if not isinstance(text, str):
             raise InputError(f"text {number} is {type(text).__name__}, not text", "convert it")
+    _check_texts("text", values)
     return False, values

@@ -229,11 +229,14 @@ class Translate(Task):
             target: the text to align with; None takes the model's own translation.
 
         Raises:
-            NotSupported: the model has no attention.
+            NotSupported: the translator has no attention.
         """
         if not isinstance(self.model, Aligner):
             raise NotSupported(
-                f"{self.model.name} has no attention", "align needs a model that has it"
+                "this translator does not look back at the source while it writes: it has no "
+                "attention to show",
+                "align and the picture of attention need one that has, as bahdanau2015 and "
+                "vaswani2017",
             )
         source = self.encode_sources([text])[0]
         if target is None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import BundleError, OptionError
+from zoo.errors import BundleError, OptionError, check_text
 from zoo.text import vocabulary as vocabularies
 from zoo.text.tokenizer import Tokenizer
 
@@ -111,6 +111,7 @@ class BpeTokenizer(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, line breaks within it included."""
+        check_text("the text", text, nul=False)
         lines = self._tokenizer.encode_batch(LINE_BREAKS.split(text.strip()))
         return [i for line in lines for i in (self.end_id, *line.ids)][1:]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import sentencepiece
 
-from zoo.errors import BundleError
+from zoo.errors import BundleError, check_text
 from zoo.text import vocabulary as vocabularies
 from zoo.text.tokenizer import Tokenizer
 
@@ -74,6 +74,7 @@ class MarianTokenizer(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's pieces, without the end."""
+        check_text("the text", text, nul=False)
         language, end = [], text.find(CLOSING)
         if text.startswith(OPENING) and end >= 0:
             end += len(CLOSING)

@@ -17,7 +17,7 @@ from typing import Any
 
 import sentencepiece
 
-from zoo.errors import BundleError, DataError
+from zoo.errors import BundleError, DataError, check_text
 from zoo.text import keyboard
 from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID, Tokenizer
 
@@ -98,6 +98,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._processor.GetPieceSize()
 
     def encode(self, text: str) -> list[int]:
+        check_text("the text", text, nul=False)
         return self._processor.EncodeAsIds(text)
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from zoo.errors import check_text
+
 PAD_ID, UNK_ID, START_ID, END_ID = 0, 1, 2, 3
 
 
@@ -39,7 +41,11 @@ class Tokenizer:
         raise NotImplementedError
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's pieces, without start and end."""
+        """Return the ids of a text's pieces, without start and end.
+
+        Raises InputError for a text with a lone surrogate.
+        """
+        check_text("the text", text, nul=False)
         return [self._ids.get(piece, self.unk_id) for piece in self.split(text)]
 
     def line_breaks(self, text: str) -> int:

@@ -20,7 +20,7 @@ from zoo import bundle, golden, seeds, tasks
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
 from zoo.data.examples import Example, some
-from zoo.errors import BundleError, CheckpointError, ZooError
+from zoo.errors import BundleError, CheckpointError, DataError, check_path
 from zoo.hub import resolve
 from zoo.text import Tokenizer
 from zoo.training import resuming
@@ -36,6 +36,8 @@ DECIDES_DATA = (
 )  # fmt: skip
 # Weights of language models with one row for each word.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")
+# The keys, or their beginnings, in which a prepared folder must agree with a run.
+PREPARED = ("task", "data.", "tokenizer.")
 
 
 def train(
@@ -65,6 +67,7 @@ def train(
         CheckpointError: a checkpoint cannot be written; a run exists and `resume` is not set; or
             `resume` is set without a run, or with a run of another recipe.
     """
+    check_path("out", out)
     recipe = settled(recipe.changed(changes or {}))
     bundle.check_writable(out)
     out = Path(out).expanduser().resolve()
@@ -230,12 +233,16 @@ def _prepared(recipe: Recipe, prepared: Path | str | None, folder: Path) -> Prep
             return prepare(recipe, folder)  # an earlier start that has trained nothing
         return data
     data = Prepared.read(prepared)
-    for table in ("data", "tokenizer"):
-        if getattr(data.recipe, table) != getattr(recipe, table):
-            raise ZooError(
-                f"{prepared} was prepared with another [{table}] than this run's",
-                "prepare it again with the same recipe and changes",
-            )
+    differing = [
+        f"{key} is {there!r} there and {here!r} in this run"
+        for key, there, here in resuming.different(data.recipe, recipe)
+        if key.startswith(PREPARED)
+    ]
+    if differing:
+        raise DataError(
+            f"{data.folder} was prepared with another recipe: {'; '.join(differing)}",
+            "prepare it again with this run's recipe and changes, or give the run its values",
+        )
     test = some(data.test, recipe.evaluate.limit, seed=0)
     if len(test) == len(data.test):
         return data

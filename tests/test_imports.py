@@ -42,8 +42,11 @@ ALLOWED = {
         "hub", "golden", "optim",
     },
     "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
+    "keeping": {
+        "errors", "files", "config", "tasks", "bundle", "hub", "golden", "training",
+    },
     "pretrained": {
-        "errors", "config", "text", "data", "tasks", "bundle", "hub", "convert", "golden",
+        "errors", "config", "text", "data", "tasks", "bundle", "hub", "convert", "keeping",
         "training",
     },
     "averaging": {"errors", "tasks"},
@@ -59,7 +62,8 @@ ALLOWED = {
 
 LIGHT = (
     "errors", "version", "files", "progress", "__init__", "config/__init__", "config/tables",
-    "config/catalog", "config/cards", "config/choices", "config/entries", "config/legacy",
+    "config/base", "config/catalog", "config/cards", "config/choices", "config/entries",
+    "config/legacy",
     "config/metrics", "config/settings", "config/recipe", "config/tasks", "config/tokenizers",
     "reports/__init__",
     "reports/claims", "reports/docs", "reports/series", "reports/comparison", "reports/experiments",

@@ -167,6 +167,9 @@ def finetune(
     adapt: Annotated[
         bool | None, typer.Option(help="Go on with the texts before the labels; else as the paper.")
     ] = None,
+    lora_rank: Annotated[
+        int | None, typer.Option(help="Train matrices of this rank (LoRA), not all weights.")
+    ] = None,
     changes: Changes = None,
     resume: Resume = False,
 ) -> None:
@@ -174,8 +177,9 @@ def finetune(
     parsed = shell.parse_changes(changes)
     model = _load(name)
     model.finetune(
-        data, task=task, validation=validation, adapt=adapt, out=out, changes=parsed, resume=resume
-    )
+        data, task=task, validation=validation, adapt=adapt, out=out, changes=parsed,
+        resume=resume, lora_rank=lora_rank,
+    )  # fmt: skip
     print(out)
 
 
@@ -359,7 +363,7 @@ def _load(name: str, dtype: str | None = None) -> Pretrained:
     shell.import_keras()
     from zoo import pretrained
 
-    return pretrained.load(folder, dtype=dtype)
+    return pretrained.load(name, dtype=dtype, found=folder)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -35,6 +35,7 @@ from zoo.errors import (
 )
 from zoo.tasks.base import Tokenizers
 from zoo.text import Tokenizer
+from zoo.training import lora
 from zoo.training.loop import fit
 from zoo.training.run import build, environment, take_over
 from zoo.training.trainers import trainer_class
@@ -42,8 +43,6 @@ from zoo.training.trainers import trainer_class
 PASSES, FEWEST, MOST = 5, 100, 5000
 # The share of the updates after which all groups of layers train.
 THAWED = 0.4
-# Prefix of the weights that belong to a classifier's labels.
-HEAD = "head."
 
 
 @dataclass(frozen=True)
@@ -292,9 +291,11 @@ def run(
     weights = bundle.arrays(original)
     if planned.anew:
         model = build(recipe)
-        take_over({n: w for n, w in weights.items() if not n.startswith(HEAD)}, model)
+        take_over({n: w for n, w in weights.items() if not n.startswith(lora.HEAD)}, model)
     else:
         model = bundle.model_with(weights, recipe, recipe.train.precision)
+    if recipe.train.lora_rank is not None:
+        lora.enable(model, recipe.train.lora_rank)
     own = folder or Path(tempfile.mkdtemp(prefix=f"{recipe.name}.run-"))
     _check_run(own, planned.digest, resume)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import keras
 
+from zoo import bundle
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.examples import each_text
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, check_path
 from zoo.tasks.base import Tokenizers
-from zoo.training import finetune
+from zoo.training import finetune, lora
 
 # Folders of the stages within the run's folder.
 ADAPTING, LAST = "language-model", "model"
@@ -29,6 +31,15 @@ class Tuned:
     recipe: Recipe
     metrics: dict[str, Any]
     history: list[dict[str, float]]
+
+
+def run_folder(out: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder of the run that writes a bundle to `out`, after a check of `out`."""
+    if out is None:
+        return None
+    check_path("out", out)
+    bundle.check_writable(out)
+    return Path(f"{Path(out).expanduser().resolve()}.run")
 
 
 def run(
@@ -68,6 +79,8 @@ def run(
     last = finetune.plan(
         base, tokenizers, data, targets, validation=validation, task=task, changes=changes
     )
+    if last.recipe.train.lora_rank is not None:
+        lora.check(model, base.paper)
     stages = {LAST: last}
     if adapt is None:
         adapt = catalog.entry(base.paper).adapt

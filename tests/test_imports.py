@@ -47,9 +47,12 @@ ALLOWED = {
         "tasks", "bundle", "hub", "golden", "optim",
     },
     "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
+    "keeping": {
+        "errors", "files", "config", "tasks", "bundle", "hub", "golden", "training",
+    },
     "pretrained": {
-        "errors", "starting", "seeds", "config", "text", "data", "tasks", "bundle", "hub",
-        "convert", "golden", "training",
+        "errors", "starting", "config", "text", "data", "tasks", "bundle", "hub", "convert",
+        "keeping", "training",
     },
     "averaging": {"errors", "tasks"},
     "reports": {"errors", "files", "config", "bundle", "tasks", "training", "pretrained"},
@@ -64,7 +67,7 @@ ALLOWED = {
 
 LIGHT = (
     "errors", "version", "starting", "files", "progress", "__init__",
-    "config/__init__", "config/tables",
+    "config/__init__", "config/tables", "config/base",
     "config/catalog", "config/cards", "config/choices", "config/entries", "config/legacy",
     "config/metrics", "config/settings", "config/recipe", "config/tasks", "config/tokenizers",
     "reports/__init__",

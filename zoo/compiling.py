@@ -52,7 +52,8 @@ def run(function: Traced, model: keras.Model, options: Hashable, arrays: Mapping
             return function(model, options, tree.map_structure(ops.convert_to_tensor, arrays))
     leaves = tree.flatten(arrays)
     shapes = tuple((tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in leaves)
-    key = (function, options, shapes)
+    # LoRA gives a model other variables; a graph of TensorFlow has those that it began with.
+    key = (function, options, shapes, len(model.variables))
     functions = _compiled.setdefault(model, {})
     if key not in functions:
         compile_ = _compile_tensorflow if backend == "tensorflow" else _compile_jax

@@ -161,6 +161,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path from the working or the home folder, if it lies in there."""
+    path = Path(path).expanduser().absolute()
+    if path.is_relative_to(Path.cwd()):
+        return f"./{path.relative_to(Path.cwd())}"
+    if path.is_relative_to(Path.home()):
+        return f"~/{path.relative_to(Path.home())}"
+    return str(path)
+
+
 def is_plain(name: str) -> bool:
     """Return whether a name, joined to a folder, stays inside it."""
     return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import bundle, convert, golden, starting, tasks
-from zoo.bundle import model_card
-from zoo.config import cards, catalog
+from zoo import bundle, convert, keeping, starting, tasks
+from zoo.config import cards
 from zoo.config.recipe import Recipe
 from zoo.data.examples import Example
 from zoo.errors import InputError, UnknownName, check_count, check_path, check_text
@@ -28,12 +27,15 @@ if TYPE_CHECKING:
     from zoo.tasks.translate import Alignment
 
 
-def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrained:
+def load(
+    reference: str | os.PathLike[str], dtype: str | None = None, *, found: Path | None = None
+) -> Pretrained:
     """Load a trained model; see `zoo.load`.
 
     Args:
         reference: see `zoo.hub.find`; a folder or repository may also be a checkpoint of another
             library that zoo.convert knows.
+        found: what `zoo.hub.find` gave for it; None looks again.
     """
     if not isinstance(reference, (str, os.PathLike)):
         raise UnknownName(
@@ -42,18 +44,20 @@ def load(reference: str | os.PathLike[str], dtype: str | None = None) -> Pretrai
     if dtype is not None:
         bundle.check_dtype(dtype)
     bundle.recover(Path(reference).expanduser())
-    folder = resolve.folder(reference)
+    folder = resolve.folder(reference if found is None else found)
     if not bundle.is_bundle(folder):  # a user's own checkpoint, which is not cached
         converted = convert.read(folder)
         starting.import_keras()
         model = bundle.model_with(converted.weights, converted.recipe, dtype)
-        return Pretrained(model, converted.recipe, converted.tokenizers)
+        at = keeping.Origin.of(model, folder.resolve())
+        return Pretrained(model, converted.recipe, converted.tokenizers, origin=at)
     with bundle.reading(folder) as read:  # hashes the weights while Keras is imported
         tokenizers = load_tokenizers(read.folder)
         starting.import_keras()
     return Pretrained(
         bundle.build_model(read, dtype), read.recipe, tokenizers,
         metrics=read.metrics, golden=read.golden, history=read.history,
+        origin=keeping.Origin(read.sha256, keeping.place(reference, folder)),
     )  # fmt: skip
 
 
@@ -64,10 +68,10 @@ class Pretrained:
         model: the keras.Model.
         recipe: the resolved recipe.
         source_tokenizer, target_tokenizer: the same object if the two sides share one.
-        metrics: metrics of the training run, {} without any.
-        golden: outputs at the time the bundle was written, {} without any.
+        metrics, golden, history: what was measured of the weights as they were loaded or tuned,
+            their outputs, and the training curve, a row per epoch; each may be empty. Of weights
+            that have changed since, `save`, `push` and `card` leave them out.
         task: the verbs on examples in memory, see `zoo.tasks.base.Task`.
-        history: the training curve, one row per epoch.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Pretrained:
         metrics: Mapping[str, Any] | None = None,
         golden: Mapping[str, Any] | None = None,
         history: Sequence[Mapping[str, Any]] = (),
+        origin: keeping.Origin | None = None,
     ) -> None:
         self.model = model
         self.recipe = recipe
@@ -87,6 +92,9 @@ class Pretrained:
         self.golden = dict(golden or {})
         self.history = list(history)
         self._golden_texts = list(self.golden.get("inputs", []))
+        measured = metrics or golden or history
+        self._origin = origin or (keeping.Origin.of(model) if measured else None)
+        self._saved: keeping.Origin | None = None
         self.task = tasks.task(recipe.task)(
             model, *tokenizers, options=recipe.evaluate, data=recipe.data
         )
@@ -107,11 +115,8 @@ class Pretrained:
 
     @property
     def card(self) -> cards.Card:
-        """The facts of the paper and of these weights, if they are registered."""
-        entry = catalog.entry(self.recipe.paper)
-        tag, _ = model_card.registered(self.recipe)
-        metrics = {name: catalog.metrics(entry, name) for name in entry.weights}
-        return cards.Card(entry, tag, metrics | ({tag: self.metrics} if tag else {}))
+        """The facts of the paper, and of these weights as they are now."""
+        return keeping.card(self)
 
     # Using it
 
@@ -296,6 +301,7 @@ class Pretrained:
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         changes: Mapping[str, Any] | None = None,
         resume: bool = False,
+        lora_rank: int | None = None,
     ) -> Pretrained:  # fmt: skip
         """Train a copy of this model further on examples and return it.
 
@@ -324,27 +330,33 @@ class Pretrained:
             changes: dotted keys, as in {"schedule.peak": 1e-5}; of the last stage, as all but the
                 seed are.
             resume: go on with the run in `out` + ".run", in the stage where it stopped.
+            lora_rank: train two matrices of this rank beside each linear layer and embedding, and a
+                classifier's head, in place of all weights (LoRA); they are merged at the end.
 
         Raises:
+            NotSupported: `lora_rank` for a model that has no such layers.
             DataError, RecipeError, OptionError: the examples, a change or an option is wrong.
             CheckpointError: a run without `resume`, none with it, or another one, see `zoo.train`.
             TrainingError: the loss is no longer a number.
         """
-        from zoo.training import stages
+        from zoo.training import again, stages
 
-        folder = stages.folder_of(out)
+        asked = {"task": task, "validation": validation, "adapt": adapt, "seed": seed}
+        asked["callbacks"] = callbacks or None
+        changes, folder = again.with_rank(changes, lora_rank), stages.run_folder(out)
         tokenizers = self.source_tokenizer, self.target_tokenizer
         result = stages.run(
             self.model, self.recipe, tokenizers, data, targets, task=task, validation=validation,
             adapt=adapt, changes=changes, folder=folder, resume=resume, callbacks=callbacks,
             options=stages.Options(epochs, learning_rate, batch_size, seed),
         )  # fmt: skip
+        recipe = keeping.finetuned(self, result.recipe, data, targets, asked)
         tuned = Pretrained(
-            result.model, result.recipe, tokenizers, metrics=result.metrics, history=result.history
+            result.model, recipe, tokenizers, metrics=result.metrics, history=result.history
         )
         if tuned.recipe.task == self.recipe.task:
             tuned._golden_texts = list(self._golden_texts)
-        if out is not None and folder is not None:
+        if out is not None and folder:
             tuned.save(out)
             shutil.rmtree(folder)
         return tuned
@@ -384,22 +396,20 @@ class Pretrained:
     def save(self, folder: str | os.PathLike[str], dtype: str = "float16") -> Path:
         """Write this model as a bundle for `zoo.load` and return its folder.
 
+        LoRA is merged, with a warning, and stays apart in this model. Metrics are written only with
+        exactly the weights that were measured.
+
         Args:
             folder: a new or empty folder, or a bundle to replace.
             dtype: type of the stored weights: "float16", "bfloat16" or "float32".
 
         Raises:
-            BundleError: the folder holds something else, or the disk refuses; an existing bundle is
-                untouched.
+            BundleError: the folder holds something else, the disk refuses, a weight is not finite,
+                or the model has quantized or additional weights; an existing bundle is untouched.
         """
         check_path("folder", folder)
-        written = bundle.write(
-            folder, model=self.model, recipe=self.recipe, metrics=self.metrics, dtype=dtype,
-            tokenizers=(self.source_tokenizer, self.target_tokenizer), history=self.history,
-        )  # fmt: skip
-        if self._golden_texts:
-            golden.attach(written, self._golden_texts)
-        return written
+        self._saved = keeping.save(self, folder, self._golden_texts, dtype)
+        return Path(folder)
 
     def push(
         self, repo: str, *, private: bool = False, dry_run: bool = False, overwrite: bool = False
@@ -408,5 +418,6 @@ class Pretrained:
         from zoo.hub import publish
 
         with tempfile.TemporaryDirectory() as aside:
-            folder = self.save(Path(aside) / self.recipe.name)
+            folder = Path(aside) / self.recipe.name
+            keeping.save(self, folder, self._golden_texts, keeping.smallest_type(self))
             return publish.push(folder, repo, private=private, dry_run=dry_run, overwrite=overwrite)

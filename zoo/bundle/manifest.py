@@ -39,10 +39,11 @@ def verify(folder: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def verifying(folder: Path) -> Iterator[None]:
+def verifying(folder: Path) -> Iterator[str]:
     """Verify a folder, hashing the weights, the longest part, beside the block.
 
-    Raises what `verify` raises, at the end of the block if the weights were altered.
+    Yields the sha256 that the weights should have. Raises what `verify` raises, at the end of the
+    block if the weights were altered.
     """
     files = read(folder)["files"]
     for name in REQUIRED:
@@ -54,7 +55,7 @@ def verifying(folder: Path) -> Iterator[None]:
         checked = beside.submit(_check_hash, folder / WEIGHTS, files[WEIGHTS]["sha256"])
         for name in set(files) - {WEIGHTS}:
             _check_hash(folder / name, files[name]["sha256"])
-        yield
+        yield files[WEIGHTS]["sha256"]
         checked.result()
 
 

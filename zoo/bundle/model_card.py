@@ -9,7 +9,10 @@ from typing import Any
 
 from zoo.config import cards, catalog
 from zoo.config import metrics as measures
+from zoo.config import recipe as recipes
+from zoo.config.base import Base
 from zoo.config.recipe import Recipe
+from zoo.errors import UnknownName
 
 # The facts of metrics.json beside metrics, in words.
 FACTS = {
@@ -34,7 +37,11 @@ SHOWN_ABOVE = ("metric", "value", "data", "split")
 
 
 def text(
-    recipe: Recipe, metrics: Mapping[str, Any], parameters: int, reference: str | None = None
+    recipe: Recipe,
+    metrics: Mapping[str, Any],
+    parameters: int,
+    reference: str | None = None,
+    sha256: str = "",
 ) -> str:
     """Return the model card as Markdown, with the front matter that the hub reads.
 
@@ -43,9 +50,10 @@ def text(
         metrics: the content of metrics.json, {} without measurements.
         parameters: how many numbers the weights have.
         reference: loads the model; None is the model's name, or the folder that its recipe names.
+        sha256: of model.safetensors; "" if these are the weights that the registry names.
     """
     entry = catalog.entry(recipe.paper)
-    paper, tag, weights = entry.paper, *registered(recipe)
+    paper, tag, weights = entry.paper, *registered(recipe, sha256)
     reference = reference or (f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}")
     about = (
         f"Task: {recipe.task}, {' to '.join(recipe.data.languages)}. A model of *{paper.title}* "
@@ -61,27 +69,48 @@ def text(
         "## Measured", _measured(recipe, metrics), _reported(entry),
         "## Trained", _trained(recipe),
         limits and "## Limits", limits,
-        "## Licence", _licence(weights),
+        "## Licence", _licence(recipe, weights),
         "## Cite", f"```bibtex\n{cards.Card(entry, tag, {}).bibtex}\n```",
         GENERATED,
     ]  # fmt: skip
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def registered(recipe: Recipe) -> tuple[str | None, catalog.Weights | None]:
-    """Return the tag and the registry's facts of this recipe's weights, if they have a name.
+def registered(recipe: Recipe, sha256: str = "") -> tuple[str | None, catalog.Weights | None]:
+    """Return the tag of these weights and the registry's facts of them, if they have a name.
 
-    The registry's are not of a user's own corpus.
+    Args:
+        recipe: its name finds them; trained on another corpus, it is another recipe.
+        sha256: of their model.safetensors. If the registry's weights have another one, these are
+            a second run of the recipe: the facts hold, the tag does not. "" is not compared.
     """
-    if recipe.data.path is not None:
+    entry = catalog.entry(recipe.paper)
+    tag, weights = entry.made_by(recipe.name, bool(recipe.converted))
+    own = recipe.data.path is not None  # a user's corpus
+    if tag is None or own or (recipe.name in recipes.names() and not _same_corpora(recipe)):
         return None, None
-    return catalog.entry(recipe.paper).made_by(recipe.name, bool(recipe.converted))
+    known = catalog.weights_hash(entry, tag)
+    return None if sha256 and known not in (None, sha256) else tag, weights
+
+
+def _same_corpora(recipe: Recipe) -> bool:
+    """Return whether a recipe reads the corpora of the package's recipe of that name."""
+
+    def corpora(data: Any) -> list[str]:
+        return [data.corpus, *(other.corpus for other in data.also)]
+
+    return corpora(recipe.data) == corpora(recipes.load(recipe.name).data)
 
 
 def license_text(recipe: Recipe) -> str:
     """Return the LICENSE of this recipe's weights."""
     _, weights = registered(recipe)
-    lines = [f"Weights made by the recipe {recipe.name} of paperzoo.", "", _licence(weights)]
+    made = f"Weights made by the recipe {recipe.name} of paperzoo."
+    if recipe.base is not None:
+        made = (
+            f"Weights of {recipe.name}, {recipe.base.how} with paperzoo from {began(recipe.base)}."
+        )
+    lines = [made, "", _licence(recipe, weights)]
     if weights is not None and weights.license == "Apache-2.0":
         lines += ["", "The text of the licence: https://www.apache.org/licenses/LICENSE-2.0"]
     return "\n".join(lines) + "\n"
@@ -103,14 +132,17 @@ def front_matter(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     facts["language"] = weights.languages if weights else recipe.data.languages
     facts["tags"] = ["paperzoo", recipe.paper]
     facts["pipeline_tag"] = recipe.spec.pipeline
+    if recipe.base is not None and (public := _on_hub(recipe.base)):
+        relation = "finetune" if _trained_further(recipe) else "quantized"
+        facts |= {"base_model": public, "base_model_relation": relation}
     datasets = (recipe.data.hub, *(corpus.hub for corpus in recipe.data.also))
-    if any(datasets):
+    if any(datasets) and not changed(recipe):
         facts["datasets"] = [name for name in datasets if name]
     if "metric" in metrics:
         facts["metrics"] = [metrics["metric"]]
     if "value" in metrics:
         facts["model-index"] = [{"name": recipe.name, "results": [_result(recipe, metrics)]}]
-    plain = ("library_name", "license", "license_link", "pipeline_tag")
+    plain = ("library_name", "license", "license_link", "pipeline_tag", "base_model_relation")
     lines = [
         f"{key}: {value if key in plain else json.dumps(value, ensure_ascii=False)}"
         for key, value in facts.items()
@@ -139,6 +171,11 @@ def _result(recipe: Recipe, metrics: Mapping[str, Any]) -> dict[str, Any]:
 def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     """Return a sentence with the main number, and a list of all others."""
     if not metrics:
+        if recipe.base is not None:
+            return (
+                "These weights were not measured: what was measured of "
+                f"{began(recipe.base)} does not hold for them."
+            )
         return "Nothing has been measured yet."
     lines = []
     if main := catalog.measured(dict(metrics)):
@@ -196,6 +233,13 @@ def _trained(recipe: Recipe) -> str:
             f"Not here: converted from a checkpoint of {recipe.converted}. recipe.toml tells how "
             "such a model could be made with paperzoo, which is not how this one was."
         )
+    if changed(recipe):
+        return (
+            f"By no recipe: this model began with {began(recipe.base)} and was changed afterwards, "
+            f"in a user's own loop or by hand; on which data is not stated.{_merged(recipe)} "
+            "recipe.toml tells how the weights before it were made, with the same network and "
+            f"tokenizer. {_tokenizer(recipe)}"
+        )
     data, train, arguments = recipe.data, recipe.train, recipe.model.arguments
     pieces = f"{recipe.tokenizer.spec.unit}s"
     if data.source:
@@ -229,15 +273,81 @@ def _trained(recipe: Recipe) -> str:
     if data.augment:
         texts += f", augmented by {', '.join(data.augment)}"
     begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
-    again = "`zoo train recipe.toml` runs it again"
-    if data.path is not None:
-        again = "`zoo train recipe.toml --data PATH` trains again on such data"
+    if recipe.base is not None:
+        begun = f" It began with {began(recipe.base)}.{_merged(recipe)}"
+        if not _trained_further(recipe):
+            begun = f" It is {began(recipe.base)}, rounded to a type of fewer bits."
     return (
         f"On {texts}: at most {train.updates:,} updates of {batch}, "
         f"{recipe.optimizer.name}, schedule {recipe.schedule.name}, {loss}, precision "
         f"{train.precision}, seed {recipe.seed}.{begun} {_tokenizer(recipe)} Everything else is in "
-        f"recipe.toml, the training curve in history.csv; {again}."
+        f"recipe.toml, the training curve in history.csv; {_again(recipe)}."
     )
+
+
+def summary(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
+    """Return lines about a model without a name in the registry: base, data, measurement."""
+    lines = [f"this model: {recipe.name}"]
+    if recipe.base is not None:
+        lines += [f"{recipe.base.how}{_merged(recipe).rstrip('.')}: {began(recipe.base)}"]
+    data = "not stated" if changed(recipe) else recipe.data.corpus
+    lines += [f"trained on: {data}", catalog.measured(dict(metrics)) or "not measured"]
+    return "\n  ".join(lines)
+
+
+def changed(recipe: Recipe) -> bool:
+    """Return whether weights differ from those that their recipe made."""
+    return recipe.base is not None and recipe.base.how == "changed"
+
+
+def _trained_further(recipe: Recipe) -> bool:
+    """Return whether a recipe began with other weights than a random draw or its own."""
+    return recipe.base is not None and recipe.base.how != "rounded"
+
+
+def began(base: Base | None) -> str:
+    """Return a phrase for the weights that a model began with."""
+    assert base is not None
+    known = f" (model.safetensors with the sha256 {base.sha256})" if base.sha256 else ""
+    if base.name:
+        return f"the weights `{base.name}`{known}"
+    before = f", made from `{base.public}`" if base.public else ""
+    return f"weights of {base.recipe} that were only in memory{before}"
+
+
+def _merged(recipe: Recipe) -> str:
+    ranks = recipe.base.lora if recipe.base is not None else []
+    which = " and ".join(map(str, ranks))
+    return f" LoRA of rank {which}, merged into the weights." if ranks else ""
+
+
+def _again(recipe: Recipe) -> str:
+    """Return which command trains the model again, or why none can."""
+    if _trained_further(recipe) and recipe.base is not None:
+        if recipe.base.command:
+            return f"`{recipe.base.command}` runs it again"
+        return "no command runs it again, for the weights or the examples were only in memory"
+    if recipe.data.path is not None:
+        return "`zoo train recipe.toml --data PATH` trains again on such data"
+    known = recipe.name in recipes.names()
+    own = known and recipes.load(recipe.name).resolved() == recipe.resolved()
+    return f"`zoo train {recipe.name if own else 'recipe.toml'}` runs it again"
+
+
+def _public(base: Base) -> catalog.Weights | None:
+    """Return the registry's facts of the nearest public weights before a model, if it has any."""
+    try:
+        return catalog.weights(*catalog.split_reference(base.public))
+    except UnknownName:  # of the hub, of another version of the registry, or none
+        return None
+
+
+def _on_hub(base: Base) -> str:
+    """Return the nearest public weights before a model as the hub's metadata name them, or ""."""
+    weights = _public(base)
+    if weights is not None and weights.hub:
+        return weights.hub
+    return base.public.removeprefix("hf://").partition("@")[0]
 
 
 def _tokenizer(recipe: Recipe) -> str:
@@ -253,16 +363,27 @@ def _tokenizer(recipe: Recipe) -> str:
     )  # fmt: skip
 
 
-def _licence(weights: catalog.Weights | None) -> str:
-    if weights is None:
+def _licence(recipe: Recipe, weights: catalog.Weights | None) -> str:
+    if weights is not None:
         return (
-            "Not stated. Whoever shares these weights names a licence that fits the data they "
-            "were trained on."
+            f"Weights: {weights.license}. Training data: {weights.data_license}. "
+            f"Origin: {weights.origin}."
         )
-    return (
-        f"Weights: {weights.license}. Training data: {weights.data_license}. "
-        f"Origin: {weights.origin}."
+    told = (
+        "Not stated. Whoever shares these weights names a licence that fits the data they "
+        "were trained on."
     )
+    base = recipe.base
+    if base is None or not _trained_further(recipe):
+        return told
+    data = "the user's own data" if changed(recipe) else f"the user's data, {recipe.data.corpus},"
+    told += f" The licence of {data} is not stated."
+    if (before := _public(base)) is not None:
+        told += (
+            f" The weights {base.public} before them: {before.license}; their training data: "
+            f"{before.data_license}."
+        )
+    return told
 
 
 def _authors(names: list[str]) -> str:

@@ -18,7 +18,7 @@ import contextlib
 import csv
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,18 +39,24 @@ if TYPE_CHECKING:
 
     from zoo.text import Tokenizer
 
+# The key of metrics.json that names the weights which were measured.
+MEASURED = "weights_sha256"
 POLICIES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: its folder and the content of its text files."""
+    """A verified bundle: its folder, the content of its text files, the hash of its weights.
+
+    `metrics` are empty if metrics.json names other weights.
+    """
 
     folder: Path
     recipe: recipes.Recipe
     metrics: dict[str, Any]
     golden: dict[str, Any]
     history: list[dict[str, str]]
+    sha256: str
 
     @property
     def weights(self) -> Path:
@@ -67,7 +73,7 @@ def write(
     recipe: recipes.Recipe,
     tokenizers: tuple[Tokenizer, Tokenizer],
     metrics: Mapping[str, Any] | None = None,
-    golden: Mapping[str, Any] | None = None,
+    golden: Mapping[str, Any] | Callable[[keras.Model], Mapping[str, Any] | None] | None = None,
     history: Sequence[Mapping[str, Any]] | None = None,
     card: str | None = None,
     license: str | None = None,
@@ -76,37 +82,48 @@ def write(
     """Write a bundle and return its folder.
 
     A sibling folder is written first and then renamed, so an existing bundle stays whole if the
-    disk fills up or the process is killed. Files added to it by hand are kept.
+    disk fills up, the process is killed or the model cannot be built again from what was written.
+    Files added to it by hand are kept.
 
     Args:
         folder: a new or empty folder, or an existing bundle, which is replaced.
         model: a built model, or its weights as arrays keyed by `variables`.
         recipe: written resolved, with every argument of the builder.
         tokenizers: the source's and the target's, the same object twice if they are shared.
+        metrics: of exactly these weights; metrics.json names them by their hash.
+        golden: golden outputs, or a function that records them from the model as it was stored.
         history: one row per epoch.
         card, license: README.md and LICENSE; None generates both from recipe, metrics, registry.
         dtype: how weights are stored.
 
     Raises:
-        BundleError: the folder holds something else, or the disk refuses.
+        BundleError: the folder holds something else, the disk refuses, or the weights are not
+            those of the recipe's model.
     """
     from zoo.text import save_tokenizers
 
     resolved = recipe.resolved()
     _check_vocabularies(resolved.model.arguments, tokenizers)
     weights = model if isinstance(model, Mapping) else arrays(model)
-    if card is None:
-        card = model_card.text(resolved, metrics or {}, sum(map(np.size, weights.values())))
-    texts = {
-        "recipe.toml": recipes.dumps(resolved),
-        "metrics.json": None if metrics is None else to_json(metrics),
-        "golden.json": None if golden is None else to_json(golden),
-        "README.md": card,
-        "LICENSE": model_card.license_text(resolved) if license is None else license,
-    }
     with _replacing(Path(folder)) as staged:
         save_weights(staged / WEIGHTS, weights, dtype)
         save_tokenizers(staged, *tokenizers)
+        recorded = None if callable(golden) else golden
+        if callable(golden) or not isinstance(model, Mapping):
+            built = _read_back(staged / WEIGHTS, resolved)
+            recorded = golden(built) if callable(golden) else golden
+        sha256 = files.sha256(staged / WEIGHTS)
+        if card is None:
+            known = "" if _is_registry(Path(folder)) else sha256
+            parameters = sum(map(np.size, weights.values()))
+            card = model_card.text(resolved, metrics or {}, parameters, sha256=known)
+        texts = {
+            "recipe.toml": recipes.dumps(resolved),
+            "metrics.json": None if metrics is None else to_json(_measured(metrics, sha256)),
+            "golden.json": to_json(recorded) if recorded else None,
+            "README.md": card,
+            "LICENSE": model_card.license_text(resolved) if license is None else license,
+        }
         for name, content in texts.items():
             if content is not None:
                 (staged / name).write_text(content, encoding="utf-8", newline="\n")
@@ -114,6 +131,28 @@ def write(
             files.write_csv(staged / "history.csv", history)
         manifest.write(staged)
     return Path(folder)
+
+
+def _read_back(path: Path, recipe: recipes.Recipe) -> keras.Model:
+    """Return the recipe's model with the weights that were just written."""
+    try:
+        return model_with(path, recipe)
+    except BundleError as error:
+        what = error.message.removeprefix(f"{path} does not fit ")
+        raise BundleError(
+            f"the model is no longer that of its recipe: {what}",
+            "remove what was added to it, or keep all of it with `model.model.save`",
+        ) from error
+
+
+def _measured(metrics: Mapping[str, Any], sha256: str) -> dict[str, Any]:
+    """Return the content of metrics.json: metrics, and the hash of the weights they are of."""
+    return {**metrics, MEASURED: sha256} if metrics else {}
+
+
+def _is_registry(folder: Path) -> bool:
+    """Return whether a bundle is written into the registry, where its name will load it."""
+    return folder.expanduser().resolve().parent == catalog.bundles().resolve()
 
 
 def _check_vocabularies(
@@ -131,14 +170,17 @@ def _check_vocabularies(
 def rewrite(folder: str | os.PathLike[str], changes: Mapping[str, str | Mapping[str, Any]]) -> Path:
     """Replace some text files of a bundle, as atomically as `write`; a mapping becomes JSON.
 
-    `rewrite(folder, {"metrics.json": {...}, "README.md": "..."})`.
+    `rewrite(folder, {"metrics.json": {...}, "README.md": "..."})`; metrics are of its weights.
     """
-    folder = read(folder).folder
+    previous = read(folder)
+    folder = previous.folder
     with _replacing(folder) as staged:
         for name in [*manifest.names(folder), *EDITABLE]:
             if name not in changes and (folder / name).exists():
                 shutil.copyfile(folder / name, staged / name)
         for name, content in changes.items():
+            if name == "metrics.json" and not isinstance(content, str):
+                content = _measured(content, previous.sha256)
             text = content if isinstance(content, str) else to_json(content)
             (staged / manifest.plain(name, folder)).write_text(text, encoding="utf-8", newline="\n")
         manifest.write(staged)
@@ -159,14 +201,18 @@ def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
     """
     folder = Path(folder).expanduser()
     recover(folder)
-    with manifest.verifying(folder):
+    with manifest.verifying(folder) as sha256:
         text = (folder / "recipe.toml").read_text(encoding="utf-8")
+        metrics = read_json(folder / "metrics.json")
+        if metrics.pop(MEASURED, sha256) != sha256:  # bundles of earlier versions name none
+            metrics = {}
         yield Bundle(
             folder,
             recipes.loads(text, where=f"{folder / 'recipe.toml'}", warn=False),
-            read_json(folder / "metrics.json"),
+            metrics,
             read_json(folder / "golden.json"),
             _read_csv(folder / "history.csv"),
+            sha256,
         )
 
 

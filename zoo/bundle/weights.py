@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import BundleError, OptionError, did_you_mean
+from zoo.bundle import lora
+from zoo.bundle.stored import narrowed, to_bytes, widened
+from zoo.errors import BundleError
 
 if TYPE_CHECKING:
     import keras
-
-STORED = ("float16", "bfloat16", "float32")
 
 
 def variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
@@ -99,13 +99,17 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def arrays(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return a copy of every weight as NumPy, keyed as in a bundle."""
+    """Return a copy of every weight as NumPy, keyed as in a bundle, with LoRA merged.
+
+    Raises:
+        BundleError: see `variables`; or a layer is quantized.
+    """
     import keras
 
-    return {
-        name: np.array(keras.ops.convert_to_numpy(variable))
-        for name, variable in variables(model).items()
-    }
+    named = variables(model)
+    values = {name: np.array(keras.ops.convert_to_numpy(each)) for name, each in named.items()}
+    lora.merge(_layers(model), {id(each): name for name, each in named.items()}, values)
+    return values
 
 
 def save_weights(
@@ -123,47 +127,15 @@ def save_weights(
     Raises:
         BundleError: a weight is not finite, does not fit float16, or the disk refuses.
     """
-    import ml_dtypes
-    from safetensors.numpy import save
-
-    check_stored(dtype)
-    target = np.dtype(ml_dtypes.bfloat16) if dtype == "bfloat16" else np.dtype(dtype)
-    tensors = {}
-    for name, array in (weights if isinstance(weights, Mapping) else arrays(weights)).items():
-        array = np.asarray(array)
-        if array.dtype.kind in "fV":  # ml_dtypes are of kind V
-            array = _narrowed(name, array.astype(np.float32), target)
-        # safetensors ignores strides, and would store a transposed view wrongly
-        tensors[name] = np.require(array, requirements="C")
-    # One metadata key: the order of several is random, and equal weights must give equal files.
+    named = weights if isinstance(weights, Mapping) else arrays(weights)
     # `save_file` would replace the path, whatever it was, with a file of mode 0600.
-    content = save(tensors, metadata={"format": "paperzoo"})
+    content = to_bytes(narrowed(named, dtype))
     try:
         Path(path).write_bytes(content)
     except OSError as error:
         raise BundleError(
             f"cannot write {path}: {error.strerror}", "free some space or choose another folder"
         ) from error
-
-
-def check_stored(dtype: str) -> None:
-    """Raise OptionError unless weights can be stored as this type."""
-    if dtype not in STORED:
-        raise OptionError(f"weights cannot be stored as '{dtype}'", did_you_mean(dtype, STORED))
-
-
-def _narrowed(name: str, array: np.ndarray, target: np.dtype) -> np.ndarray:
-    """Cast float32 to the stored type; refuse numbers that it cannot hold."""
-    if not np.isfinite(array).all():
-        raise BundleError(f"the weight '{name}' is not finite", "do not save a diverged model")
-    with np.errstate(over="ignore"):
-        stored = array.astype(target)
-    if not np.isfinite(stored.astype(np.float32)).all():
-        raise BundleError(
-            f"the weight '{name}' holds {np.abs(array).max():.3g}, too large for {target.name}",
-            "store it as bfloat16 or float32",
-        )
-    return stored
 
 
 def filled(
@@ -311,14 +283,6 @@ def opened(path: str | Path) -> Any:
         raise BundleError(
             f"{path} is truncated or no safetensors file ({error})", "fetch or write it again"
         ) from error
-
-
-def widened(array: np.ndarray, copy: bool = True) -> np.ndarray:
-    """Return floats as float32, anything else as it is.
-
-    JAX may keep using the memory of an array that is not copied: nothing else may use it then.
-    """
-    return array.astype(np.float32, copy=copy) if array.dtype.kind in "fV" else array
 
 
 def some(names: list[str], most: int = 3) -> str:

@@ -133,6 +133,9 @@ def finetune(
     learning_rate: Annotated[float | None, typer.Option(help="The highest rate.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows of a batch.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, dropout and order.")] = None,
+    lora_rank: Annotated[
+        int | None, typer.Option(help="Train matrices of this rank (LoRA), not all weights.")
+    ] = None,
     changes: Changes = None,
     resume: Resume = False,
 ) -> None:
@@ -141,8 +144,8 @@ def finetune(
     model = _load(name)
     model.finetune(
         data, task=task, validation=validation, adapt=adapt, out=out, epochs=epochs,
-        learning_rate=learning_rate, batch_size=batch_size, seed=seed, changes=parsed,
-        resume=resume,
+        learning_rate=learning_rate, batch_size=batch_size, seed=seed, lora_rank=lora_rank,
+        changes=parsed, resume=resume,
     )  # fmt: skip
     print(out)
 

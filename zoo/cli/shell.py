@@ -56,7 +56,7 @@ def load(name: str, dtype: str | None = None) -> Pretrained:
     import_keras()
     from zoo import pretrained
 
-    return pretrained.load(folder, dtype=dtype)
+    return pretrained.load(name, dtype=dtype, found=folder)
 
 
 def load_recipe(

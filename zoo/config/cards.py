@@ -14,12 +14,14 @@ from zoo.errors import UnknownName
 class Card:
     """The facts of one paper and its weights; `str(card)` is readable text.
 
-    `metrics` holds metrics.json of every installed set of weights, by tag.
+    `metrics` holds metrics.json of every installed set of weights, by tag; `own` describes a model
+    that is none of these.
     """
 
     entry: Entry
     tag: str | None
     metrics: dict[str, dict[str, Any]]
+    own: str = ""
 
     @property
     def bibtex(self) -> str:
@@ -39,6 +41,7 @@ class Card:
         entry, paper = self.entry, self.entry.paper
         wide = max(12, *map(len, entry.sizes))
         lines = [
+            *([self.own] if self.own else []),
             f"{entry.name}: {paper.title}",
             f"  {', '.join(paper.authors)}; {paper.venue} {paper.year}; {paper.url}",
             f"  {paper.introduced}",

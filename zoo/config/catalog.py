@@ -104,7 +104,7 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
         paper, tag = split_reference(name)
         chosen = weights(paper, tag)
         if is_here(chosen):
-            return _bundles() / str(chosen.bundle)
+            return bundles() / str(chosen.bundle)
         missing = f"the weights {paper.name}.{tag} do not come with this installation"
         if chosen.hub is not None:
             raise BundleError(
@@ -122,10 +122,35 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
 
 def is_here(weights: Weights) -> bool:
     """Return whether this installation includes the weights."""
-    return weights.bundle is not None and (_bundles() / weights.bundle).is_dir()
+    return weights.bundle is not None and (bundles() / weights.bundle).is_dir()
 
 
-def _bundles() -> Path:
+def weights_hash(paper: Entry, tag: str) -> str | None:
+    """Return the sha256 of the model.safetensors of a set of weights, None if it is unknown.
+
+    That of weights of another library is unknown: they are converted when they are fetched.
+    """
+    chosen = weights(paper, tag)
+    if chosen.is_converted:
+        return None
+    if not is_here(chosen):
+        return chosen.sha256.get("model.safetensors")
+    manifest = bundles() / str(chosen.bundle) / "bundle.json"
+    try:
+        files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        return str(files["model.safetensors"]["sha256"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def named(paper: Entry, sha256: str) -> str | None:
+    """Return the name of the paper's weights whose model.safetensors has a hash, or None."""
+    tags = (tag for tag in paper.weights if sha256 and weights_hash(paper, tag) == sha256)
+    return next((f"{paper.name}.{tag}" for tag in tags), None)
+
+
+def bundles() -> Path:
+    """Return the folder of the bundles that the package or the checkout holds."""
     return data_root() / "registry" / "bundles"
 
 

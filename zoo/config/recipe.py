@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from zoo.config import catalog, legacy, tasks
+from zoo.config.base import Base
 from zoo.config.choices import OPTIMIZERS, SCHEDULES, one_of
 from zoo.config.settings import Also, Data, Evaluate, Model, Optimizer, Schedule, Tokenizer, Train
 from zoo.config.tables import Table, flat, parse, read_toml
@@ -30,6 +31,8 @@ class Recipe(Table):
     seed: Annotated[int, Field(ge=0)] = 0
     # Origin of a converted checkpoint; the recipe could make such a model but did not make it.
     converted: str | None = None
+    # The trained weights that a fine-tuned or changed model began with.
+    base: Base | None = None
     model: Model
     data: Data
     tokenizer: Tokenizer
@@ -264,7 +267,7 @@ def _set(tables: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(table, dict):
             raise _unknown_key(tables, key, ".".join(path[:depth]))
     if path != ["model", "arguments"]:
-        if last not in table or key == "smoke" or path[:1] == ["smoke"]:
+        if last not in table or key.split(".")[0] in ("smoke", "base"):
             raise _unknown_key(tables, key, ".".join(path))
         if isinstance(table[last], dict) and key != "model.arguments":
             valid = ", ".join(f"{key}.{name}" for name in table[last])
@@ -273,7 +276,7 @@ def _set(tables: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _unknown_key(tables: dict[str, Any], key: str, holder: str) -> RecipeError:
-    tables = {name: value for name, value in tables.items() if name != "smoke"}
+    tables = {name: value for name, value in tables.items() if name not in ("smoke", "base")}
     valid = list(flat(tables, whole=("model.arguments",)))
     same_table = [name for name in valid if holder and name.startswith(f"{holder}.")]
     return RecipeError(f"a recipe has no key '{key}'", did_you_mean(key, same_table or valid))

@@ -198,6 +198,8 @@ class Train(Table):
     average: Positive = 1  # number of last checkpoints to average into the final weights
     patience: Positive | None = None  # epochs without a better validation loss that end a run
     jit: bool | None = None  # whether to compile with XLA, none for Keras' own choice
+    # of fine-tuning: rank of LoRA's matrices, which alone train; none trains every weight
+    lora_rank: Positive | None = None
 
     @model_validator(mode="after")
     def _check_batches(self) -> Train:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zoo import bundle
-from zoo.bundle.weights import check_stored
+from zoo.bundle.stored import check_stored
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe

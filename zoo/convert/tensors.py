@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from zoo.bundle.weights import opened, some, widened
+from zoo.bundle.stored import widened
+from zoo.bundle.weights import opened, some
 from zoo.errors import BundleError
 
 Shape = tuple[int, ...]

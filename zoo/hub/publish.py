@@ -110,7 +110,9 @@ def _card(source: bundle.Bundle, repo: str) -> str:
     # A generated card says so in its last line. A new one loads the model from the hub.
     if not text or text.rstrip().endswith(model_card.GENERATED):
         reference = f"{names.PREFIX}{repo}"
-        return model_card.text(source.recipe, source.metrics, int(parameters), reference)
+        return model_card.text(
+            source.recipe, source.metrics, int(parameters), reference, source.sha256
+        )
     if text.startswith("---\n"):
         text = text.partition("\n---\n")[2].lstrip()
     return f"{model_card.front_matter(source.recipe, source.metrics)}\n\n{text}"
@@ -173,7 +175,10 @@ def _previous_bundle(repo: str, commit: str, present: list[str], overwrite: bool
 
 def _entry(source: bundle.Bundle, repo: str, commit: str, hashes: dict[str, str]) -> str:
     recipe = source.recipe
-    tag, weights = model_card.registered(recipe)
+    tag, weights = model_card.registered(recipe, source.sha256)
+    origin = "trained here"
+    if recipe.base is not None:
+        origin += f", {recipe.base.how} from {recipe.base.name or recipe.base.recipe}"
     facts: dict[str, Any] = {
         "recipe": recipe.name,
         "size": recipe.model.size,
@@ -181,7 +186,7 @@ def _entry(source: bundle.Bundle, repo: str, commit: str, hashes: dict[str, str]
         "license": weights.license if weights else "other, not stated",
         "data_license": weights.data_license if weights else "not stated",
         "languages": list(weights.languages if weights else recipe.data.languages),
-        "origin": weights.origin if weights else "trained here",
+        "origin": weights.origin if weights else origin,
     }
     if weights is not None and weights.note:
         facts["note"] = weights.note

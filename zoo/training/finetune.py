@@ -35,7 +35,7 @@ from zoo.errors import (
 )
 from zoo.tasks.base import Tokenizers
 from zoo.text import Tokenizer
-from zoo.training import resuming
+from zoo.training import lora, resuming
 from zoo.training.held_out import HeldOut
 from zoo.training.loop import fit
 from zoo.training.options import Options
@@ -51,8 +51,6 @@ SIZED = (
 )  # fmt: skip
 # The share of the updates after which all groups of layers train.
 THAWED = 0.4
-# Prefix of the weights that belong to a classifier's labels.
-HEAD = "head."
 
 
 @dataclass(frozen=True)
@@ -247,9 +245,12 @@ def run(
     if planned.anew:
         with seeds.building(recipe.seed):
             model = build(recipe)
-        take_over({n: w for n, w in weights.items() if not n.startswith(HEAD)}, model)
+        take_over({n: w for n, w in weights.items() if not n.startswith(lora.HEAD)}, model)
     else:
         model = bundle.model_with(weights, recipe, recipe.train.precision)
+    if recipe.train.lora_rank is not None:
+        with seeds.building(recipe.seed):
+            lora.enable(model, recipe.train.lora_rank)
     own = folder or Path(tempfile.mkdtemp(prefix=f"{recipe.name}.run-"))
     _check_run(own, planned.digest, resume)
     try:

@@ -20,7 +20,7 @@ from zoo import bundle, golden, seeds, tasks
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
 from zoo.data.examples import Example, some
-from zoo.errors import BundleError, CheckpointError, DataError, check_path
+from zoo.errors import BundleError, CheckpointError, DataError, RecipeError, check_path
 from zoo.hub import resolve
 from zoo.text import Tokenizer
 from zoo.training import resuming
@@ -68,7 +68,7 @@ def train(
             `resume` is set without a run, or with a run of another recipe.
     """
     check_path("out", out)
-    recipe = settled(recipe.changed(changes or {}))
+    recipe = settled(_from_scratch(recipe.changed(changes or {})))
     bundle.check_writable(out)
     out = Path(out).expanduser().resolve()
     run = out.with_name(out.name + ".run")
@@ -92,6 +92,23 @@ def train(
     result = fit(trainer, recipe, run / "checkpoints", resume, callbacks)
     seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
     return finish(recipe, model, data, result, seconds, out, further)
+
+
+def _from_scratch(recipe: Recipe) -> Recipe:
+    """Return the recipe of a run; raise RecipeError for one of weights that began with others."""
+    base = recipe.base
+    if base is not None and base.how != "rounded":
+        raise RecipeError(
+            f"{recipe.name} was {base.how} from trained weights, {base.name or base.recipe}: its "
+            "recipe cannot train it from random ones",
+            base.command or "`zoo finetune` trains such weights further",
+        )
+    if recipe.train.lora_rank is not None:
+        raise RecipeError(
+            f"recipe {recipe.name}: train.lora_rank is for fine-tuning",
+            "leave it out, or use `zoo finetune --lora-rank`",
+        )
+    return recipe.model_copy(update={"base": None})
 
 
 def build(recipe: Recipe) -> keras.Model:

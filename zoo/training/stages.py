@@ -18,7 +18,7 @@ from zoo.config.tasks import task_class
 from zoo.data.examples import each_text
 from zoo.errors import CheckpointError, check_path
 from zoo.tasks.base import Tokenizers
-from zoo.training import finetune
+from zoo.training import finetune, lora
 from zoo.training.callbacks import checked
 from zoo.training.options import Options
 
@@ -36,7 +36,7 @@ class Tuned:
     history: list[dict[str, float]]
 
 
-def folder_of(out: str | os.PathLike[str] | None) -> Path | None:
+def run_folder(out: str | os.PathLike[str] | None) -> Path | None:
     """Return the folder of the run whose bundle is to be `out`; None for no bundle.
 
     Raises:
@@ -93,6 +93,8 @@ def run(
         options=options,
     )  # fmt: skip
     last = dataclasses.replace(last, callbacks=callbacks)
+    if last.recipe.train.lora_rank is not None:
+        lora.check(model, base.paper)
     stages = {LAST: last}
     if adapt is None:
         adapt = catalog.entry(base.paper).adapt

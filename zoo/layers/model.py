@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import keras
 
@@ -38,3 +40,25 @@ class PaperModel(keras.Model):
 
     def get_config(self) -> dict:
         return {**super().get_config(), **vars(self.arguments)}
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compile the model as the one in a `.keras` file was, with the zoo's losses and rates.
+
+        Each registers itself with Keras when its module is imported, so one import, that of the
+        model's own file, is enough to read such a file.
+        """
+        for module in _modules(config):
+            importlib.import_module(module)
+        super().compile_from_config(config)
+
+
+def _modules(config: Any) -> Iterator[str]:
+    """Yield the modules of this package that a config of Keras names."""
+    if isinstance(config, dict):
+        module = config.get("module")
+        if isinstance(module, str) and module.startswith("zoo."):
+            yield module
+        config = list(config.values())
+    if isinstance(config, (list, tuple)):
+        for value in config:
+            yield from _modules(value)

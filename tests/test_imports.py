@@ -21,14 +21,15 @@ ALLOWED = {
     "version": set(),
     "files": {"errors"},
     "progress": set(),
-    "compiling": {"errors"},
+    "processes": {"errors"},
+    "compiling": {"errors", "processes"},
     "config": {"errors"},
     "layers": {"errors"},
     "models": {"errors", "layers"},
     "contracts": set(),  # what models offer, in models/contracts.py
     "text": {"errors", "config"},
     "decoding": {"errors", "contracts", "config", "compiling"},
-    "bundle": {"errors", "version", "files", "config", "text"},
+    "bundle": {"errors", "version", "files", "processes", "config", "text"},
     "convert": {"errors", "config", "text", "layers", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
     "data": {"errors", "files", "config", "text", "hub"},
@@ -41,7 +42,10 @@ ALLOWED = {
         "errors", "version", "files", "progress", "config", "text", "data", "tasks", "bundle",
         "hub", "golden", "optim",
     },
-    "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
+    "export": {
+        "errors", "contracts", "version", "files", "config", "text", "bundle", "decoding", "data",
+        "tasks",
+    },
     "pretrained": {
         "errors", "config", "text", "data", "tasks", "bundle", "hub", "convert", "golden",
         "training",
@@ -58,7 +62,7 @@ ALLOWED = {
 }  # fmt: skip
 
 LIGHT = (
-    "errors", "version", "files", "progress", "__init__", "config/__init__", "config/tables",
+    "errors", "version", "files", "progress", "processes", "__init__", "config/__init__", "config/tables",
     "config/catalog", "config/cards", "config/choices", "config/entries", "config/legacy",
     "config/metrics", "config/settings", "config/recipe", "config/tasks", "config/tokenizers",
     "reports/__init__",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import BundleError, OptionError, did_you_mean
+from zoo.processes import uses_models
 
 if TYPE_CHECKING:
     import keras
@@ -170,9 +171,9 @@ def filled(
 ) -> keras.Model:
     """Return the model that `build` builds, with the given weights cast to its own types.
 
-    Initial weights are neither drawn nor allocated. It changes nothing outside the model, so threads
-    may fill models at the same time. Names and shapes are compared first; then the
-    tensors of a file are read one by one, each into its place.
+    Initial weights are neither drawn nor allocated. Names and shapes are compared first; then the
+    tensors of a file are read one by one, each into its place. Nothing outside the model changes,
+    so threads may fill models at the same time.
 
     Args:
         build: called once; returns a built model.
@@ -183,6 +184,7 @@ def filled(
     """
     import keras
 
+    uses_models()
     failed: list[BaseException] = []
     # Keras makes the tensors of weights when this scope, which is the thread's own, ends.
     with keras.StatelessScope():

@@ -29,7 +29,7 @@ UNKNOWN_SIGN, BREAK_SIGN, DROPPED = "\ue000", "\ue001", "\ue002"
 IN_WORD, SPACE, ALONE = 0, 1, 2
 # A character becomes at most so many: a Chinese one gets a space on each side.
 MOST = 3
-# A surrogate is no character, and lies in no text.
+# A surrogate is no character: no text has one.
 CHARACTERS = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000]
 # More than the place of any pair.
 NEVER = np.iinfo(np.int64).max
@@ -43,10 +43,10 @@ class BytePairs(tf.Module):
     def __init__(self, tokenizer: BpeTokenizer) -> None:
         super().__init__()
         self.size, self.end_id = tokenizer.size, tokenizer.end_id
-        symbols = _Symbols(tokenizer)
-        self.kinds, self.inner, self.last = map(tf.constant, symbols.columns())
-        self.rows, self.row_of = map(tf.constant, symbols.rows())
         ids = {word: i for i, word in enumerate(tokenizer.words)}
+        self.kinds, self.inner, self.last, self.rows, self.row_of = map(
+            tf.constant, _symbols(ids, tokenizer.pipeline)
+        )
         pairs = {-1: int(NEVER)}
         for rank, (first, second) in enumerate(tokenizer.merges):
             pair = ids[first] * self.size + ids[second]
@@ -143,52 +143,62 @@ class BytePairs(tf.Module):
         return tf.strings.reduce_join(ids.with_values(pieces), axis=1)
 
 
-class _Symbols:
-    """The symbols of a vocabulary: its characters, one for each kind of other, and two signs."""
+def _symbols(ids: dict[str, int], pipeline: Any) -> tuple[np.ndarray, ...]:
+    """Return the symbols of a vocabulary, and each character's as a row of them.
 
-    def __init__(self, tokenizer: BpeTokenizer) -> None:
-        self.ids = {word: i for i, word in enumerate(tokenizer.words)}
-        pipeline = tokenizer.pipeline
-        # A bar parts the characters of one long text: it stays as it is, and so do its neighbours.
-        characters = [c for c in CHARACTERS if c not in "|" + UNKNOWN_SIGN + BREAK_SIGN]
-        becomes = pipeline.normalizer.normalize_str("|".join(characters)).split("|")
-        self.becomes = dict(zip(characters, becomes, strict=True)) | {"|": "|"}
-        self.kind_of = _kinds(pipeline.pre_tokenizer, {*"".join(becomes), "|"})
-        self.becomes |= {sign: sign for sign in (UNKNOWN_SIGN, BREAK_SIGN)}
-        self.kind_of |= {sign: ALONE for sign in (UNKNOWN_SIGN, BREAK_SIGN)}
-        self.whole = {UNKNOWN_SIGN: self.ids[UNKNOWN], BREAK_SIGN: self.ids[BREAK]}
-        self.numbers: dict[tuple[int, int, int], int] = {}
-        self.row_numbers: dict[tuple[int, ...], int] = {(-1,) * MOST: 0}
-        self.table = np.zeros(sys.maxunicode + 1, np.int32)
-        for character, others in self.becomes.items():
-            row = [self._symbol(other) for other in others]
-            row += [-1] * (MOST - len(row))
-            self.table[ord(character)] = self.row_numbers.setdefault(
-                tuple(row), len(self.row_numbers)
-            )
+    The symbols are the vocabulary's characters, the two signs, and one for all others of a kind.
 
-    def _symbol(self, character: str) -> int:
-        """Return the number of a character's symbol."""
-        kind, whole = self.kind_of[character], self.whole.get(character)
-        # Id 0 is the unknown token's.
-        inner = self.ids.get(character, 0) if whole is None else whole
-        last = self.ids.get(character + END_OF_WORD, 0) if whole is None else whole
-        return self.numbers.setdefault((kind, inner, last), len(self.numbers))
-
-    def columns(self) -> list[np.ndarray]:
-        """Return kind, id within a word and id at its end, int32 [symbols] each."""
-        return list(np.array(list(self.numbers), np.int32).T)
-
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows of symbols, int32 [rows, MOST], and each character's, int32 [Unicode]."""
-        return np.array(list(self.row_numbers), np.int32), self.table
+    Returns:
+        kind, id within a word, id at its end, of each symbol: int32 [symbols] each;
+        the different rows, int32 [rows, MOST], -1 where a character becomes fewer; and the number
+        of each character's row, int32 [Unicode].
+    """
+    becomes, kinds = _rules(pipeline)
+    symbols: dict[tuple[int, int, int], int] = {}
+    # Id 0 is the unknown token's.
+    of_code = np.array([symbols.setdefault((kind, 0, 0), kind) for kind in (0, 1, 2)])[kinds]
+    whole = {UNKNOWN_SIGN: ids[UNKNOWN], BREAK_SIGN: ids[BREAK]}
+    single = {word.removesuffix(END_OF_WORD) for word in ids}
+    for character in sorted({each for each in single if len(each) == 1} | {*whole}):
+        inner = whole.get(character, ids.get(character, 0))
+        last = whole.get(character, ids.get(character + END_OF_WORD, 0))
+        symbol = (int(kinds[ord(character)]), inner, last)
+        of_code[ord(character)] = symbols.setdefault(symbol, len(symbols))
+    rows = np.where(becomes < 0, -1, of_code[becomes])
+    base = len(symbols) + 1
+    packed, row_of = np.unique((rows + 1) @ base ** np.arange(MOST), return_inverse=True)
+    digits = packed[:, None] // base ** np.arange(MOST) % base
+    columns = np.array(list(symbols), np.int32).T
+    return (*columns, (digits - 1).astype(np.int32), row_of.astype(np.int32))
 
 
-def _kinds(rules: Any, characters: set[str]) -> dict[str, int]:
-    """Ask the rules for words what each character does between two letters."""
+_cached_rules: list[tuple[np.ndarray, np.ndarray]] = []
+
+
+def _rules(pipeline: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return what BERT's rules, which all vocabularies share, make of each character.
+
+    Returns:
+        the codes that it becomes, int32 [Unicode, MOST], -1 where these are fewer; and what each
+        code does then, IN_WORD, SPACE or ALONE, int8 [Unicode].
+    """
+    if _cached_rules:
+        return _cached_rules[0]
+    # A bar between characters stays as it is, and so do its neighbours.
+    characters = [c for c in CHARACTERS if c != "|"]
+    made = pipeline.normalizer.normalize_str("|".join(characters)).split("|")
+    becomes = np.full((sys.maxunicode + 1, MOST), -1, np.int32)
+    for character, others in zip(characters, made, strict=True):
+        becomes[ord(character), : len(others)] = [ord(other) for other in others]
+    for character in ("|", UNKNOWN_SIGN, BREAK_SIGN):
+        becomes[ord(character), 0] = ord(character)
+    kinds = np.full(sys.maxunicode + 1, IN_WORD, np.int8)
+    codes = np.unique(becomes[becomes >= 0])
     window = len("aXa ")
-    text = " ".join(f"a{character}a" for character in characters)
-    starts = [start for _, (start, _) in rules.pre_tokenize_str(text)]
-    counts = np.bincount(np.array(starts) // window, minlength=len(characters))
-    kinds = {1: IN_WORD, 2: SPACE, 3: ALONE}
-    return {each: kinds[count] for each, count in zip(characters, counts.tolist(), strict=True)}
+    text = " ".join(f"a{chr(code)}a" for code in codes)
+    starts = [start for _, (start, _) in pipeline.pre_tokenizer.pre_tokenize_str(text)]
+    counts = np.bincount(np.array(starts) // window, minlength=len(codes))
+    kinds[codes] = np.array([IN_WORD, SPACE, ALONE])[counts - 1]
+    kinds[[ord(UNKNOWN_SIGN), ord(BREAK_SIGN)]] = ALONE
+    _cached_rules.append((becomes, kinds))
+    return becomes, kinds

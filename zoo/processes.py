@@ -22,8 +22,8 @@ def uses_models() -> None:
     if before not in (None, _process):
         warnings.warn(
             "this process was forked from one that has loaded models, and may wait for ever now: "
-            "start processes by 'spawn', as in multiprocessing.get_context('spawn'), or load models "
-            "only after the fork",
+            "start processes by 'spawn', as in multiprocessing.get_context('spawn'), or load "
+            "models only after the fork",
             ZooWarning,
             stacklevel=3,
         )

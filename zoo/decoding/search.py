@@ -146,7 +146,7 @@ def decode(
 
 
 def greedy(
-    model: keras.Model, inputs: Mapping[str, Any], *, start_id: Any, end_id: int, pad_id: int,
+    model: keras.Model, inputs: dict[str, Any], *, start_id: Any, end_id: int, pad_id: int,
     limits: Any, complete: bool = True, forbidden_id: int | None = None,
 ) -> Any:  # fmt: skip
     """Return the ids [batch, longest limit] of a greedy `decode` inside the caller's graph.
@@ -165,7 +165,7 @@ def greedy(
         longest, end_id, pad_id, 1, 1, early_stop=True, complete=complete, forbidden_id=forbidden_id
     )
     arrays = {
-        "inputs": dict(inputs),
+        "inputs": inputs,
         "first": ops.broadcast_to(ops.cast(start_id, "int32"), ops.shape(limits)),
         "options": {"limits": limits, "length_penalty": ops.zeros((), dtype="float32")},
     }

@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -89,8 +89,8 @@ def _check_model(pretrained: Pretrained) -> None:
             read = "words cut by the rules of Moses" if words else "pieces of another library"
             raise NotSupported(
                 f"{name} reads {read}, which no SavedModel can hold",
-                "use `zoo predict`, or `model.model.export` with ids in and logits out; models that "
-                "are trained with tokenizer.kind 'sentencepiece' or 'bpe' can be exported",
+                "use `zoo predict`, or `model.model.export` with ids in and logits out; models with "
+                "tokenizer.kind 'sentencepiece' or 'bpe' can be exported",
             )
     if isinstance(pretrained.task, Generate) and pretrained.recipe.data.reverse:
         raise NotSupported(

@@ -2,13 +2,12 @@
 
 BERT's rules treat each character by itself: it goes, stays or becomes others, and these separate
 words, stand alone or belong to a word. The library `tokenizers` says so of each character of
-Unicode, once, when a graph is made. Characters that the vocabulary lacks are all alike, so little of
-that remains: the symbols below, and for each character the one to three symbols that it becomes.
+Unicode, once, when a graph is made. Characters that the vocabulary lacks are all alike, so little
+of that remains: the symbols below, and for each character the one to three that it becomes.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import Any
 

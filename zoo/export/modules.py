@@ -5,6 +5,7 @@ Each function gives what the task's `predict` gives, in one graph.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
@@ -28,7 +29,7 @@ TEXTS = tf.TensorSpec([None], tf.string)
 
 def module(pretrained: Pretrained) -> Exported:
     """Return the module of a model's task."""
-    kinds: dict[type[Task], type[Exported]] = {
+    kinds: dict[type[Task], Callable[[Pretrained], Exported]] = {
         Translate: Translator, Generate: Writer, Choose: Chooser, Classify: Classifier,
     }  # fmt: skip
     chosen = next(kind for task, kind in kinds.items() if isinstance(pretrained.task, task))
@@ -194,8 +195,8 @@ class Classifier(Exported):
         if len(ids) == 1:
             rows = [framed(specials.start, self._part(ids[0], room), specials.extract)]
         else:
-            kept = _shared_room(*(each.row_lengths() for each in ids), room)
-            first, second = (self._part(each, count) for each, count in zip(ids, kept, strict=True))
+            kept = _shared_room(ids[0].row_lengths(), ids[1].row_lengths(), room)
+            first, second = map(self._part, ids, kept)
             pairs = [(first, second), (second, first)][: 2 if form is sequences.BOTH_ORDERS else 1]
             rows = [
                 framed(specials.start, a, specials.delimiter, b, specials.extract) for a, b in pairs

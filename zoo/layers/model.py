@@ -142,7 +142,7 @@ def _check_onnx(path: Path) -> None:
 
     Its converter writes loops of recurrent models with tensors of no type, without an error.
     """
-    import onnx
+    import onnx  # Keras' own converter needs it
 
     try:
         onnx.checker.check_model(str(path), full_check=True)

@@ -62,14 +62,13 @@ ALLOWED = {
 }  # fmt: skip
 
 LIGHT = (
-    "errors", "version", "files", "progress", "processes", "__init__",
-    "config/__init__", "config/tables", "config/catalog", "config/cards", "config/choices",
-    "config/entries", "config/legacy", "config/metrics", "config/settings", "config/recipe", "config/tasks", "config/tokenizers",
-    "reports/__init__",
-    "reports/claims", "reports/docs", "reports/series", "reports/comparison", "reports/experiments",
-    "models/__init__", "models/contracts", "cli/__init__", "cli/main", "cli/shell", "cli/hub",
-    "hub/__init__", "hub/names", "hub/client", "hub/records",
-    "hub/download", "hub/cache", "hub/pin",
+    "errors", "version", "files", "progress", "processes", "__init__", "config/__init__",
+    "config/tables", "config/catalog", "config/cards", "config/choices", "config/entries",
+    "config/legacy", "config/metrics", "config/settings", "config/recipe", "config/tasks",
+    "config/tokenizers", "reports/__init__", "reports/claims", "reports/docs", "reports/series",
+    "reports/comparison", "reports/experiments", "models/__init__", "models/contracts",
+    "cli/__init__", "cli/main", "cli/shell", "cli/hub", "hub/__init__", "hub/names", "hub/client",
+    "hub/records", "hub/download", "hub/cache", "hub/pin",
 )  # fmt: skip
 HEAVY = (
     "keras", "keras_hub", "tensorflow", "jax", "torch", "numpy", "datasets", "huggingface_hub",

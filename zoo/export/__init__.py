@@ -89,7 +89,7 @@ def _check_model(pretrained: Pretrained) -> None:
             read = "words cut by the rules of Moses" if words else "pieces of another library"
             raise NotSupported(
                 f"{name} reads {read}, which no SavedModel can hold",
-                "use `zoo predict`, or `model.model.export` with ids in and logits out; models with "
+                "use `zoo predict`, or `model.model.export` with ids in, logits out; models with "
                 "tokenizer.kind 'sentencepiece' or 'bpe' can be exported",
             )
     if isinstance(pretrained.task, Generate) and pretrained.recipe.data.reverse:

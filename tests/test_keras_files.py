@@ -19,6 +19,12 @@ from zoo.optim.optimizers import optimizer
 from zoo.optim.schedules import Rate, schedule
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 
+# Others differ from one of these in arguments alone.
+VARIANTS = {
+    name: variant
+    for name, variant in tiny.variants().items()
+    if name not in ("gpt1-entail", "vaswani2017-marian", "bahdanau2015-conditional")
+}
 # Loads each file after nothing but the import that docs/usage.md names, the paper's own.
 READER = """
 import importlib, json, sys
@@ -61,7 +67,7 @@ def cases(tmp_path_factory) -> dict[str, dict]:
     """What each variant's model gives here, and what its file gives in one other process."""
     folder = tmp_path_factory.mktemp("keras")
     lines, wanted = [], {}
-    for name, variant in tiny.variants().items():
+    for name, variant in VARIANTS.items():
         model = compiled(name, variant)
         file, inputs = folder / f"{name}.keras", folder / f"{name}.npz"
         model.save(file)
@@ -84,7 +90,7 @@ def cases(tmp_path_factory) -> dict[str, dict]:
     return {n: {"wanted": wanted[n], "found": each} for n, each in zip(wanted, found, strict=True)}
 
 
-@pytest.mark.parametrize("name", tiny.variants())
+@pytest.mark.parametrize("name", VARIANTS)
 def test_a_compiled_model_loads_elsewhere_as_it_was(cases, name):
     wanted, found = cases[name]["wanted"], cases[name]["found"]
     np.testing.assert_allclose(found.pop("outputs"), wanted.pop("outputs"), rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""The SavedModel: text in, text out, in a process without Keras and without this package."""
+"""The SavedModel: texts in, in a process without Keras and without this package."""
 
 from __future__ import annotations
 
@@ -10,32 +10,44 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from zoo import export
 from zoo.config import catalog
-from zoo.errors import BundleError, NotSupported, OptionError
+from zoo.errors import BundleError, InputError, NotSupported, OptionError
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 needs_tensorflow = pytest.mark.skipif(not ON_TENSORFLOW, reason="the SavedModel is TensorFlow's")
 
 # TensorFlow imports Keras by itself where it is installed, so it is made impossible to import here.
-# Of tensorflow_text only its Keras layers need it, which stand aside.
+# Of tensorflow_text only its Keras layers need it, which stand aside; byte pairs do without it all.
 CLIENT = """
 import json, sys, types
 sys.modules["keras"] = sys.modules["tf_keras"] = sys.modules["zoo"] = None
 sys.modules["tensorflow_text.python.keras"] = types.ModuleType("layers")
-import tensorflow, tensorflow_text
+import tensorflow
+with open(sys.argv[1] + "/paperzoo.json", encoding="utf-8") as file:
+    about = json.load(file)
+if about["function"] == "translate":
+    import tensorflow_text
 loaded = tensorflow.saved_model.load(sys.argv[1])
-batches = json.load(sys.stdin)
 signature = loaded.signatures["serving_default"]
-for texts in batches:
-    outputs = loaded.translate(tensorflow.constant(texts, tensorflow.string)).numpy()
-    named = signature(texts=tensorflow.constant(texts, tensorflow.string))["outputs"].numpy()
-    assert outputs.tolist() == named.tolist()
-    print(json.dumps([each.decode() for each in outputs]))
+for batch in json.load(sys.stdin):
+    given = {name: tensorflow.constant(texts, tensorflow.string) for name, texts in batch.items()}
+    found = getattr(loaded, about["function"])(*given.values())
+    found = found if isinstance(found, dict) else {"outputs": found}
+    named = signature(**given)
+    assert {name: each.numpy().tolist() for name, each in named.items()} == {
+        name: each.numpy().tolist() for name, each in found.items()}
+    found["outputs"] = tensorflow.strings.as_string(found["outputs"]) if (
+        found["outputs"].dtype != tensorflow.string) else found["outputs"]
+    print(json.dumps({name: [each.decode() if isinstance(each, bytes) else each
+                             for each in values.numpy().tolist()]
+                      for name, values in found.items()}))
 rooms = {name.split(".")[0] for name, module in sys.modules.items() if module is not None}
 assert not rooms & {"keras", "tf_keras", "zoo"}, rooms
+assert "tensorflow_text" not in rooms or about["function"] == "translate"
 """
 
 
@@ -46,8 +58,8 @@ def saved(tmp_path_factory, tiny_pretrained) -> Path:
     return export.export(tiny_pretrained, tmp_path_factory.mktemp("exports") / "saved")
 
 
-def outside(folder: Path, batches: list[list[str]]) -> list[list[str]]:
-    """Translate batches of texts in a process of its own."""
+def outside(folder: Path, batches: list[dict[str, list]]) -> list[dict[str, list]]:
+    """Run an export on batches of texts in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", CLIENT, str(folder)],
         input=json.dumps(batches),
@@ -84,7 +96,7 @@ def test_a_process_without_keras_gives_what_predict_gives(saved, tiny_pretrained
     wanted = tiny_pretrained.predict(texts, beam_size=1)
     assert len(set(wanted)) > 20
     batches = [texts[:1], texts[1:8], texts[8:], []]
-    found = outside(saved, batches)
+    found = [each["outputs"] for each in outside(saved, [{"texts": part} for part in batches])]
     assert [len(batch) for batch in found] == [1, 7, 92, 0]
     assert [text for batch in found for text in batch] == wanted
 
@@ -108,8 +120,8 @@ def test_the_shipped_model_outside(tmp_path):
     choices = (subjects, verbs, things, ends)
     texts = ["{} {} {}{}".format(*(generator.choice(each) for each in choices)) for _ in range(100)]
     wanted = pretrained.predict(texts, beam_size=1)
-    found = outside(export.export(pretrained, tmp_path / "saved"), [texts])[0]
-    assert found == wanted
+    found = outside(export.export(pretrained, tmp_path / "saved"), [{"texts": texts}])[0]
+    assert found["outputs"] == wanted
 
 
 @needs_tensorflow
@@ -126,22 +138,118 @@ def test_what_predict_refuses_is_empty_and_what_is_long_is_cut(saved, tiny_pretr
 
 @needs_tensorflow
 def test_every_paper_is_exported(tmp_path, every_pretrained, pairs):
-    """One tokenizer or two, the source as it stands or turned round."""
+    """One tokenizer or two, the source as it stands or turned round; and an empty batch."""
     pytest.importorskip("tensorflow_text")
     import tensorflow
 
-    task = every_pretrained.recipe.task
-    if task != "translate" or every_pretrained.source_tokenizer.unknown == "words":
-        problem = "only a translator" if task != "translate" else "no SavedModel can hold"
-        with pytest.raises(NotSupported, match=problem):
+    if every_pretrained.source_tokenizer.unknown == "words":
+        with pytest.raises(NotSupported, match="no SavedModel can hold"):
             export.export(every_pretrained, tmp_path / "saved")
         return
     texts = [pair[0] for pair in pairs]
-    wanted = every_pretrained.predict(texts, beam_size=1)
-    assert len(set(wanted)) > 3
     loaded = tensorflow.saved_model.load(str(export.export(every_pretrained, tmp_path / "saved")))
-    found = loaded.translate(tensorflow.constant(texts)).numpy()
-    assert [each.decode() for each in found] == wanted
+    about = json.loads((tmp_path / "saved" / export.ABOUT).read_text("utf-8"))
+    run = getattr(loaded, about["function"])
+    found, empty = run(tensorflow.constant(texts)), run(tensorflow.constant([], tensorflow.string))
+    if every_pretrained.labels:
+        assert about["labels"] == every_pretrained.labels
+        np.testing.assert_allclose(
+            found["probabilities"], every_pretrained.probabilities(texts), atol=1e-5
+        )
+        assert empty["probabilities"].shape == (0, len(every_pretrained.labels))
+        found, empty = found["outputs"], empty["outputs"]
+    wanted = every_pretrained.predict(texts, beam_size=None if every_pretrained.labels else 1)
+    assert len(set(wanted)) > (1 if every_pretrained.labels else 3)
+    assert [each.decode() for each in found.numpy()] == wanted
+    assert empty.shape == (0,)
+
+
+# Of each task of sequences, some inputs beside those of tiny_sequences.py: of unknown text, and of
+# which both parts, one or none is longer than its room.
+LONG, MIDDLE = "the sky is blue or red and grass is green " * 4, "it rains and it is wet and "
+MORE = {
+    "classify": [LONG, "", "\n", "Ünknown ... <unk> x"],
+    "entail": [(LONG, LONG), (LONG, "red"), ("red", LONG), (MIDDLE, MIDDLE), ("", "red")],
+    "choose": [(LONG, ("red", "blue")), ("red", (LONG, "it")), (MIDDLE * 2, (MIDDLE, LONG))],
+    "generate": ["it is dry", "the sky\n is", "red", LONG, ""],
+}
+MORE["similarity"] = MORE["entail"]
+REFUSED = {
+    "classify": ["", "\n"], "entail": [("", "red")], "similarity": [("", "red")], "choose": [],
+    "generate": [LONG, ""],
+}  # fmt: skip
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("task", MORE)
+@pytest.mark.filterwarnings("ignore:.*longer than the 24 tokens")
+def test_what_byte_pairs_read_is_exported_for_every_task(tmp_path, monkeypatch, task):
+    import tensorflow
+    import tiny_sequences
+
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    entry, found_entry = tiny_sequences.entry(folder), catalog.entry
+    monkeypatch.setattr(catalog, "entry", lambda n: entry if n == "tiny" else found_entry(n))
+    pretrained = tiny_sequences.pretrained(task)
+    inputs = [*tiny_sequences.INPUTS.get(task, []), *MORE[task]]
+    if task == "choose":  # a batch has one number of answers
+        inputs = [(context, (*answers, "grass")[:3]) for context, answers in inputs]
+    saved = export.export(pretrained, tmp_path / "saved")
+    loaded = tensorflow.saved_model.load(str(saved))
+    run = getattr(loaded, json.loads((saved / export.ABOUT).read_text("utf-8"))["function"])
+    columns = [inputs] if isinstance(inputs[0], str) else list(zip(*inputs, strict=True))
+    found = run(*(tensorflow.constant(column) for column in columns))
+    empty = run(*(tensorflow.constant(column)[:0] for column in columns))
+    found, empty = (x if isinstance(x, dict) else {"outputs": x} for x in (found, empty))
+    assert empty["outputs"].shape == (0,)
+    outputs = [each.decode() for each in found["outputs"].numpy()]
+    assert [given for given, output in zip(inputs, outputs, strict=True) if not output] == REFUSED[
+        task
+    ]
+    for given in REFUSED[task]:
+        with pytest.raises(InputError):
+            pretrained.predict(given)
+    readable = [place for place, given in enumerate(inputs) if given not in REFUSED[task]]
+    given = [inputs[place] for place in readable]
+    assert [outputs[place] for place in readable] == pretrained.predict(given)
+    if "probabilities" in found:
+        rows = found["probabilities"].numpy()
+        wanted = pretrained.probabilities(given)
+        np.testing.assert_allclose(rows[readable], wanted, atol=1e-5)
+        assert np.isnan(rows).all(axis=1).sum() == len(REFUSED[task])
+
+
+@needs_tensorflow
+def test_byte_pairs_in_a_graph_are_those_of_the_library():
+    """The lines of this project's own files, and what no file has."""
+    import tensorflow
+
+    from zoo.export.bytepairs import BytePairs
+    from zoo.text import BpeTokenizer
+
+    root = Path(__file__).parent.parent
+    pages = [*sorted((root / "docs").glob("*.md")), *sorted((root / "tests").glob("*.py"))]
+    lines = [line for page in pages for line in page.read_text("utf-8").splitlines()][:3000]
+    generator = random.Random(5)
+    signs = [chr(code) for code in range(0x250)]
+    signs += [
+        *"\u0301\u0327\u200b\u200d\u2028\u3000中가\ue000\ue001\ufffd😀\U000e0100\U0010ffffΣİẞ"
+    ]
+    signs += ["<unk>", "<", "unk>", "\r\n", "\n", " ", "the", "</w>", "don't", "<UNK>"] * 20
+    made = ["".join(generator.choices(signs, k=generator.randint(0, 30))) for _ in range(500)]
+    texts = [*lines, *made, "", "x" * 80, "\n".join(lines[:40]), " \n a \r\r b"]
+    assert len(lines) > 1000
+    tokenizer = BpeTokenizer.train(lines[:1000], vocabulary=700)
+    graph = BytePairs(tokenizer)
+    encode = tensorflow.function(graph.encode, autograph=False)
+    decode = tensorflow.function(graph.decode, autograph=False)
+    found = encode(tensorflow.constant(texts))
+    wanted = [tokenizer.encode(text) for text in texts]
+    assert found.to_list() == wanted
+    assert len({i for ids in wanted for i in ids}) > 600
+    decoded = [each.decode() for each in decode(found).numpy()]
+    assert decoded == [tokenizer.decode(ids) for ids in wanted]
 
 
 @needs_tensorflow

@@ -22,7 +22,8 @@ ALLOWED = {
     "starting": {"errors"},
     "files": {"errors"},
     "progress": set(),
-    "compiling": {"errors"},
+    "processes": {"errors"},
+    "compiling": {"errors", "processes"},
     "typed": set(),
     "finite": {"errors"},
     "seeds": set(),
@@ -32,7 +33,7 @@ ALLOWED = {
     "contracts": set(),  # what models offer, in models/contracts.py
     "text": {"errors", "config"},
     "decoding": {"errors", "starting", "contracts", "config", "compiling", "typed", "finite"},
-    "bundle": {"errors", "version", "files", "seeds", "config", "text"},
+    "bundle": {"errors", "version", "files", "processes", "seeds", "config", "text"},
     "convert": {"errors", "config", "text", "layers", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
     "data": {"errors", "files", "config", "text", "hub"},
@@ -46,7 +47,10 @@ ALLOWED = {
         "errors", "contracts", "version", "files", "progress", "seeds", "config", "text", "data",
         "tasks", "bundle", "hub", "golden", "optim",
     },
-    "export": {"errors", "version", "files", "config", "text", "bundle", "decoding", "tasks"},
+    "export": {
+        "errors", "contracts", "version", "files", "config", "text", "bundle", "decoding", "data",
+        "tasks",
+    },
     "keeping": {
         "errors", "files", "config", "tasks", "bundle", "hub", "golden", "training",
     },
@@ -66,7 +70,7 @@ ALLOWED = {
 }  # fmt: skip
 
 LIGHT = (
-    "errors", "version", "starting", "files", "progress", "__init__",
+    "errors", "version", "starting", "files", "progress", "processes", "__init__",
     "config/__init__", "config/tables", "config/base",
     "config/catalog", "config/cards", "config/choices", "config/entries", "config/legacy",
     "config/metrics", "config/settings", "config/recipe", "config/tasks", "config/tokenizers",

@@ -8,18 +8,22 @@ own module:
                  closed over them would keep the old ones after they change
     PyTorch      no compiling: the function runs as it is, without gradients
 
-A compiled function belongs to its model and is freed with it.
+A compiled function belongs to its model and is freed with it. Threads may run functions at the same
+time.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import keras
 from keras import ops, tree
+
+from zoo.processes import uses_models
 
 # A function of (model, options, arrays): nested arrays in, nested arrays out.
 Traced = Callable[[keras.Model, Any, Any], Any]
@@ -28,6 +32,7 @@ _compiled: weakref.WeakKeyDictionary[keras.Model, dict[Hashable, Callable]] = (
     weakref.WeakKeyDictionary()
 )
 _trace_count = 0
+_lock = threading.Lock()
 
 
 def traces() -> int:
@@ -44,6 +49,7 @@ def run(function: Traced, model: keras.Model, options: Hashable, arrays: Mapping
         options: constants of the compiled code; another value compiles anew.
         arrays: nested dicts of arrays or tensors; other shapes compile anew, other values do not.
     """
+    uses_models()
     backend = keras.backend.backend()
     if backend == "torch":
         import torch
@@ -54,10 +60,11 @@ def run(function: Traced, model: keras.Model, options: Hashable, arrays: Mapping
     shapes = tuple((tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in leaves)
     # LoRA gives a model other variables; a graph of TensorFlow has those that it began with.
     key = (function, options, shapes, len(model.variables))
-    functions = _compiled.setdefault(model, {})
-    if key not in functions:
-        compile_ = _compile_tensorflow if backend == "tensorflow" else _compile_jax
-        functions[key] = compile_(function, weakref.ref(model), options)
+    with _lock:  # two threads would compile the same function twice
+        functions = _compiled.setdefault(model, {})
+        if key not in functions:
+            compile_ = _compile_tensorflow if backend == "tensorflow" else _compile_jax
+            functions[key] = compile_(function, weakref.ref(model), options)
     if backend == "jax":
         return functions[key]([variable.value for variable in model.variables], arrays)
     return functions[key](arrays)
@@ -103,7 +110,8 @@ def loop(
 def _traced(model: weakref.ref) -> keras.Model:
     """Count a compilation of a function, and return its model."""
     global _trace_count
-    _trace_count += 1
+    with _lock:
+        _trace_count += 1
     alive = model()
     assert alive is not None, "a compiled function outlived its model"
     return alive

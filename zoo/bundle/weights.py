@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ import numpy as np
 from zoo.bundle import lora
 from zoo.bundle.stored import narrowed, to_bytes, widened
 from zoo.errors import BundleError
+from zoo.processes import uses_models
 
 if TYPE_CHECKING:
     import keras
@@ -144,7 +144,8 @@ def filled(
     """Return the model that `build` builds, with the given weights cast to its own types.
 
     Initial weights are neither drawn nor allocated. Names and shapes are compared first; then the
-    tensors of a file are read one by one, each into its place.
+    tensors of a file are read one by one, each into its place. Nothing outside the model changes,
+    so threads may fill models at the same time.
 
     Args:
         build: called once; returns a built model.
@@ -155,13 +156,18 @@ def filled(
     """
     import keras
 
+    uses_models()
     failed: list[BaseException] = []
-    with _awaited(failed) as awaited, keras.StatelessScope():
+    # Keras makes the tensors of weights when this scope, which is the thread's own, ends.
+    with keras.StatelessScope():
         model = build()
         named = variables(model)
-        _check_fit(source, named, type(model).__name__)
+        awaited = {name: _Awaited(failed) for name in named}
         for name, variable in named.items():
-            awaited[id(variable)].read = functools.partial(_tensor, source, name)
+            _begin_with(variable, awaited[name])
+        _check_fit(source, named, type(model).__name__)
+        for name, initializer in awaited.items():
+            initializer.read = functools.partial(_tensor, source, name)
     if failed:
         raise failed[0]
     _tell_torch(model)
@@ -191,29 +197,16 @@ class _Awaited:
         return ops.zeros(shape, dtype)
 
 
-@contextlib.contextmanager
-def _awaited(failed: list[BaseException]) -> Iterator[dict[int, _Awaited]]:
-    """Initialise the weights made inside this context with `_Awaited`, yielded by variable id.
-
-    Keras makes a weight's tensor only when its stateless scope ends. Seed generators keep their own
-    initialiser.
-    """
-    import keras
-
-    original = keras.layers.Layer.add_weight
-    by_id: dict[int, _Awaited] = {}
-
-    def add_weight(self, shape=None, initializer=None, *args, **kwargs):
-        awaited = _Awaited(failed)
-        variable = original(self, shape, awaited, *args, **kwargs)
-        by_id[id(variable)] = awaited
-        return variable
-
-    keras.layers.Layer.add_weight = add_weight
-    try:
-        yield by_id
-    finally:
-        keras.layers.Layer.add_weight = original
+def _begin_with(variable: keras.Variable, initializer: _Awaited) -> None:
+    """Give a weight that has no value yet another initialiser."""
+    # The attribute is private to Keras: nothing public changes the initialiser of one weight. What
+    # changes them all, a method of the class, would change the weights of other threads too.
+    if not callable(getattr(variable, "_initializer", None)):
+        raise BundleError(
+            f"this version of Keras made the weight '{variable.path}' before its value was read",
+            "install the version of Keras that pyproject.toml names, and report this",
+        )
+    variable._initializer = initializer
 
 
 def _tell_torch(model: keras.Model) -> None:

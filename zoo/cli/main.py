@@ -240,7 +240,7 @@ def export(
     name: Name,
     folder: Annotated[Path, typer.Argument(help="Folder of the SavedModel.", metavar="DIR")],
 ) -> None:
-    """Write a TensorFlow SavedModel that takes strings and gives strings."""
+    """Write a TensorFlow SavedModel that takes strings and gives strings or labels."""
     model = _load(name)
     from zoo import export as exporting
 

@@ -148,23 +148,27 @@ def decode(
 
 
 def greedy(
-    model: keras.Model, source: Any, *, start_id: int, end_id: int, pad_id: int, limits: Any
-) -> Any:
+    model: keras.Model, inputs: dict[str, Any], *, start_id: Any, end_id: int, pad_id: int,
+    limits: Any, complete: bool = True, forbidden_id: int | None = None,
+) -> Any:  # fmt: skip
     """Return the ids [batch, longest limit] of a greedy `decode` inside the caller's graph.
 
     It compiles nothing: it is for graphs that hold more than the search, such as an exported one,
     and takes tensors whose batch and length only a run of that graph fixes.
 
     Args:
-        source: int32 [batch, source].
+        inputs: those of `model.start`.
+        start_id: the first token, the same for all rows or int32 [batch].
         limits: int32 [batch], each at least 1; the cache is as long as the longest.
+        complete, forbidden_id: see `decode`.
     """
-    batch = ops.shape(source)[0]
     longest = ops.max(limits, initial=1)
-    search = Search(longest, end_id, pad_id, beam_size=1, num_return=1, early_stop=True)
+    search = Search(
+        longest, end_id, pad_id, 1, 1, early_stop=True, complete=complete, forbidden_id=forbidden_id
+    )
     arrays = {
-        "inputs": {"source": source},
-        "first": ops.full((batch,), start_id, dtype="int32"),
+        "inputs": inputs,
+        "first": ops.broadcast_to(ops.cast(start_id, "int32"), ops.shape(limits)),
         "options": {"limits": limits, "length_penalty": ops.zeros((), dtype="float32")},
     }
     return _start(model, search, arrays)[2]["ids"][:, 0]

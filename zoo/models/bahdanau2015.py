@@ -289,6 +289,8 @@ class RNNSearch(PaperModel):
     input, begin with the start id, in whose place the decoder reads zeros.
     """
 
+    inputs_by_name = ("source", "target")
+
     @dataclass(frozen=True, kw_only=True)
     class Arguments:
         source_vocabulary: int  # words of each language, special ids included

@@ -222,3 +222,7 @@ class LanguageModel(PaperModel):
     def grow(self, state, max_length: int):
         """Return the cache with room for max_length steps."""
         return attention.grown(state, max_length)
+
+
+# Keras reads a file of each model of the paper after one import, this file's.
+from zoo.models import gpt1_tasks as gpt1_tasks  # noqa: E402

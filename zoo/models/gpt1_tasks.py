@@ -98,6 +98,8 @@ class Classifier(PaperModel):
 class Chooser(Classifier):
     """A linear layer scores each answer, softmax compares these (section 3.3); classes is 1."""
 
+    axes = 3
+
     def call(self, inputs, training=False):
         """Return float32 logits [batch, answers].
 

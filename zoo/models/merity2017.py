@@ -322,8 +322,8 @@ class LanguageModel(PaperModel):
         """
         tokens = inputs["tokens"]
         state = inputs.get("state") or self.initial_state(ops.shape(tokens)[0])
-        time = tokens.shape[1]
-        if time > 1:
+        time = ops.shape(tokens)[1]
+        if not isinstance(time, int) or time > 1:
             tokens = tokens[:, :-1]
             mask = None
             if "lengths" in inputs:

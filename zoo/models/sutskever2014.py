@@ -47,6 +47,8 @@ class SequenceToSequence(PaperModel):
     input, begin with the start id.
     """
 
+    inputs_by_name = ("source", "target")
+
     @dataclass(frozen=True, kw_only=True)
     class Arguments:
         source_vocabulary: int  # words of each language, special ids included

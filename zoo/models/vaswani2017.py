@@ -40,6 +40,8 @@ class Transformer(PaperModel):
     input, begin with the start id.
     """
 
+    inputs_by_name = ("source", "target")
+
     @dataclass(frozen=True, kw_only=True)
     class Arguments:
         vocabulary: int  # of source and target together
@@ -94,8 +96,12 @@ class Transformer(PaperModel):
         length = ops.shape(ids)[1]
         if isinstance(length, int) and length > self.max_length:
             raise ValueError(f"{length} pieces, but max_length is {self.max_length}")
-        positions = ops.cast(ops.convert_to_tensor(self._positions)[:length], self.compute_dtype)
-        return self.dropout(self.embedding(ids) + positions, training=training)
+        table = ops.convert_to_tensor(self._positions)
+        # A length that only a run fixes cannot cut a table on JAX.
+        rows = table[:length] if isinstance(length, int) else ops.take(table, ops.arange(length), 0)
+        return self.dropout(
+            self.embedding(ids) + ops.cast(rows, self.compute_dtype), training=training
+        )
 
     def encode(self, source, training=False):
         """Return the encoder's output [batch, source, width] and its mask [batch, 1, 1, source]."""

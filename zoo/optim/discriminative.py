@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from zoo import typed
+from zoo.errors import NotSupported
 
 
 @keras.saving.register_keras_serializable("paperzoo")
@@ -22,7 +24,8 @@ class DiscriminativeAdam(keras.optimizers.Adam):
     alike. Clipping ignores the gradients of frozen groups; their moments stay up to date.
 
     Args:
-        groups: variables of each group, from input to output.
+        groups: variables of each group, from input to output; or their places among those that
+            `build` gets, as a `.keras` file keeps them.
         factor: 2.6 in the paper; 1 for a single rate.
         unfreeze_every: updates between two thaws; None trains all groups from the first update on.
         learning_rate, beta_1, beta_2, epsilon, global_clipnorm: as in Keras.
@@ -31,7 +34,7 @@ class DiscriminativeAdam(keras.optimizers.Adam):
 
     def __init__(
         self,
-        groups: Sequence[Sequence[keras.Variable]],
+        groups: Sequence[Sequence[keras.Variable | int]],
         factor: float = 1.0,
         unfreeze_every: int | None = None,
         *,
@@ -48,18 +51,44 @@ class DiscriminativeAdam(keras.optimizers.Adam):
         self.decay = weight_decay
         self.factor = factor
         self.unfreeze_every = unfreeze_every
-        self.groups = {id(variable): i for i, group in enumerate(groups) for variable in group}
+        # Variables compare by value, so they are found by identity.
+        self.groups = {
+            member if isinstance(member, int) else id(member): number
+            for number, group in enumerate(groups)
+            for member in group
+        }
         self.depths = np.arange(len(groups))[::-1].copy()  # places below the last group
 
     def build(self, variables) -> None:
         if self.built:
             return
         super().build(variables)
-        self.group_of = [self.groups[id(variable)] for variable in variables]
+        self.group_of = [
+            self.groups[place] if place in self.groups else self.groups[id(variable)]
+            for place, variable in enumerate(variables)
+        ]
         self.shares = self.add_variable(
             shape=self.depths.shape, initializer="zeros", dtype="float32", name="shares"
         )
         self.shares.assign(self._shares())
+
+    def get_config(self) -> dict[str, Any]:
+        if not self.built:
+            raise NotSupported(
+                "an optimizer with groups of layers that has not trained cannot be saved",
+                "train a step before `save`, or compile the model without it",
+            )
+        numbers = np.asarray(self.group_of)
+        config = super().get_config()
+        taken = ("learning_rate", "beta_1", "beta_2", "epsilon")
+        return {
+            **{key: config[key] for key in taken},
+            "groups": [np.flatnonzero(numbers == i).tolist() for i in range(len(self.depths))],
+            "factor": self.factor,
+            "unfreeze_every": self.unfreeze_every,
+            "global_clipnorm": self.clip,
+            "weight_decay": self.decay,
+        }
 
     def _shares(self):
         """Return the factors of all groups' rates in the coming update."""

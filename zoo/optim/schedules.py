@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,18 +11,40 @@ from keras import ops
 
 from zoo import typed
 from zoo.config.choices import SCHEDULES, imported
-from zoo.config.recipe import Recipe
+from zoo.config.recipe import Recipe, dumps, loads
+from zoo.errors import NotSupported
 
 
 @keras.saving.register_keras_serializable("paperzoo")
 class Rate(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate `rate(step)` of a float32 step that counts from 1."""
+    """A learning rate `rate(step)` of a float32 step that counts from 1.
 
-    def __init__(self, rate: Callable) -> None:
+    Args:
+        rate: the function.
+        plan: the recipe and the lengths that `schedule` made it of, by which a `.keras` file keeps
+            it; None if it is another function.
+    """
+
+    def __init__(self, rate: Callable, plan: tuple[Recipe, list[int] | None] | None = None) -> None:
         self.rate = rate
+        self.plan = plan
 
     def __call__(self, step):
         return self.rate(ops.cast(step, "float32") + 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        if self.plan is None:
+            raise NotSupported(
+                "a file cannot hold a learning rate that is a function",
+                "use the rate of a recipe, see zoo.optim.schedules.schedule, or one of Keras",
+            )
+        recipe, lengths = self.plan
+        return {"recipe": dumps(recipe.resolved()), "lengths": lengths}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Rate:
+        recipe = loads(config["recipe"], where="the learning rate's recipe", warn=False)
+        return schedule(recipe, config["lengths"])
 
 
 def noam(recipe: Recipe) -> Rate:
@@ -106,7 +129,7 @@ def _number(recipe: Recipe, key: str) -> float:
     return float(getattr(recipe.schedule, key))
 
 
-def schedule(recipe: Recipe, lengths: np.ndarray | None = None) -> Rate:
+def schedule(recipe: Recipe, lengths: Sequence[int] | np.ndarray | None = None) -> Rate:
     """Return the recipe's schedule.
 
     Args:
@@ -115,7 +138,7 @@ def schedule(recipe: Recipe, lengths: np.ndarray | None = None) -> Rate:
     """
     planned: Rate = imported(SCHEDULES[recipe.schedule.name].path)(recipe)
     if lengths is None:
-        return planned
+        return Rate(planned.rate, (recipe, None))
     assert recipe.train.bptt is not None
     shares = np.asarray(lengths, dtype=np.float32) / recipe.train.bptt
     last = len(shares) - 1
@@ -124,4 +147,4 @@ def schedule(recipe: Recipe, lengths: np.ndarray | None = None) -> Rate:
         index = ops.clip(ops.cast(step, "int32") - 1, 0, last)
         return planned.rate(step) * ops.take(ops.convert_to_tensor(shares), index)
 
-    return Rate(scaled)
+    return Rate(scaled, (recipe, [int(length) for length in lengths]))

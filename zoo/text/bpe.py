@@ -104,6 +104,11 @@ class BpeTokenizer(Tokenizer):
         words = sorted(content["vocab"], key=content["vocab"].__getitem__)
         return cls([*words, BREAK], [(first, second) for first, second in content["merges"]])
 
+    @property
+    def pipeline(self) -> Any:
+        """The tokenizer of the library tokenizers, which reads one line."""
+        return self._tokenizer
+
     def save(self, path: Path | str) -> None:
         """Write tokens and merges as JSON, one per line."""
         merges = [" ".join(pair) for pair in self.merges]

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from zoo import bundle, convert, golden, tasks
 from zoo.bundle import model_card
 from zoo.config import cards, catalog
 from zoo.config.recipe import Recipe
+from zoo.data.columns import TableArguments, TableOptions
 from zoo.data.examples import Example
 from zoo.errors import InputError, UnknownName, check_count, check_path
 from zoo.hub import resolve
@@ -233,6 +234,7 @@ class Pretrained:
         batch_size: int | None = None,
         progress: bool = True,
         likelihood: bool = False,
+        **table: Unpack[TableArguments],
     ) -> dict[str, Any]:
         """Measure the model on examples; pairs with one source are its several references.
 
@@ -244,6 +246,7 @@ class Pretrained:
             beam_size, length_penalty: of translators, see `predict`.
             likelihood: of translators, also measure the first reference of each source: "loss",
                 nats per target piece with the end token, and "perplexity".
+            table: text_column and the others, see `finetune`.
 
         Returns:
             "metric", "value", "data", "split" and the task's metrics: for translators "bleu", its
@@ -253,7 +256,8 @@ class Pretrained:
         """
         if limit is not None:
             check_count("limit", limit)
-        about, examples = self.examples(data, targets, split=split)
+        reading = TableOptions.of(**table)
+        about, examples = measuring.find(self.recipe, data, targets, split, reading, tell=progress)
         options = {
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
             "likelihood": likelihood or None, "progress": progress,
@@ -264,14 +268,15 @@ class Pretrained:
         return {"metric": metric, "value": measured[metric], **about, **measured}
 
     def examples(
-        self, data: Any = None, targets: Iterable[Any] | None = None, *, split: str | None = None
-    ) -> tuple[dict[str, str], list[Example]]:
+        self, data: Any = None, targets: Iterable[Any] | None = None, *, split: str | None = None,
+        **table: Unpack[TableArguments],
+    ) -> tuple[dict[str, str], list[Example]]:  # fmt: skip
         """Return the examples that `evaluate` measures on, and their names "data" and "split".
 
         An example is a source with its references, a text with its label, or what the task's `read`
         in `zoo.tasks` describes.
         """
-        return measuring.find(self.recipe, data, targets, split)
+        return measuring.find(self.recipe, data, targets, split, TableOptions.of(**table))
 
     # Training it further
 
@@ -286,6 +291,7 @@ class Pretrained:
         out: str | os.PathLike[str] | None = None,
         changes: Mapping[str, Any] | None = None,
         resume: bool = False,
+        **table: Unpack[TableArguments],
     ) -> Pretrained:
         """Train a copy of this model further on examples and return it.
 
@@ -294,10 +300,8 @@ class Pretrained:
 
         Args:
             data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset. Columns
-                are found by name, or by their exact number: source, target; text, label; premise,
-                hypothesis, label; sentence1, sentence2, label; context, answers (or answer_0,
-                answer_1, ...), label, the place of the right answer from 0 or its text. A language
-                model takes only texts: a list, one column, or a .txt file.
+                are found by known names or their exact number, and one line says which: see
+                docs/data.md. A language model takes only texts: a list, one column, a .txt file.
             targets: a target or label for each item, if data is a list of texts, of pairs, or of
                 contexts with answers. For `similarity`, fractions stay numbers.
             task: the task to train for; None keeps the model's.
@@ -308,6 +312,7 @@ class Pretrained:
                 folder `out` + ".run" until the bundle is written.
             changes: dotted keys of the last stage's recipe, as in {"schedule.peak": 1e-5}.
             resume: go on with the run in `out` + ".run", in the stage where it stopped.
+            table: text_column, columns and others, see `zoo.data.columns.TableArguments`.
 
         Raises:
             DataError, RecipeError: the examples or a change cannot be read.
@@ -325,6 +330,7 @@ class Pretrained:
         result = stages.run(
             self.model, self.recipe, tokenizers, data, targets, task=task, validation=validation,
             adapt=adapt, changes=changes, folder=folder, resume=resume,
+            table=TableOptions.of(**table),
         )  # fmt: skip
         tuned = Pretrained(
             result.model, result.recipe, tokenizers, metrics=result.metrics, history=result.history
@@ -344,6 +350,7 @@ class Pretrained:
         validation: float | Any = 0.1,
         changes: Mapping[str, Any] | None = None,
         passes: int = 1,
+        **table: Unpack[TableArguments],
     ) -> Iterator[tuple[Any, np.ndarray]]:
         """Yield the training batches of `finetune`, for your own training loop.
 
@@ -353,7 +360,7 @@ class Pretrained:
         the left, with tokens [rows, sequences, time] for several sequences.
 
         Args:
-            data, targets, validation, changes: as for `finetune`.
+            data, targets, validation, changes, table: as for `finetune`.
             passes: number of passes over the data, each in another order.
         """
         from zoo.training import finetune as tuning
@@ -361,8 +368,9 @@ class Pretrained:
         check_count("passes", passes)
         tokenizers = self.source_tokenizer, self.target_tokenizer
         planned = tuning.plan(
-            self.recipe, tokenizers, data, targets, validation=validation, changes=changes
-        )
+            self.recipe, tokenizers, data, targets, validation=validation, changes=changes,
+            table=TableOptions.of(**table), tell=True,
+        )  # fmt: skip
         batches = planned.batches(self.target_tokenizer)
         return (batches.batch(step) for step in range(passes * batches.per_pass))
 

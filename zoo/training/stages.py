@@ -11,7 +11,8 @@ import keras
 
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
-from zoo.config.tasks import task_class
+from zoo.config.tasks import spec, task_class
+from zoo.data.columns import PLAIN, TableOptions
 from zoo.data.examples import each_text
 from zoo.errors import CheckpointError
 from zoo.tasks.base import Tokenizers
@@ -44,6 +45,7 @@ def run(
     changes: Mapping[str, Any] | None = None,
     folder: Path | None = None,
     resume: bool = False,
+    table: TableOptions = PLAIN,
 ) -> Tuned:
     """Train a copy of a model on a user's examples, in one stage or two.
 
@@ -52,6 +54,7 @@ def run(
     Args:
         base: the resolved recipe of the model.
         folder: the folder of the run; None keeps nothing.
+        table: how to read the examples.
     """
     if resume and (folder is None or not folder.is_dir()):
         raise CheckpointError(
@@ -66,8 +69,9 @@ def run(
     data, targets = (list(x) if isinstance(x, Iterator) else x for x in (data, targets))
     # Read all examples before the first stage, so that errors show before an hour of training.
     last = finetune.plan(
-        base, tokenizers, data, targets, validation=validation, task=task, changes=changes
-    )
+        base, tokenizers, data, targets, validation=validation, task=task, changes=changes,
+        table=table, tell=True,
+    )  # fmt: skip
     stages = {LAST: last}
     if adapt is None:
         adapt = catalog.entry(base.paper).adapt
@@ -75,9 +79,10 @@ def run(
     if other_task and task_class(base.task).adapts and adapt is not False:
         texts = adapt
         if adapt is True:
-            examples = task_class(last.recipe.task).read(last.recipe, data, targets)
+            examples = task_class(last.recipe.task).read(last.recipe, data, targets, table=table)
             texts = [text for given, _ in examples for text in each_text(given)]
-        stages = {ADAPTING: finetune.plan(base, tokenizers, texts), **stages}
+        as_texts = PLAIN if adapt is True else table.for_roles(spec(base.task).columns[0])
+        stages = {ADAPTING: finetune.plan(base, tokenizers, texts, table=as_texts), **stages}
     metrics: dict[str, Any] = {}
     history: list[dict[str, float]] = []
     for name, planned in stages.items():

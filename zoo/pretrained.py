@@ -239,14 +239,13 @@ class Pretrained:
         """Measure the model on examples; pairs with one source are its several references.
 
         Args:
-            data: see `finetune`; or the folder of the recipe's corpus, as in ZOO_DATA/multi30k; or
-                a folder that `zoo prepare` wrote; None finds the recipe's corpus.
+            data, table: see `finetune`. data may be a folder, of the recipe's corpus, as in
+                ZOO_DATA/multi30k, or of `zoo prepare`; None finds the recipe's corpus.
             split: split of a corpus; None takes the recipe's `evaluate.split`.
             limit: measure only the first `limit` examples.
             beam_size, length_penalty: of translators, see `predict`.
             likelihood: of translators, also measure the first reference of each source: "loss",
                 nats per target piece with the end token, and "perplexity".
-            table: text_column and the others, see `finetune`.
 
         Returns:
             "metric", "value", "data", "split" and the task's metrics: for translators "bleu", its
@@ -299,8 +298,7 @@ class Pretrained:
         trains it on the texts as a language model, then on the labels.
 
         Args:
-            data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset. Columns
-                are found by known names or their exact number, and one line says which: see
+            data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset, see
                 docs/data.md. A language model takes only texts: a list, one column, a .txt file.
             targets: a target or label for each item, if data is a list of texts, of pairs, or of
                 contexts with answers. For `similarity`, fractions stay numbers.

@@ -8,20 +8,20 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from zoo import hub
+from zoo.cli import figure as figure_commands
 from zoo.cli import hub as hub_commands
-from zoo.cli import shell
+from zoo.cli import lines, options, shell
+from zoo.cli.options import BatchSize, BeamSize, Data, LengthPenalty, Name, Split
+from zoo.cli.shell import load as _load
 from zoo.config import cards, catalog
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, DataError, OptionError, ZooWarning
 from zoo.version import __version__
-
-if TYPE_CHECKING:
-    from zoo.pretrained import Pretrained
 
 app = typer.Typer(
     add_completion=False,
@@ -30,24 +30,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Name = Annotated[str, typer.Argument(help="NAME, NAME.TAG, hf://USER/REPO or a folder.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name or its file.", metavar="RECIPE")]
 TEXTS = "Texts, a tab between those that belong together; standard input if none."
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=5e-4.", metavar="K=V"),
 ]
-Data = Annotated[
-    Path | None,
-    typer.Option(help="Folder of corpora (else ZOO_DATA or the hub), or a file of examples."),
-]
-Split = Annotated[str | None, typer.Option(help="Split of the corpus.")]
-BeamSize = Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")]
-LengthPenalty = Annotated[float | None, typer.Option(help="Alpha of the penalty.")]
-BatchSize = Annotated[int | None, typer.Option(help="Texts decoded together.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")]
-Picture = Annotated[Path, typer.Option("-o", "--out", help="The picture.")]
 Dtype = Annotated[str | None, typer.Option(help="Keras dtype policy, as in mixed_bfloat16.")]
 
 
@@ -118,21 +108,38 @@ def predict(
     top_p: Annotated[float | None, typer.Option(help="Draw among such a share.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the draws.")] = None,
     scores: Annotated[bool, typer.Option("--scores", help="All labels, as JSON.")] = False,
+    form: Annotated[
+        lines.Format, typer.Option("--format", help="jsonl writes each output as JSON.")
+    ] = lines.Format.text,
+    on_error: Annotated[
+        lines.OnError, typer.Option(help="At a line that cannot be read; skip leaves it blank.")
+    ] = lines.OnError.stop,
     dtype: Dtype = None,
 ) -> None:
-    """Translate, continue, classify or compare texts; one output a line, in their order."""
-    texts = shell.read_texts(text or [], file)
+    """Translate, continue, classify or compare texts; one output a line, in their order.
+
+    A blank line gives a blank line. With --on-error skip, the exit code is 1 if a line was skipped.
+    """
+    if text and file is not None:
+        raise OptionError("both TEXT and --file are given", "give one of them")
+    source = None if text else lines.open_lines(file)
     model = _load(name, dtype)
-    outputs: list[Any] = model.predict(
-        shell.split_columns(texts, model.recipe.task, file), beam_size=beam_size, seed=seed,
-        length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
-        num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p, scores=scores,
-    )  # fmt: skip
-    for output in outputs:
-        if scores:
-            print(json.dumps(output, ensure_ascii=False))
-        else:
-            print("\n".join(output) if isinstance(output, list) else output)
+
+    def answer(inputs: list[Any], part: int = 0) -> list[Any]:
+        # A seed for each part of a file: equal prompts in two parts would go on alike.
+        outputs: list[Any] = model.predict(
+            inputs, beam_size=beam_size, seed=seed if seed is None else seed + part,
+            length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
+            num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p,
+            scores=scores,
+        )  # fmt: skip
+        return outputs
+
+    if source is None:
+        for output in answer(shell.split_columns(text or [], model.recipe.task, None)):
+            print(lines.written(output, form))
+    elif lines.answer_all(source, model.recipe.task, answer, form, on_error):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -143,14 +150,24 @@ def evaluate(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    source_column: options.SourceColumn = None,
+    target_column: options.TargetColumn = None,
+    column: options.Column = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
     shell.check_data(data)
+    reading = options.table_arguments(
+        text_column, label_column, source_column, target_column, column, delimiter, header
+    )
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
-        batch_size=batch_size,
+        batch_size=batch_size, **reading,
     )  # fmt: skip
     print(json.dumps(measured, indent=2, ensure_ascii=False))
 
@@ -169,13 +186,24 @@ def finetune(
     ] = None,
     changes: Changes = None,
     resume: Resume = False,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    source_column: options.SourceColumn = None,
+    target_column: options.TargetColumn = None,
+    column: options.Column = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
 ) -> None:
     """Train a model further on your own examples."""
     parsed = shell.parse_changes(changes)
+    reading = options.table_arguments(
+        text_column, label_column, source_column, target_column, column, delimiter, header
+    )
     model = _load(name)
     model.finetune(
-        data, task=task, validation=validation, adapt=adapt, out=out, changes=parsed, resume=resume
-    )
+        data, task=task, validation=validation, adapt=adapt, out=out, changes=parsed,
+        resume=resume, **reading,
+    )  # fmt: skip
     print(out)
 
 
@@ -272,71 +300,6 @@ def export(
     print(folder)
 
 
-figure_app = typer.Typer(help="Draw a picture.", rich_markup_mode=None)
-app.add_typer(figure_app, name="figure")
-
-
-@figure_app.callback()
-def figure() -> None:
-    """Draw a picture."""
-
-
-@figure_app.command("attention")
-def figure_attention(
-    name: Name,
-    text: Annotated[str, typer.Argument(help="The source text.")],
-    out: Picture = Path("attention.png"),
-) -> None:
-    """Draw which source pieces the decoder looked at."""
-    model = _load(name)
-    from zoo.reports import figures
-
-    figures.attention(model, text, out)
-    print(out)
-
-
-@figure_app.command("curve")
-def figure_curve(
-    name: Name,
-    out: Picture = Path("curve.png"),
-) -> None:
-    """Draw how the training of a model went, from its history.csv."""
-    model = _load(name)
-    from zoo.reports import figures
-
-    figures.curve(model.history, out, model.recipe.name)
-    print(out)
-
-
-@figure_app.command("length")
-def figure_length(
-    names: Annotated[
-        list[str], typer.Argument(help="NAME, NAME.TAG or folders of bundles.", metavar="NAME...")
-    ],
-    data: Data = None,
-    out: Picture = Path("length.png"),
-    split: Split = None,
-    bins: Annotated[int, typer.Option(help="Parts of the data by length; 4 are quarters.")] = 4,
-    beam_size: BeamSize = None,
-    length_penalty: LengthPenalty = None,
-    batch_size: BatchSize = None,
-) -> None:
-    """Draw BLEU by source length for several models; the same as CSV beside it."""
-    shell.check_data(data)
-    for name in names:
-        hub.find(name)
-        if names.count(name) > 1:
-            raise OptionError(f"{name} is named twice", "name each model once")
-    models = {name: _load(name) for name in names}
-    from zoo.reports import figures
-
-    figures.length(
-        models, data, out, split=split, bins=bins, beam_size=beam_size,
-        length_penalty=length_penalty, batch_size=batch_size,
-    )  # fmt: skip
-    print(out)
-
-
 @app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say whether it is stale.")] = False,
@@ -350,16 +313,8 @@ def docs(
     print(f"written: {stale}" if stale else "every table is up to date")
 
 
+app.add_typer(figure_commands.app, name="figure")
 hub_commands.register(app)
-
-
-def _load(name: str, dtype: str | None = None) -> Pretrained:
-    """Load a model; report a wrong name before Keras is imported, which takes seconds."""
-    folder = hub.find(name)
-    shell.import_keras()
-    from zoo import pretrained
-
-    return pretrained.load(folder, dtype=dtype)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

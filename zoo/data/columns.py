@@ -236,7 +236,7 @@ def _rows(source: Source, roles: Roles, table: TableOptions) -> Iterator[Row]:
             raise DataError(*_wrong_width(where, len(row), width))
         chosen = [row[place] for place in choice.places]
         if source.kept:
-            _check_kept(where, choice, chosen, source.kept, told)
+            _check_kept(where, choice, chosen, roles.labels, source.kept, told)
         taken.decode(chosen, roles.known)
         taken.count(chosen)
         yield where, choice.names, chosen
@@ -282,11 +282,12 @@ def _with_targets(
 
 
 def _check_kept(
-    where: str, choice: Choice, cells: Sequence[Any], kept: str, told: set[str]
+    where: str, choice: Choice, cells: Sequence[Any], labels: str, kept: str, told: set[str]
 ) -> None:
     """Raise DataError for a text that the reader of a file has dropped or changed.
 
     Args:
+        labels: what the last column holds, see `Roles`.
         kept: how to read the file so that its texts stay.
         told: the columns that have been warned of.
     """
@@ -295,14 +296,20 @@ def _check_kept(
         if is_missing(cell):
             raise DataError(
                 f"{where}: the {name} is missing",
-                f"NA, null, None and empty cells of a file are read as missing: {kept}; or leave "
-                "the row out",
+                f"pandas and datasets read NA, null, None and empty cells as missing: {kept}; or "
+                "leave the row out",
             )
         value = cell.item() if hasattr(cell, "item") and not hasattr(cell, "__len__") else cell
         if role in texts and isinstance(value, (bool, int, float)):
             raise DataError(
                 f"{where}: the {name} is {type(value).__name__}, not text",
                 f"convert it to text; if a file was read, {kept}",
+            )
+        if role not in texts and isinstance(value, float) and labels == "classes":
+            raise DataError(
+                f"{where}: the {name} is float, not text",
+                f"beside a missing cell, whole numbers are read as fractions: {kept}; or convert "
+                "it to whole numbers",
             )
         if isinstance(cell, datetime.datetime) and "T" in date_text(cell) and name not in told:
             told.add(name)
@@ -340,7 +347,9 @@ class Taken:
         """Count a row and its label."""
         self.rows += 1
         if self.labelled:
-            self.labels[str(cells[-1]).strip()] += 1
+            label = cells[-1]
+            text = date_text(label) if isinstance(label, datetime.date) else str(label).strip()
+            self.labels[text] += 1
 
     def line(self) -> str:
         """Return "mine.csv: 12 rows; text: 'message', label (ham 8, spam 4)"."""
@@ -361,6 +370,7 @@ class Taken:
         if len(numbers) > LISTED and all(number is not None for number in numbers):
             values = [number for number in numbers if number is not None]
             return f"{min(values):g} to {max(values):g}"
-        shown = [f"{label} {count:,}" for label, count in self.labels.most_common(LISTED)]
+        by_count = sorted(self.labels.items(), key=lambda item: (-item[1], item[0]))
+        shown = [f"{label} {count:,}" for label, count in by_count[:LISTED]]
         more = len(self.labels) - LISTED
         return ", ".join([*shown, f"and {more} more labels"] if more > 0 else shown)

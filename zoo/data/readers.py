@@ -24,10 +24,14 @@ JSON_LINES = TABLES[2:]
 Rows = Iterator[tuple[str, Sequence[Any]]]  # the place of a row for messages, and its cells
 IsHeader = Callable[[list[str]], bool]  # whether a first row holds known names
 
-KEPT_BY_PANDAS = "read it with pandas.read_csv(..., dtype=str, keep_default_na=False)"
+# How a text stays as the file has it. datasets makes times of JSON's dates whatever features say.
+KEPT_BY_PANDAS = (
+    "give the path of the file itself, or read it with pandas.read_csv(..., dtype=str, "
+    "keep_default_na=False)"
+)
 KEPT_BY_DATASETS = (
-    "load it with load_dataset(..., keep_default_na=False) from CSV, or with features="
-    'Features({"text": Value("string"), ...}), which names all columns'
+    'give the path of the file itself, or load it with load_dataset("csv", ..., '
+    "keep_default_na=False)"
 )
 # Bytes that other kinds of files begin with: what they are, and the next step.
 SIGNATURES = {

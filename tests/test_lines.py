@@ -91,7 +91,7 @@ def test_what_is_no_text_at_all_is_told_before_the_model_loads(run, monkeypatch,
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [(b"b\xff", r"^mine\.txt:5: not UTF-8"), (b"what?", r"^mine\.txt:5: the text asks\n.*skip")],
+    [(b"b\xff", r"^mine\.txt:5 is not UTF-8"), (b"what?", r"^mine\.txt:5: the text asks\n.*skip")],
 )
 def test_a_line_that_cannot_be_read_stops_after_all_before_it(run, capsys, line, message):
     with pytest.raises(DataError, match=message):
@@ -106,7 +106,7 @@ def test_lines_that_cannot_be_read_are_skipped(run):
     assert (code, out) == (1, "A\n\n\n\nC!\n\n")
     assert err.splitlines() == [
         "warning: 3 of 6 lines skipped, without an output",
-        "  mine.txt:2: not UTF-8 (byte 0xff)",
+        "  mine.txt:2 is not UTF-8 (byte 0xff)",
         "  mine.txt:4: the text asks",
         "  mine.txt:6: the text asks",
     ]

@@ -179,12 +179,18 @@ def test_labels_before_texts_are_told_apart(write):
         ([(f"This is {i}.", str(i)) for i in range(20)], None, "like numbers.*20 different"),
         ({"review": ["a"], "comment": ["b"], "label": ["c"]}, None, "'review' and 'comment' could"),
         ({"text": ["a"], "topic": ["b"], "stars": [1]}, None, "'topic' and 'stars' could each be"),
+        ({"id": [1], "text": ["a"]}, None, "found 2 columns: id, text"),
         ({"id": [1], "foo": ["a"], "bar": ["b"]}, None, "found 3 columns: id, foo, bar"),
     ],
 )  # fmt: skip
 def test_what_could_be_meant_in_two_ways_is_asked(data, targets, message):
     with pytest.raises(DataError, match=message):
         classify(data, targets)
+
+
+def test_lists_of_their_own_are_taken_at_their_word():
+    labels = [f"a label of {i}" for i in range(5)]
+    assert classify(TEXTS, labels) == list(zip(TEXTS, labels, strict=True))
 
 
 def test_the_third_column_of_pairs_holds_labels():

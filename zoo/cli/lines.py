@@ -64,14 +64,17 @@ class Lines:
 
     def inputs(self, task: str) -> Iterator[Line]:
         """Yield each line as an input of a task."""
-        from zoo.data.readers import decoded
-
         for number, raw in enumerate(self.raw, start=1):
+            where = f"{self.name}:{number}"
             try:
-                text = decoded(raw, self.name, number).removesuffix("\n").removesuffix("\r")
-                blank = not text.strip()
-                given = None if blank else split(text, task, f"{self.name}:{number}")
-                yield Line(number, given)
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = text.removesuffix("\n").removesuffix("\r")
+                yield Line(number, split(text, task, where) if text.strip() else None)
+            except UnicodeDecodeError as error:
+                byte = f"{error.object[error.start]:#04x}"
+                yield Line(number, problem=DataError(
+                    f"{where} is not UTF-8 (byte {byte})", "convert it with iconv"
+                ))  # fmt: skip
             except DataError as problem:
                 yield Line(number, problem=problem)
 
@@ -224,16 +227,22 @@ def _located(problem: ZooError, name: str, number: int, printed: bool) -> ZooErr
     if isinstance(problem, DataError) or (isinstance(problem, OptionError) and not printed):
         return problem
     return DataError(
-        f"{name}:{number}: {problem.message}",
+        _at(name, number, problem.message),
         f"{problem.hint}; --on-error skip leaves such lines out".removeprefix("; "),
     )
 
 
+def _at(name: str, number: int, message: str) -> str:
+    """Return a message with the place of its line before it."""
+    place = f"{name}:{number}"
+    return message if message.startswith(place) else f"{place}: {message}"
+
+
 def _summary(name: str, skipped: Sequence[Line], total: int) -> str:
     shown = [
-        f"  {name}:{line.number}: "
-        + str(line.problem and line.problem.message).removeprefix(f"{name}:{line.number}: ")
+        f"  {_at(name, line.number, line.problem.message)}"
         for line in skipped[:LISTED]
+        if line.problem is not None
     ]
     more = len(skipped) - len(shown)
     return "\n".join(

@@ -169,9 +169,8 @@ def read_rows(
         return _with_targets(data, targets, roles, table)
     if targets is not None:
         rows = readers.lists(data, targets, default_names)
-        source = Source(default_names, rows, "the lists", {
-            default_names[-1]: readers.class_names(targets)
-        })  # fmt: skip
+        classes = {default_names[-1]: readers.class_names(targets)}
+        source = Source(default_names, rows, "the lists", classes, apart=True)
     elif isinstance(data, (str, os.PathLike)):
         source = _file(Path(data).expanduser(), roles, table)
     else:
@@ -226,7 +225,7 @@ def _rows(source: Source, roles: Roles, table: TableOptions) -> Iterator[Row]:
             raise DataError(*_wrong_width(first[0], len(first[1]), width))
         names = first[1]
     cells = [row for _, row in sample]
-    choice = matching.choose(names, cells, roles, table.columns, header, where)
+    choice = matching.choose(names, cells, roles, table.columns, header, where, source.apart)
     if source.names is None and not choice.header:
         rows = itertools.chain([first], rows)
     taken = Taken(source, choice, roles.labels != "none")

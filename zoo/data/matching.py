@@ -19,6 +19,8 @@ Asked = Mapping[str, Sequence[str]]  # the columns that a user names for a role
 
 # Roles with an option of their own, as in text_column.
 SHORTHANDS = ("text", "label", "source", "target")
+# Names of columns that number rows.
+KEYS = ("id", "idx", "index", "uid", "uuid", "guid", "key", "unnamed:_0")
 # Fewer rows say too little about what a column holds.
 FEW = 4
 # With so many rows, labels repeat.
@@ -101,6 +103,7 @@ def choose(
     asked: Asked,
     header: bool | None,
     where: str,
+    apart: bool = False,
 ) -> Choice:
     """Choose the columns of a table.
 
@@ -110,6 +113,7 @@ def choose(
         asked: names, or numbers from 1, that the user gives for roles.
         header: whether `first` holds names; None looks.
         where: the table, or the place of its first row, for messages.
+        apart: whether the user gave each column by itself.
 
     Raises:
         DataError: a column is not found, or more than one could be meant.
@@ -124,13 +128,14 @@ def choose(
     if missing:
         taken = {place for places in found.values() for place in places}
         left = [place for place in range(len(names)) if place not in taken]
-        foreign = roles.languages and any(is_language(folded(names_or_none[i])) for i in left)
-        if len(left) != len(missing) or foreign or (taken and len(missing) > 1):
+        others = [folded(names_or_none[i]) for i in left]
+        wrong = any(name in KEYS or (roles.languages and is_language(name)) for name in others)
+        if len(left) != len(missing) or wrong or (taken and len(missing) > 1):
             raise DataError(f"{where}: found {_listed(names)}", _question(roles, found, names))
         found |= {role: [place] for role, place in zip(missing, left, strict=True)}
     if roles.labels != "none" and not asked:
         rows = sample if header else [first, *sample]
-        if _swapped(rows, found, roles, certain=not missing, where=where, names=names_or_none):
+        if _swapped(rows, found, roles, not missing, apart, where, names_or_none):
             text, label = found
             found[text], found[label] = found[label], found[text]
     pairs = [(role, place) for role, places in found.items() for place in places]
@@ -266,6 +271,7 @@ def _swapped(
     found: Mapping[str, Sequence[int]],
     roles: Roles,
     certain: bool,
+    apart: bool,
     where: str,
     names: Sequence[str],
 ) -> bool:
@@ -274,6 +280,7 @@ def _swapped(
     Args:
         found: the place of each role.
         certain: whether all were found by their names.
+        apart: whether the user gave each by itself.
 
     Raises:
         DataError: they are, although their names say otherwise, or it is not certain; or the labels
@@ -292,7 +299,8 @@ def _swapped(
     kinds = [_kind(column, roles.labels) for column in columns]
     repeats = kinds[0] == "label" and kinds[1] != "label" and len({*labels}) > len({*texts})
     short = (
-        len(rows) > 1
+        not apart
+        and len(rows) > 1
         and max((len(text.split()) for text in texts), default=0) <= LABEL_WORDS
         and _mean_words(labels) >= TEXT_WORDS
     )
@@ -306,11 +314,13 @@ def _swapped(
             f"'{texts[0][:30]}', '{labels[0][:30]}'",
             f"put the texts first, or {_which(found, both[::-1])}",
         )
+    if apart:
+        return False
     if kinds[1] in ("text", "number"):
         raise DataError(
             f"{where}: the labels look like {kinds[1]}s: '{labels[0][:40]}', with "
             f"{len({*labels})} different ones in {counted(len(labels), 'row')}",
-            hint if not certain or names[place] else "give a label for each text",
+            hint,
         )
     if not certain and kinds == ["label", "label"] and len({*labels}) > len({*texts}):
         raise DataError(f"{where}: which column holds the labels?", hint)

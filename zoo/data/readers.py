@@ -61,6 +61,7 @@ class Source:
         kept: how to read the table so that its texts stay as the file has them.
         delimiter: what parts the columns of the file, if not what is usual for its ending.
         in_memory: whether the rows are no file's, so that none of them is a header.
+        apart: whether the user gave each column as a list of its own.
     """
 
     names: list[str] | None
@@ -70,6 +71,7 @@ class Source:
     kept: str = ""
     delimiter: str = ""
     in_memory: bool = False
+    apart: bool = False
 
 
 # Files
@@ -94,7 +96,13 @@ def read_lines(path: Path, ends: bool = False, encoding: str = "utf-8") -> Itera
     for number, line in enumerate(byte_lines(path), start=1):
         if number == 1 and encoding == "utf-8":
             check_kind(line, path.name)
-        text = decoded(line, path.name, number, encoding)
+        try:
+            text = line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path.name}:{number}: not UTF-8 (byte {error.object[error.start]:#04x})",
+                f"convert it, for example: iconv -f latin1 -t utf-8 {path.name}",
+            ) from error
         yield text if ends else text.rstrip("\r\n")
 
 
@@ -110,21 +118,6 @@ def byte_lines(path: Path) -> Iterator[bytes]:
             yield from file
     except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {error}", "check the file") from error
-
-
-def decoded(line: bytes, name: str, number: int, encoding: str = "utf-8") -> str:
-    """Return a line as text, the first one without a byte order mark.
-
-    Raises:
-        DataError: it is not in this encoding; gives the file's name and the number of the line.
-    """
-    try:
-        return line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}:{number}: not UTF-8 (byte {error.object[error.start]:#04x})",
-            f"convert it, for example: iconv -f latin1 -t utf-8 {name}",
-        ) from error
 
 
 def check_kind(first: bytes, name: str) -> None:

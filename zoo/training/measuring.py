@@ -51,13 +51,13 @@ def find(
     )
     names = {"data": corpus, "split": split}
     path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
-    named = path is not None and not path.exists() and data in corpora.CORPORA
+    named = isinstance(data, str) and data in corpora.CORPORA and not Path(data).exists()
     if table and (data is None or named or (path is not None and path.is_dir())):
         raise OptionError(
             "columns, delimiter and header are for a table of your own",
             "give a file, a frame, a list or a data set, or leave them out",
         )
-    if isinstance(data, str) and named:
+    if named:
         return {"data": data, "split": split}, load_test(recipe, data, split)
     if data is None:
         if corpus not in corpora.CORPORA:

@@ -82,7 +82,9 @@ def run(
             examples = task_class(last.recipe.task).read(last.recipe, data, targets, table=table)
             texts = [text for given, _ in examples for text in each_text(given)]
         as_texts = PLAIN if adapt is True else table.for_roles(spec(base.task).columns[0])
-        stages = {ADAPTING: finetune.plan(base, tokenizers, texts, table=as_texts), **stages}
+        stages = {ADAPTING: finetune.plan(
+            base, tokenizers, texts, table=as_texts, tell=adapt is not True
+        ), **stages}  # fmt: skip
     metrics: dict[str, Any] = {}
     history: list[dict[str, float]] = []
     for name, planned in stages.items():

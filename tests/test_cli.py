@@ -324,7 +324,8 @@ def test_a_reader_that_leaves_is_no_error():
     [
         (b"good\nd\xe9j\xe0 vu\n", "latin.txt:2"),
         (b"", "latin.txt: no rows"),
-        (b"good\n\nmorning\n", "latin.txt:2 is empty"),
+        ("good\n".encode("utf-16"), "latin.txt is UTF-16"),
+        (b"PK\x03\x04", "latin.txt is a zip archive"),
     ],
 )
 def test_a_file_of_texts_that_cannot_be_read(run, tmp_path, tiny_bundle, content, text):
@@ -333,6 +334,32 @@ def test_a_file_of_texts_that_cannot_be_read(run, tmp_path, tiny_bundle, content
     code, _, err = run("predict", tiny_bundle, "--file", path)
     assert code == 1
     assert text in err
+
+
+def test_lines_that_cannot_be_read_are_skipped(run, tmp_path, tiny_bundle, tiny_pretrained):
+    path = tmp_path / "texts.txt"
+    path.write_bytes(b"I am cold.\n\nd\xe9j\xe0 vu\nThe house is red.")
+    first, last = tiny_pretrained.predict(["I am cold.", "The house is red."])
+    code, out, err = run("predict", tiny_bundle, "--file", path, "--on-error", "skip")
+    assert (code, out) == (1, f"{first}\n\n\n{last}\n")
+    assert "1 of 4 lines skipped" in err
+    assert "texts.txt:3 is not UTF-8" in err
+    code, out, err = run("predict", tiny_bundle, "--file", path, "--format", "jsonl")
+    assert (code, out) == (1, f"{json.dumps(first, ensure_ascii=False)}\nnull\n")
+    assert err.startswith("error: texts.txt:3 is not UTF-8")
+
+
+def test_columns_of_a_file_are_named(run, tmp_path, tiny_bundle, pairs):
+    path = tmp_path / "mine.txt"
+    lines = [f"{target}|x|{source}" for source, target in pairs[:3]]
+    path.write_text("\n".join(["a|b|c", *lines]), "utf-8")
+    named = ["--source-column", "c", "--column", "target=a", "--delimiter", "pipe"]
+    code, out, err = run("evaluate", tiny_bundle, "--data", path, *named)
+    assert code == 0, err
+    assert json.loads(out)["sentences"] == 3
+    assert err == "mine.txt: 3 rows, parted by pipe; source: 'c', target: 'a'\n"
+    code, _, err = run("evaluate", tiny_bundle, "--data", path, "--column", "a")
+    assert (code, "--column a is not COLUMN=NAME" in err) == (1, True)
 
 
 def test_standard_input_that_is_not_text(run, monkeypatch, tiny_bundle):
@@ -393,7 +420,7 @@ def test_predict_passes_its_options_on(run, tiny_bundle, tiny_pretrained):
              for part in (f"--{name.replace('_', '-')}", value)]  # fmt: skip
     code, out, _ = run("predict", tiny_bundle, "I am cold.", *flags)
     assert code == 0
-    assert out.splitlines() == expected
+    assert out == "\t".join(expected) + "\n"
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ def test_tabs_part_a_context_and_its_answers():
     [
         ("entail", ["yes", "no"], "yes\nno\n"),
         ("similarity", [4.25, 0.5], "4.25\n0.5\n"),
-        ("generate", [["a", "b"], ["c", "d"]], "a\nb\nc\nd\n"),
+        ("generate", [["a", "b"], ["c", "d"]], "a\tb\nc\td\n"),
+        ("generate", [["a\tb", "c\nd"], ["e", "f"]], "a\\tb\tc\\nd\ne\tf\n"),
+        ("generate", ["a\r\nb\n", "a\tb"], "a\\nb\\n\na\tb\n"),
     ],
 )
 def test_outputs_are_printed(task, outputs, printed, monkeypatch, capsys):

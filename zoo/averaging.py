@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from zoo.errors import NotSupported, OptionError
 
 if TYPE_CHECKING:
+    from zoo.data.columns import TableArguments
     from zoo.pretrained import Pretrained
 
 
@@ -70,10 +71,19 @@ class Ensemble:
         return results[0] if one else results
 
     def evaluate(
-        self, data: Any = None, targets: Iterable[str] | None = None, *, split: str | None = None
+        self,
+        data: Any = None,
+        targets: Iterable[str] | None = None,
+        *,
+        split: str | None = None,
+        **table: Unpack[TableArguments],
     ) -> dict[str, Any]:
-        """Measure the ensemble on the examples of the first model's `evaluate`."""
-        about, examples = self.models[0].examples(data, targets, split=split)
+        """Measure the ensemble on the examples of the first model's `evaluate`.
+
+        Args:
+            table: text_column and the others, see `Pretrained.finetune`.
+        """
+        about, examples = self.models[0].examples(data, targets, split=split, **table)
         rows = self.probabilities(text for text, _ in examples)
         first = self.models[0]
         measured = first.task.measure(rows, [label for _, label in examples])

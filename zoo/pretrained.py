@@ -7,13 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from zoo import bundle, convert, keeping, starting, tasks
 from zoo.config import cards
 from zoo.config.recipe import Recipe
+from zoo.data.columns import TableArguments, TableOptions
 from zoo.data.examples import Example
 from zoo.errors import InputError, UnknownName, check_count, check_path, check_text
 from zoo.hub import resolve
@@ -241,12 +242,13 @@ class Pretrained:
         progress: bool = True,
         likelihood: bool = False,
         stream: bool | None = None,
+        **table: Unpack[TableArguments],
     ) -> dict[str, Any]:
         """Measure the model on examples; pairs with one source are its several references.
 
         Args:
-            data: see `finetune`; or the folder of the recipe's corpus, as in ZOO_DATA/multi30k; or
-                a folder that `zoo prepare` wrote; None finds the recipe's corpus.
+            data, table: see `finetune`. data may be a folder, of the recipe's corpus, as in
+                ZOO_DATA/multi30k, or of `zoo prepare`; None finds the recipe's corpus.
             split: split of a corpus; None takes the recipe's `evaluate.split`.
             limit: measure only the first `limit` examples.
             beam_size, length_penalty: of translators, see `predict`.
@@ -263,7 +265,8 @@ class Pretrained:
         """
         if limit is not None:
             check_count("limit", limit)
-        about, examples = self.examples(data, targets, split=split)
+        reading = TableOptions.of(**table)
+        about, examples = measuring.find(self.recipe, data, targets, split, reading, tell=progress)
         options = {
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
             "likelihood": likelihood or None, "progress": progress, "stream": stream,
@@ -276,14 +279,15 @@ class Pretrained:
         return {"metric": metric, "value": measured[metric], **about, **measured}
 
     def examples(
-        self, data: Any = None, targets: Iterable[Any] | None = None, *, split: str | None = None
-    ) -> tuple[dict[str, str], list[Example]]:
+        self, data: Any = None, targets: Iterable[Any] | None = None, *, split: str | None = None,
+        **table: Unpack[TableArguments],
+    ) -> tuple[dict[str, str], list[Example]]:  # fmt: skip
         """Return the examples that `evaluate` measures on, and their names "data" and "split".
 
         An example is a source with its references, a text with its label, or what the task's `read`
         in `zoo.tasks` describes.
         """
-        return measuring.find(self.recipe, data, targets, split)
+        return measuring.find(self.recipe, data, targets, split, TableOptions.of(**table))
 
     # Training it further
 
@@ -302,6 +306,7 @@ class Pretrained:
         changes: Mapping[str, Any] | None = None,
         resume: bool = False,
         lora_rank: int | None = None,
+        **table: Unpack[TableArguments],
     ) -> Pretrained:  # fmt: skip
         """Train a copy of this model further on examples and return it.
 
@@ -309,11 +314,8 @@ class Pretrained:
         trains it on the texts as a language model, then on the labels.
 
         Args:
-            data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset. Columns
-                are found by name, or by their exact number: source, target; text, label; premise,
-                hypothesis, label; sentence1, sentence2, label; context, answers (or answer_0,
-                answer_1, ...), label, the place of the right answer from 0 or its text. A language
-                model takes only texts: a list, one column, or a .txt file.
+            data: a path (.tsv, .csv, .jsonl), lists, a pandas frame or a datasets.Dataset, see
+                docs/data.md. A language model takes only texts: a list, one column, a .txt file.
             targets: a target or label for each item, if data is a list of texts, of pairs, or of
                 contexts with answers. For `similarity`, fractions stay numbers.
             task: the task to train for; None keeps the model's.
@@ -332,6 +334,7 @@ class Pretrained:
             resume: go on with the run in `out` + ".run", in the stage where it stopped.
             lora_rank: train two matrices of this rank beside each linear layer and embedding, and a
                 classifier's head, in place of all weights (LoRA); they are merged at the end.
+            table: text_column, columns and others, see `zoo.data.columns.TableArguments`.
 
         Raises:
             NotSupported: `lora_rank` for a model that has no such layers.
@@ -341,14 +344,15 @@ class Pretrained:
         """
         from zoo.training import again, stages
 
-        asked = {"task": task, "validation": validation, "adapt": adapt, "seed": seed}
-        asked["callbacks"] = callbacks or None
+        asked = {"task": task, "validation": validation, "adapt": adapt, "seed": seed, **table}
+        asked["callbacks"] = callbacks or None  # no command can have them
         changes, folder = again.with_rank(changes, lora_rank), stages.run_folder(out)
         tokenizers = self.source_tokenizer, self.target_tokenizer
         result = stages.run(
             self.model, self.recipe, tokenizers, data, targets, task=task, validation=validation,
             adapt=adapt, changes=changes, folder=folder, resume=resume, callbacks=callbacks,
             options=stages.Options(epochs, learning_rate, batch_size, seed),
+            table=TableOptions.of(**table),
         )  # fmt: skip
         recipe = keeping.finetuned(self, result.recipe, data, targets, asked)
         tuned = Pretrained(
@@ -369,6 +373,7 @@ class Pretrained:
         validation: float | Any = 0.1,
         changes: Mapping[str, Any] | None = None,
         passes: int = 1,
+        **table: Unpack[TableArguments],
     ) -> Iterator[tuple[Any, np.ndarray]]:
         """Yield the training batches of `finetune`, for your own training loop.
 
@@ -378,7 +383,7 @@ class Pretrained:
         the left, with tokens [rows, sequences, time] for several sequences.
 
         Args:
-            data, targets, validation, changes: as for `finetune`.
+            data, targets, validation, changes, table: as for `finetune`.
             passes: number of passes over the data, each in another order.
         """
         from zoo.training import finetune as tuning
@@ -386,8 +391,9 @@ class Pretrained:
         check_count("passes", passes)
         tokenizers = self.source_tokenizer, self.target_tokenizer
         planned = tuning.plan(
-            self.recipe, tokenizers, data, targets, validation=validation, changes=changes
-        )
+            self.recipe, tokenizers, data, targets, validation=validation, changes=changes,
+            table=TableOptions.of(**table), tell=True,
+        )  # fmt: skip
         batches = planned.batches(self.target_tokenizer)
         return (batches.batch(step) for step in range(passes * batches.per_pass))
 

@@ -6,6 +6,11 @@ import sys
 from typing import TextIO
 
 
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Write a line of progress; None is stderr."""
+    print(line, file=stream or sys.stderr, flush=True)
+
+
 class Bar:
     """Shows progress while its `with` block runs, and disappears afterwards.
 
@@ -49,4 +54,4 @@ class Bar:
         if self._drawn is not None:
             self._drawn.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(line, file=self.stream, flush=True)
+            say(line, self.stream)

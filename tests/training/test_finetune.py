@@ -15,7 +15,7 @@ from zoo.bundle.weights import arrays
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.data.encoded import Encoded, Ragged
-from zoo.errors import CheckpointError, DataError
+from zoo.errors import CheckpointError, DataError, OptionError, ZooWarning
 from zoo.training import checkpoints, finetune
 
 ROWS = [(source, ("bad", "good")[len(source) % 2]) for source, _ in PAIRS]
@@ -174,6 +174,46 @@ def test_texts_to_adapt_to_may_be_others_or_none(writer, planned):
     # A language model that stays one has one stage, whatever `adapt` is.
     writer.finetune(others, adapt=True)
     assert [plan.recipe.task for _, plan in planned] == ["generate"]
+
+
+def test_named_columns_hold_for_both_stages_and_one_line_says_so(writer, planned, tmp_path, capfd):
+    lines = [f"{i}|{label}|{text}" for i, (text, label) in enumerate(ROWS)]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(["n|kind|said", *lines]), "utf-8")
+    named = {"text_column": "said", "label_column": "kind"}
+    classified(writer, path, **named)
+    classified(writer, path, columns={"text": "said", "label": "kind"}, validation=path)
+    said = capfd.readouterr().err.splitlines()
+    line = "mine.csv: 20 rows, parted by pipe; text: 'said', label: 'kind' (bad 10, good 10)"
+    assert said == [line, line, line]  # the last is of the rows to validate on
+    classified(writer, ROWS)
+    digests = [plan.digest for _, plan in planned]
+    # The same examples, but for the recipe's name of them.
+    assert len(digests) == 6
+    for one, other in zip(planned[:2], planned[4:], strict=True):
+        arrays_of = (dict(each[1].train.arrays()) for each in (one, other))
+        np.testing.assert_equal(*arrays_of)
+    batches = writer.preprocess(path, text_column="said", delimiter="|")
+    assert next(batches)[0]
+    with pytest.raises(OptionError, match="there is no column 'premise'"):
+        classified(writer, path, columns={"premise": "said"})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'txt_column'"):
+        classified(writer, path, txt_column="said")
+
+
+def test_a_rare_label_stays_in_training(writer, planned):
+    rows = [*ROWS, ("One more.", "rare"), ("And another.", "rare")]
+    for seed in range(5):
+        planned.clear()
+        writer.finetune(rows, task="classify", adapt=False, validation=0.5,
+                        changes=CHANGES | {"seed": seed})  # fmt: skip
+        plan = planned[0][1]
+        labels = plan.recipe.data.labels
+        assert sorted(plan.train.labels.tolist()).count(labels.index("rare")) == 1
+        assert len(plan.valid) == 11
+    with pytest.warns(ZooWarning, match="no example is left to train on with the label"):
+        writer.finetune([("a", "x"), ("b", "y"), ("c", "z")], task="classify", adapt=False,
+                        changes=CHANGES)  # fmt: skip
 
 
 def test_rows_that_can_be_read_once_are_enough(writer, planned):

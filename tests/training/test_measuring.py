@@ -6,7 +6,8 @@ import pytest
 
 from zoo.config import recipe as recipes
 from zoo.config.tasks import task_class
-from zoo.errors import DataError, InputError
+from zoo.data.columns import TableOptions
+from zoo.errors import DataError, InputError, OptionError
 from zoo.training import measuring, prepare
 
 TRANSLATE, GENERATE, CLASSIFY = (
@@ -38,6 +39,21 @@ def test_columns_are_found_by_the_names_of_the_task(tmp_path):
     path.write_text("label,text\npos,Go.\n", "utf-8")
     assert read(CLASSIFY, path) == [("Go.", "pos")]
     assert read(GENERATE, path) == [("Go.", "")]
+
+
+def test_columns_and_delimiters_may_be_named(tmp_path, capsys):
+    path = tmp_path / "mine.csv"
+    path.write_text("a;b;c\nx;Va !;Go.\n", "utf-8")
+    named = TableOptions.of(source_column="c", target_column="b")
+    found = measuring.find(TRANSLATE, path, table=named, tell=True)
+    assert found == ({"data": "mine.csv"}, [("Go.", ["Va !"])])
+    said = "mine.csv: 1 row, parted by semicolon; source: 'c', target: 'b'\n"
+    assert capsys.readouterr() == ("", said)
+    assert measuring.find(TRANSLATE, path, table=named) == found
+    assert capsys.readouterr().err == ""
+    for data in (None, tmp_path):
+        with pytest.raises(OptionError, match="are for a table of your own"):
+            measuring.find(TRANSLATE, data, table=TableOptions.of(delimiter=";"))
 
 
 def test_lists():

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo import hub
-from zoo.cli import shell
+from zoo.cli import options, shell
 from zoo.cli.options import DASH, BatchSize, BeamSize, Data, LengthPenalty, Name, Split
 from zoo.errors import OptionError
 
@@ -66,9 +66,19 @@ def length(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    source_column: options.SourceColumn = None,
+    target_column: options.TargetColumn = None,
+    column: options.Column = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
 ) -> None:
     """Draw BLEU by source length for several models; the same as CSV beside it."""
     shell.check_data(data)
+    reading = options.table_arguments(
+        text_column, label_column, source_column, target_column, column, delimiter, header
+    )
     for name in names:
         hub.find(name)
         if names.count(name) > 1:
@@ -78,6 +88,6 @@ def length(
 
     figures.length(
         models, data, out, split=split, bins=bins, beam_size=beam_size,
-        length_penalty=length_penalty, batch_size=batch_size,
+        length_penalty=length_penalty, batch_size=batch_size, **reading,
     )  # fmt: skip
     print(out)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from zoo.cli import facts, figures, shell
+from zoo.cli import facts, figures, lines, options, shell
 from zoo.cli import hub as hub_commands
 from zoo.cli.options import DASH, BatchSize, BeamSize, Data, LengthPenalty, Name, Split
 from zoo.cli.shell import load as _load
@@ -77,21 +77,38 @@ def predict(
     top_p: Annotated[float | None, typer.Option(help="Draw among such a share.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the draws.")] = None,
     scores: Annotated[bool, typer.Option("--scores", help="All labels, as JSON.")] = False,
+    form: Annotated[
+        lines.Format, typer.Option("--format", help="jsonl writes each output as JSON.")
+    ] = lines.Format.text,
+    on_error: Annotated[
+        lines.OnError, typer.Option(help="At a line that cannot be read; skip leaves it blank.")
+    ] = lines.OnError.stop,
     dtype: Dtype = None,
 ) -> None:
-    """Translate, continue, classify or compare texts; one output a line, in their order."""
-    texts = shell.read_texts(text or [], file)
+    """Translate, continue, classify or compare texts; one output a line, in their order.
+
+    A blank line gives a blank line. With --on-error skip, the exit code is 1 if a line was skipped.
+    """
+    if text and file is not None:
+        raise OptionError("both TEXT and --file are given", "give one of them")
+    source = None if text else lines.open_lines(file)
     model = _load(name, dtype)
-    outputs: list[Any] = model.predict(
-        shell.split_columns(texts, model.recipe.task, file), beam_size=beam_size, seed=seed,
-        length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
-        num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p, scores=scores,
-    )  # fmt: skip
-    for output in outputs:
-        if scores:
-            print(json.dumps(output, ensure_ascii=False))
-        else:
-            print("\n".join(output) if isinstance(output, list) else output)
+
+    def answer(inputs: list[Any], part: int = 0) -> list[Any]:
+        # A seed for each part of a file: equal prompts in two parts would go on alike.
+        outputs: list[Any] = model.predict(
+            inputs, beam_size=beam_size, seed=seed if seed is None else seed + part,
+            length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
+            num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p,
+            scores=scores,
+        )  # fmt: skip
+        return outputs
+
+    if source is None:
+        for output in answer(shell.split_columns(text or [], model.recipe.task, None)):
+            print(lines.written(output, form))
+    elif lines.answer_all(source, model.recipe.task, answer, form, on_error):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -105,14 +122,24 @@ def evaluate(
     stream: Annotated[
         bool | None, typer.Option(help="Language models: read all texts as one; else by the data.")
     ] = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    source_column: options.SourceColumn = None,
+    target_column: options.TargetColumn = None,
+    column: options.Column = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
     shell.check_data(data)
+    reading = options.table_arguments(
+        text_column, label_column, source_column, target_column, column, delimiter, header
+    )
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
-        batch_size=batch_size, stream=stream,
+        batch_size=batch_size, stream=stream, **reading,
     )  # fmt: skip
     print(json.dumps(measured, indent=2, ensure_ascii=False))
 
@@ -138,14 +165,24 @@ def finetune(
     ] = None,
     changes: Changes = None,
     resume: Resume = False,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    source_column: options.SourceColumn = None,
+    target_column: options.TargetColumn = None,
+    column: options.Column = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
 ) -> None:
     """Train a model further on your own examples."""
     parsed = shell.parse_changes(changes)
+    reading = options.table_arguments(
+        text_column, label_column, source_column, target_column, column, delimiter, header
+    )
     model = _load(name)
     model.finetune(
         data, task=task, validation=validation, adapt=adapt, out=out, epochs=epochs,
         learning_rate=learning_rate, batch_size=batch_size, seed=seed, lora_rank=lora_rank,
-        changes=parsed, resume=resume,
+        changes=parsed, resume=resume, **reading,
     )  # fmt: skip
     print(out)
 

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from zoo import hub
+from zoo.cli import lines
 from zoo.config import recipe as recipes
-from zoo.config import tasks
 from zoo.errors import (
     DataError,
     OptionError,
     UnknownName,
     ZooError,
     ZooWarning,
-    counted,
     did_you_mean,
     unwritable,
 )
@@ -85,64 +84,16 @@ def check_arguments(words: Sequence[str]) -> None:
             )
 
 
-def read_texts(arguments: list[str], file: Path | None) -> list[str]:
-    """Return the texts of the command line, of a file or of standard input.
-
-    Raises:
-        OptionError: both TEXT and --file are given, or neither and standard input is a terminal.
-        DataError: the file is missing, not UTF-8, empty or has an empty line.
-    """
-    if arguments and file is not None:
-        raise OptionError("both TEXT and --file are given", "give one of them")
-    if arguments:
-        return arguments
-    if file is None and sys.stdin.isatty():
-        raise OptionError("there is no text", 'write it after the name: zoo predict NAME "..."')
-    from zoo.data.readers import read_lines
-
-    if file is not None and not file.is_file():
-        raise DataError(f"there is no file {file}", "look at the path after --file")
-    texts = list(read_lines(file)) if file is not None else _standard_input()
-    place = file.name if file is not None else "standard input"
-    if not texts:
-        raise DataError(f"{place}: no rows", "give one text a line")
-    for number, text in enumerate(texts, start=1):
-        if not text.strip():
-            raise DataError(f"{place}:{number} is empty", "take the empty lines out")
-    return texts
-
-
-def split_columns(lines: list[str], task: str, file: Path | None) -> list[Any]:
-    """Split lines at tabs into a task's inputs; raise DataError for a wrong number of texts."""
-    row = tasks.spec(task)
-    if not row.parts:
-        return list(lines)
-    inputs: list[Any] = []
-    for number, line in enumerate(lines, start=1):
-        cells = line.split("\t")
-        if len(cells) < 3 if row.input == "question" else len(cells) != 2:
-            where = f"{file.name}:{number}" if file is not None else f"text {number}"
-            raise DataError(
-                f"{where}: {counted(len(cells), 'column')}, expected {row.line}",
-                "put a tab between two of them",
-            )
-        inputs.append((cells[0], cells[1:]) if row.input == "question" else tuple(cells))
-    return inputs
+def split_columns(texts: list[str], task: str, file: Path | None) -> list[Any]:
+    """Split texts at tabs into a task's inputs; raise DataError for a wrong number of texts."""
+    place = f"{file.name}:" if file is not None else "text "
+    return [lines.split(text, task, f"{place}{i}") for i, text in enumerate(texts, start=1)]
 
 
 def check_data(data: Path | None) -> None:
     """Raise DataError if the path after --data does not exist."""
     if data is not None and not data.exists():
         raise DataError(f"there is no file or folder {data}", "look at the path after --data")
-
-
-def _standard_input() -> list[str]:
-    lines = sys.stdin.buffer.read().splitlines()
-    try:
-        return [line.decode("utf-8") for line in lines]
-    except UnicodeDecodeError as failure:
-        number = lines.index(failure.object) + 1
-        raise DataError(f"standard input:{number} is not UTF-8", "convert it with iconv") from None
 
 
 def show_warning(

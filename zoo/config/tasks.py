@@ -6,7 +6,8 @@ an error everywhere. Imports no Keras.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zoo.config.choices import imported
@@ -23,6 +24,8 @@ class TaskSpec:
     metrics: tuple[str, ...]  # metrics that experiments may compare, the main one first
     # column names to look for together; the first ones name columns without names
     columns: tuple[tuple[str, ...], ...]
+    # further names of a column, by its name in the first of `columns`: lower-cased, joined by "_"
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     input: Literal["text", "pair", "question"] = "text"  # kind of one input
     parts: tuple[str, ...] = ()  # parts of an input other than a single text
     example: str = "at least one word"  # an input as Python code, for messages
@@ -43,6 +46,21 @@ class TaskSpec:
 
 _BATCHES = ("train.buckets", "train.batch_sentences")
 _LABEL_METRICS = ("accuracy", "error", "loss", "macro_f1")
+_TEXT = (
+    "text", "texts", "sentence", "review", "review_text", "message", "sms", "comment",
+    "comment_text", "tweet", "content", "body", "post", "document", "article", "utterance", "query",
+    "question", "title", "headline", "description", "phrase", "input",
+)  # fmt: skip
+_LABEL = (
+    "label", "labels", "category", "class", "sentiment", "target", "tag", "topic", "intent",
+    "emotion", "rating", "stars", "score", "spam", "is_spam", "polarity", "class_label",
+    "label_text", "coarse_label", "toxic", "verdict",
+)  # fmt: skip
+_FIRST, _SECOND = (
+    tuple(f"{word}{sign}{number}" for word in ("sentence", "text", "question", "sent", "s")
+          for sign in ("", "_"))
+    for number in (1, 2)
+)  # fmt: skip
 _TWO_TEXTS = 'two texts, as in ("It rains.", "It is wet.")'
 
 TASKS: dict[str, TaskSpec] = {
@@ -52,6 +70,19 @@ TASKS: dict[str, TaskSpec] = {
         needs=("data.source", "data.target", "data.max_length", "train.buckets"),
         metrics=("bleu", "chrf", "loss", "perplexity"),
         columns=(("source", "target"), ("text", "label")),
+        synonyms={
+            "source": ("src", "source_text", "source_sentence", "input", "original"),
+            "target": (
+                "tgt",
+                "trg",
+                "target_text",
+                "target_sentence",
+                "translation",
+                "translated",
+                "reference",
+                "output",
+            ),
+        },
         unit="pairs",
         seen="targets_in_training",
         rows=("translation",),
@@ -66,6 +97,7 @@ TASKS: dict[str, TaskSpec] = {
         needs=("data.language", "train.bptt", "train.batch_sentences"),
         metrics=("perplexity", "loss"),
         columns=(("text",),),
+        synonyms={"text": _TEXT},
         loss_per="token",
         also="joined",
         rows=("text", "pair", "question"),
@@ -76,6 +108,7 @@ TASKS: dict[str, TaskSpec] = {
         needs=("data.language", "data.labels", *_BATCHES),
         metrics=_LABEL_METRICS,
         columns=(("text", "label"), ("sentence", "label"), ("source", "target")),
+        synonyms={"text": _TEXT, "label": _LABEL},
         labels="classes",
     ),
     "entail": TaskSpec(
@@ -88,6 +121,11 @@ TASKS: dict[str, TaskSpec] = {
             ("sentence1", "sentence2", "label"),
             ("text", "hypothesis", "label"),
         ),
+        synonyms={
+            "premise": _FIRST,
+            "hypothesis": (*_SECOND, "claim"),
+            "label": ("gold_label", "entailment", "entailment_judgment", "relation", *_LABEL),
+        },
         input="pair",
         rows=("pair",),
         given="text",
@@ -107,6 +145,11 @@ TASKS: dict[str, TaskSpec] = {
             for two in (("sentence1", "sentence2"), ("question1", "question2"))
             for last in ("label", "score", "similarity")
         ),
+        synonyms={
+            "sentence1": _FIRST,
+            "sentence2": _SECOND,
+            "label": ("is_duplicate", "relatedness_score", "quality", *_LABEL),
+        },
         input="pair",
         rows=("pair",),
         given="text",
@@ -127,6 +170,11 @@ TASKS: dict[str, TaskSpec] = {
             ("context", "choices", "label"),
             ("context", "answer_0", "answer_1", "label"),
         ),
+        synonyms={
+            "context": ("question", "prompt", "passage", "article", "text", "premise", "ctx"),
+            "answers": ("options", "endings"),
+            "label": ("answer", "correct", "gold", "target", "answer_key", "answerkey"),
+        },
         input="question",
         rows=("question",),
         parts=("context", "answers"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -77,12 +78,18 @@ def some(rows: list[Example], limit: int | None, seed: int) -> list[Example]:
 
 
 def split(
-    examples: Sequence[Example], share: float, seed: int, name: str = "text"
+    examples: Sequence[Example],
+    share: float,
+    seed: int,
+    name: str = "text",
+    by_label: bool = False,
 ) -> tuple[list[Example], list[Example]]:
     """Split examples for training and validation; examples with the same input stay together.
 
     Args:
         name: the name of an input in messages.
+        by_label: hold out the same share of each label. A label of one example stays in training,
+            any other in both if its share allows it.
 
     Raises:
         OptionError: the share is not between 0 and 1.
@@ -100,7 +107,43 @@ def split(
             "give more examples, or others to validate on: validation=[...]",
         )
     count = min(max(1, round(share * len(inputs))), len(inputs) - 1)
-    chosen = np.random.default_rng(seed).permutation(len(inputs))[:count]
-    validation = {inputs[i] for i in chosen}
+    order = [inputs[i] for i in np.random.default_rng(seed).permutation(len(inputs))]
+    validation = _of_each_label(examples, order, count) if by_label else {*order[:count]}
     training = [example for example in examples if example[0] not in validation]
     return training, [example for example in examples if example[0] in validation]
+
+
+def _of_each_label(examples: Sequence[Example], order: Sequence[Any], count: int) -> set[Any]:
+    """Choose inputs to validate on, of each label in proportion and never the last one of a label.
+
+    Args:
+        order: all inputs, shuffled.
+        count: how many to choose; fewer where labels have too few inputs, but one at least.
+    """
+    labels: dict[Any, set[str]] = {}
+    for given, label in examples:
+        labels.setdefault(given, set()).add(label)
+    by_label: dict[str, list[Any]] = {}
+    for given in order:
+        by_label.setdefault(min(labels[given]), []).append(given)
+    names = sorted(by_label)
+    share = count / len(order)
+    wanted = {name: share * len(by_label[name]) for name in names}
+    numbers = {name: min(int(wanted[name]), len(by_label[name]) - 1) for name in names}
+    # What is left goes to the labels that are furthest below their share.
+    while sum(numbers.values()) < count:
+        free = [name for name in names if numbers[name] < len(by_label[name]) - 1]
+        if not free:
+            break
+        numbers[max(free, key=lambda name: wanted[name] - numbers[name])] += 1
+    chosen = [given for name in names for given in by_label[name][: numbers[name]]]
+    # An input may have several labels: each must be in training too.
+    held = {*chosen}
+    left = Counter(label for given in labels if given not in held for label in labels[given])
+    kept = []
+    for given in chosen:
+        if all(left[label] for label in labels[given]):
+            kept.append(given)
+        else:
+            left.update(labels[given])
+    return {*(kept or order[:1])}

@@ -6,13 +6,15 @@ datasets are recognised, never imported. `zoo.data.columns` picks the columns of
 
 from __future__ import annotations
 
-import csv
 import gzip
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zoo.data import delimited
 from zoo.errors import DataError, counted
 
 # Columns that may come as a second list.
@@ -20,8 +22,56 @@ SECOND = ("target", "label")
 TABLES = (".tsv", ".csv", ".jsonl", ".json", ".ndjson")
 JSON_LINES = TABLES[2:]
 Rows = Iterator[tuple[str, Sequence[Any]]]  # the place of a row for messages, and its cells
-# Column names, None if the first row may be a header; rows; the source's name for messages.
-Source = tuple[list[str] | None, Rows, str]
+IsHeader = Callable[[list[str]], bool]  # whether a first row holds known names
+
+# How a text stays as the file has it. datasets makes times of JSON's dates whatever features say.
+KEPT_BY_PANDAS = (
+    "give the path of the file itself, or read it with pandas.read_csv(..., dtype=str, "
+    "keep_default_na=False)"
+)
+KEPT_BY_DATASETS = (
+    'give the path of the file itself, or load it with load_dataset("csv", ..., '
+    "keep_default_na=False)"
+)
+# Bytes that other kinds of files begin with: what they are, and the next step.
+SIGNATURES = {
+    b"\xff\xfe": ("UTF-16", "convert it: iconv -f utf-16 -t utf-8 {name}"),
+    b"\xfe\xff": ("UTF-16", "convert it: iconv -f utf-16 -t utf-8 {name}"),
+    b"PK\x03\x04": ("a zip archive", "unzip it, and give the file inside"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "save the sheet as CSV UTF-8"),
+    b"\x1f\x8b": ("compressed by gzip", "let its name end in .gz"),
+    b"BZh": ("compressed by bzip2", "unpack it: bunzip2 {name}"),
+    b"\xfd7zXZ\x00": ("compressed by xz", "unpack it: unxz {name}"),
+    b"PAR1": ("a Parquet file", "read it with pandas.read_parquet and give the frame"),
+    b"%PDF": ("a PDF file", "give its text"),
+}
+# Parts of a workbook that .xlsx and .ods archives begin with.
+WORKBOOKS = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetypeapplication/vnd")
+
+
+@dataclass
+class Source:
+    """A table of a user.
+
+    Attributes:
+        names: the columns' names, None if there are none or the first row of a file may hold them.
+        rows: a place for messages and the cells of each row.
+        what: the table's name for messages.
+        classes: the names of the classes behind the whole numbers of a column.
+        kept: how to read the table so that its texts stay as the file has them.
+        delimiter: what parts the columns of the file, if not what is usual for its ending.
+        in_memory: whether the rows are no file's, so that none of them is a header.
+        apart: whether the user gave each column as a list of its own.
+    """
+
+    names: list[str] | None
+    rows: Rows
+    what: str
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    kept: str = ""
+    delimiter: str = ""
+    in_memory: bool = False
+    apart: bool = False
 
 
 # Files
@@ -40,30 +90,67 @@ def read_lines(path: Path, ends: bool = False, encoding: str = "utf-8") -> Itera
         encoding: UTF-8, or the encoding of a known corpus.
 
     Raises:
-        DataError: a line is not UTF-8, or the file cannot be read; names file and line.
+        DataError: a line is not UTF-8, or the file cannot be read or is of another kind; names file
+            and line.
+    """
+    for number, line in enumerate(byte_lines(path), start=1):
+        if number == 1 and encoding == "utf-8":
+            check_kind(line, path.name)
+        try:
+            text = line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path.name}:{number}: not UTF-8 (byte {error.object[error.start]:#04x})",
+                f"convert it, for example: iconv -f latin1 -t utf-8 {path.name}",
+            ) from error
+        yield text if ends else text.rstrip("\r\n")
+
+
+def byte_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, gzipped or not: parts that end in a line feed.
+
+    Raises:
+        DataError: the file cannot be read.
     """
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    number = 0
     try:
         with opener(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                first = number == 1 and encoding == "utf-8"
-                text = line.decode("utf-8-sig" if first else encoding)
-                yield text if ends else text.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path.name}:{number}: not UTF-8 (byte {error.object[error.start]:#04x})",
-            f"convert it, for example: iconv -f latin1 -t utf-8 {path.name}",
-        ) from error
+            yield from file
     except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {error}", "check the file") from error
 
 
-def file(path: Path, what: str = "examples") -> Source:
+def check_kind(first: bytes, name: str) -> None:
+    """Raise DataError if the first line of a file shows that it is not text in UTF-8."""
+    for signature, (what, hint) in SIGNATURES.items():
+        if first.startswith(signature):
+            if signature.startswith(b"PK") and first[30:].startswith(WORKBOOKS):
+                what, hint = SIGNATURES[b"\xd0\xcf\x11\xe0"]
+            raise DataError(f"{name} is {what}, not text in UTF-8", hint.format(name=name))
+    if b"\0" in first[:100]:
+        raise DataError(
+            f"{name} has NUL bytes in its first line: it may be UTF-16, or no text",
+            f"convert it, for example: iconv -f utf-16le -t utf-8 {name}",
+        )
+
+
+def file(
+    path: Path,
+    what: str = "examples",
+    delimiter: str | None = None,
+    is_header: IsHeader = lambda names: False,
+    columns: int = 2,
+) -> Source:
     """Read the file of a table.
 
+    Args:
+        what: names its content in errors.
+        delimiter: what parts its columns; None looks at the ending and at the first rows.
+        is_header: whether a first row holds known names, which tells the delimiter.
+        columns: how many columns are wanted.
+
     Raises:
-        DataError: there is no such file; `what` names its content.
+        DataError: there is no such file, or several delimiters part its rows alike.
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder", f"name a file of {what}")
@@ -71,17 +158,24 @@ def file(path: Path, what: str = "examples") -> Source:
         raise DataError(f"there is no file {path}", "check the path")
     ending = kind(path)
     if ending in JSON_LINES:
-        return *records(_json_lines(path)), path.name
-    if ending == ".csv":
-        return None, _csv(path), path.name
-    return None, ((where, line.split("\t")) for where, line in numbered_lines(path)), path.name
+        return Source(*records(_json_lines(path)), path.name)
+    usual = "," if ending == ".csv" else "\t"
+    if delimiter is None:
+        sample = list(itertools.islice(read_lines(path, ends=True), delimited.SAMPLE))
+        only_named = usual == "\t" or columns < 2
+        delimiter = delimited.choose(sample, usual, is_header, only_named, path.name)
+    rows: Rows
+    if delimiter == usual == "\t":  # as most such files are written: without quotes
+        rows = ((where, line.split("\t")) for where, line in numbered_lines(path))
+    else:
+        rows = delimited.rows(read_lines(path, ends=True), path.name, delimiter)
+    return Source(None, rows, path.name, delimiter="" if delimiter == usual else delimiter)
 
 
 def text_file(path: Path) -> Source:
-    """Read the lines of a plain text file that are not blank, or the file of a table."""
-    if kind(path) in TABLES or not path.is_file():
-        return file(path, "texts")
-    return ["text"], ((where, [line]) for where, line in numbered_lines(path)), path.name
+    """Read the lines of a plain text file that are not blank."""
+    rows: Rows = ((where, [line]) for where, line in numbered_lines(path))
+    return Source(["text"], rows, path.name)
 
 
 def kind(path: Path) -> str:
@@ -94,20 +188,6 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             yield f"{path.name}:{number}", line
-
-
-def _csv(path: Path) -> Rows:
-    reader = csv.reader(read_lines(path, ends=True), strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield f"{path.name}:{line}", cells
-            line = reader.line_num + 1  # a quoted cell may run over several lines
-    except csv.Error as error:
-        raise DataError(
-            f"{path.name}:{line}: {error}", "quote texts with commas in them"
-        ) from error
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -143,18 +223,37 @@ def numbered(rows: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     return ((f"row {number}", row) for number, row in enumerate(rows, start=1))
 
 
+def is_table(data: Any) -> bool:
+    """Return whether data in memory has named columns: a frame, a data set or a mapping."""
+    frame = hasattr(data, "itertuples") and hasattr(data, "columns")
+    return frame or hasattr(data, "column_names") or isinstance(data, Mapping)
+
+
+def class_names(column: Any) -> list[str]:
+    """Return the names of the classes in a column of a data set, [] if it has none.
+
+    Args:
+        column: the column, or its feature.
+    """
+    names = getattr(getattr(column, "features", column), "names", None)
+    return list(names) if isinstance(names, (list, tuple)) else []
+
+
 def table(data: Any, default_names: Sequence[str] = ()) -> Source:
     """Read a frame, a dataset, a mapping of columns or a list; lists of rows get default names."""
     if hasattr(data, "itertuples"):  # a pandas frame
         rows = numbered(data.itertuples(index=False, name=None))
-        return [str(name) for name in data.columns], rows, "the frame"
+        names = [str(name) for name in data.columns]
+        return Source(names, rows, "the frame", kept=KEPT_BY_PANDAS)
     if hasattr(data, "column_names"):  # a datasets.Dataset, or a dict of splits
         if isinstance(data, Mapping):
             raise DataError(
                 f"this data set has splits: {', '.join(data)}",
                 f"give one, as in data['{next(iter(data))}']",
             )
-        return *records(numbered(data)), "the data set"
+        features = getattr(data, "features", None) or {}
+        classes = {name: class_names(feature) for name, feature in features.items()}
+        return Source(*records(numbered(data)), "the data set", classes, KEPT_BY_DATASETS)
     if isinstance(data, Mapping):
         for name, column in data.items():
             if isinstance(column, str) or not hasattr(column, "__len__"):
@@ -166,7 +265,9 @@ def table(data: Any, default_names: Sequence[str] = ()) -> Source:
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise DataError(f"columns of different length: {shown}", "make them equal")
-        return list(data), numbered(zip(*data.values(), strict=True)), "the columns"
+        rows = numbered(zip(*data.values(), strict=True))
+        classes = {name: class_names(column) for name, column in data.items()}
+        return Source(list(data), rows, "the columns", classes)
     try:
         rows = numbered(data)
     except TypeError:
@@ -176,7 +277,7 @@ def table(data: Any, default_names: Sequence[str] = ()) -> Source:
         ) from None
     listed = list(rows)
     if listed and isinstance(listed[0][1], Mapping):
-        return *records(iter(listed)), "the list"
+        return Source(*records(iter(listed)), "the list")
     noun = {2: "pair", 3: "triple"}.get(len(default_names), "row")
     for where, row in listed:
         if isinstance(row, str) or not isinstance(row, Sequence):
@@ -186,20 +287,20 @@ def table(data: Any, default_names: Sequence[str] = ()) -> Source:
                 f"{where}: one {type(row).__name__} instead of a {noun}",
                 f"give a list of ({', '.join(default_names)}) {noun}s{second}",
             )
-    return list(default_names), iter(listed), "the list"
+    return Source(None, iter(listed), "the list", in_memory=True)
 
 
 def texts(data: Any) -> Source:
     """Read a list of texts, or of mappings with a text."""
-    if isinstance(data, Mapping) or hasattr(data, "columns") or hasattr(data, "column_names"):
+    if is_table(data):
         return table(data, ["text"])
     if not isinstance(data, Iterable):
         raise DataError(f"texts cannot be read from {type(data).__name__}", "give a list")
     values = [*data]
     if values and isinstance(values[0], Mapping):
         names, rows = records(numbered(values))
-        return names or ["text"], rows, "the list"
-    return ["text"], numbered([value] for value in values), "the list"
+        return Source(names or ["text"], rows, "the list")
+    return Source(["text"], numbered([value] for value in values), "the list")
 
 
 def records(rows: Iterator[tuple[str, Any]]) -> tuple[list[str] | None, Rows]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from zoo.reports.series import save as _save
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from zoo.data.columns import TableArguments
     from zoo.pretrained import Pretrained
     from zoo.tasks.translate import Alignment
 
@@ -96,6 +97,7 @@ def length(
     beam_size: int | None = None,
     length_penalty: float | None = None,
     batch_size: int | None = None,
+    **reading: Unpack[TableArguments],
 ) -> Path:
     """Draw BLEU by source length for several models (bahdanau2015, Figure 2); return the path.
 
@@ -105,7 +107,7 @@ def length(
         models: trained models by the names that the legend shows.
         data: as for `Pretrained.evaluate`.
         out: the picture; its suffix is the format.
-        split, bins, beam_size, length_penalty, batch_size: as for `length_bins`.
+        split, bins, beam_size, length_penalty, batch_size, reading: as for `length_bins`.
 
     Raises:
         OptionError: matplotlib cannot write this format, or something else lies at the .csv.
@@ -118,7 +120,7 @@ def length(
         raise OptionError(f"{table} exists and is no table of lengths", "name another picture")
     rows = length_bins(
         models, data, split=split, bins=bins, beam_size=beam_size, length_penalty=length_penalty,
-        batch_size=batch_size,
+        batch_size=batch_size, **reading,
     )  # fmt: skip
     recipe = next(iter(models.values())).recipe.data
     title = f"{recipe.source} to {recipe.target}: BLEU by source length"
@@ -136,6 +138,7 @@ def length_bins(
     beam_size: int | None = None,
     length_penalty: float | None = None,
     batch_size: int | None = None,
+    **reading: Unpack[TableArguments],
 ) -> list[LengthBin]:
     """Return BLEU by source length: for each model a row for each bin, the shortest first.
 
@@ -147,6 +150,7 @@ def length_bins(
         split: of a corpus; None is the recipe's `evaluate.split`.
         bins: the number of bins, see `quantile_bins`; 4 are quarters.
         beam_size, length_penalty, batch_size: as for `Pretrained.predict`.
+        reading: source_column and the others, as for `Pretrained.finetune`.
 
     Raises:
         NotSupported: a model does not translate.
@@ -156,7 +160,7 @@ def length_bins(
     _check_comparable(models)
     first = next(iter(models))
     data = list(data) if isinstance(data, Iterator) else data  # each model reads it
-    read = {name: model.examples(data, split=split)[1] for name, model in models.items()}
+    read = {name: model.examples(data, split=split, **reading)[1] for name, model in models.items()}
     examples = read[first]
     other = next((name for name in models if read[name] != examples), None)
     if other is not None:

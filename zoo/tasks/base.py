@@ -16,9 +16,10 @@ import numpy as np
 
 from zoo.config import tasks
 from zoo.config.recipe import Data, Evaluate, Recipe
-from zoo.data import corpora
+from zoo.data import columns, corpora
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, each_text, some
+from zoo.data.matching import Roles
 from zoo.errors import DataError, InputError, NotSupported, check_count, check_text, item_names
 from zoo.text import Tokenizer
 
@@ -72,16 +73,30 @@ class Task:
         return tasks.spec(cls.name)
 
     @classmethod
+    def roles(cls, recipe: Recipe, fresh: bool = False) -> Roles:
+        """Return the columns that the task reads; for `fresh` see `read`."""
+        row = cls.spec()
+        known = () if fresh else recipe.data.labels
+        return Roles(row.columns, row.synonyms, row.labels, known)
+
+    @classmethod
     def read(
-        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+        cls,
+        recipe: Recipe,
+        data: Any,
+        targets: Iterable[Any] | None = None,
+        *,
+        fresh: bool = False,
+        table: columns.TableOptions = columns.PLAIN,
     ) -> list[Example]:
         """Read a user's examples; columns are found by name.
 
         Args:
             fresh: read for a new model; of its recipe only the task is known.
+            table: the columns' names, and how else to read a table.
 
         Raises:
-            DataError: see `zoo.data.columns`.
+            DataError, OptionError: see `zoo.data.columns`.
         """
         raise NotImplementedError
 

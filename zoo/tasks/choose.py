@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from zoo.config.recipe import Recipe
 from zoo.data import columns, sequences
-from zoo.data.columns import Columns, is_whole, plain_value, text_of
+from zoo.data.cells import is_whole, plain_value, text_of
 from zoo.data.examples import Example
+from zoo.data.matching import Columns, Roles
 from zoo.errors import DataError, InputError, counted
 from zoo.tasks import metrics
 from zoo.tasks.entail import Entail
@@ -30,8 +32,18 @@ class Choose(Entail):
     names = ("context",)
 
     @classmethod
+    def roles(cls, recipe: Recipe, fresh: bool = False) -> Roles:
+        return replace(super().roles(recipe, fresh), columns=_columns)
+
+    @classmethod
     def read(
-        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+        cls,
+        recipe: Recipe,
+        data: Any,
+        targets: Iterable[Any] | None = None,
+        *,
+        fresh: bool = False,
+        table: columns.TableOptions = columns.PLAIN,
     ) -> list[Example]:
         """Read ((context, answers), place of the right answer from 0) of each row.
 
@@ -42,7 +54,7 @@ class Choose(Entail):
                 the first row; a label is neither a place nor an answer, or fits two answers.
         """
         examples: list[Example] = []
-        for where, names, cells in columns.read_rows(data, targets, _columns):
+        for where, names, cells in columns.read_rows(data, targets, cls.roles(recipe), table):
             context = text_of(cells[0], f"{where}: the {names[0]}")
             if len(cells) > 3 or NUMBERED.fullmatch(names[1].casefold()):
                 named = zip(names[1:-1], cells[1:-1], strict=True)

@@ -40,9 +40,15 @@ class Classify(Task):
 
     @classmethod
     def read(
-        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+        cls,
+        recipe: Recipe,
+        data: Any,
+        targets: Iterable[Any] | None = None,
+        *,
+        fresh: bool = False,
+        table: columns.TableOptions = columns.PLAIN,
     ) -> list[Example]:
-        return columns.read_pairs(data, targets, columns=cls.spec().columns)
+        return columns.read_pairs(data, targets, cls.roles(recipe, fresh), table)
 
     @classmethod
     def encode_examples(

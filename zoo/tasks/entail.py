@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from zoo.config.recipe import Recipe
-from zoo.data import columns, sequences
+from zoo.data import cells, columns, sequences
 from zoo.data.examples import Example
 from zoo.errors import InputError
 from zoo.tasks.classify import Classify
@@ -21,11 +21,17 @@ class Entail(Classify):
 
     @classmethod
     def read(
-        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+        cls,
+        recipe: Recipe,
+        data: Any,
+        targets: Iterable[Any] | None = None,
+        *,
+        fresh: bool = False,
+        table: columns.TableOptions = columns.PLAIN,
     ) -> list[Example]:
         return [
-            Example(columns.two_texts(*row), columns.label_of(*row))
-            for row in columns.read_rows(data, targets, cls.spec().columns)
+            Example(cells.two_texts(*row), cells.label_of(*row))
+            for row in columns.read_rows(data, targets, cls.roles(recipe, fresh), table)
         ]
 
     def check(self, given: Any, name: str) -> Any:

@@ -44,7 +44,13 @@ class Generate(Task):
 
     @classmethod
     def read(
-        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+        cls,
+        recipe: Recipe,
+        data: Any,
+        targets: Iterable[Any] | None = None,
+        *,
+        fresh: bool = False,
+        table: columns.TableOptions = columns.PLAIN,
     ) -> list[Example]:
         """Read a user's texts, which have no labels."""
         if targets is not None:
@@ -52,7 +58,7 @@ class Generate(Task):
                 "a language model is trained on texts alone, and there are labels",
                 'leave them out, or train a classifier on them with task="classify"',
             )
-        return [Example(text) for text in columns.read_texts(data)]
+        return [Example(text) for text in columns.read_texts(data, cls.roles(recipe), table)]
 
     @classmethod
     def load(cls, recipe: Recipe, split: str, folder: Path | None = None) -> list[Example]:

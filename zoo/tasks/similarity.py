@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.config.recipe import Recipe
 from zoo.data import columns, sequences
-from zoo.data.columns import is_whole, number_of, plain_value
+from zoo.data.cells import is_whole, label_of, number_of, plain_value, two_texts
 from zoo.data.examples import Example
 from zoo.errors import DataError, NotSupported, OptionError
 from zoo.tasks import metrics
@@ -33,7 +33,13 @@ class Similarity(Entail):
 
     @classmethod
     def read(
-        cls, recipe: Recipe, data: Any, targets: Iterable[Any] | None = None, *, fresh: bool = False
+        cls,
+        recipe: Recipe,
+        data: Any,
+        targets: Iterable[Any] | None = None,
+        *,
+        fresh: bool = False,
+        table: columns.TableOptions = columns.PLAIN,
     ) -> list[Example]:
         """Read ((text, text), label) or ((text, text), number) of each row.
 
@@ -44,24 +50,24 @@ class Similarity(Entail):
         Raises:
             DataError: see `zoo.data.columns`; or only some labels are numbers.
         """
-        rows = list(columns.read_rows(data, targets, cls.spec().columns))
-        pairs = [columns.two_texts(*row) for row in rows]
-        cells = [
-            plain_value(cells[-1], f"{where}: the {names[-1]}") for where, names, cells in rows
-        ]
-        numbers = [number_of(cell) for cell in cells]
+        rows = list(columns.read_rows(data, targets, cls.roles(recipe, fresh), table))
+        pairs = [two_texts(*row) for row in rows]
+        values = [plain_value(row[-1], f"{where}: the {names[-1]}") for where, names, row in rows]
+        numbers = [number_of(value) for value in values]
         scores = rows[0][1][-1].casefold() in SCORES or any(
-            number is not None and ((recipe.regression and not fresh) or not is_whole(cell))
-            for number, cell in zip(numbers, cells, strict=True)
+            number is not None and ((recipe.regression and not fresh) or not is_whole(value))
+            for number, value in zip(numbers, values, strict=True)
         )
         if not scores:
-            labels = [columns.label_of(*row) for row in rows]
+            labels = [label_of(*row) for row in rows]
             return [Example(*pair) for pair in zip(pairs, labels, strict=True)]
         examples = []
-        for (where, names, _), pair, number, cell in zip(rows, pairs, numbers, cells, strict=True):
+        for (where, names, _), pair, number, value in zip(
+            rows, pairs, numbers, values, strict=True
+        ):
             if number is None:
                 raise DataError(
-                    f"{where}: the {names[-1]} is {cell!r}, not a number",
+                    f"{where}: the {names[-1]} is {value!r}, not a number",
                     "give a number in each row, or labels that are none",
                 )
             examples.append(Example(pair, number))

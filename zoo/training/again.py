@@ -55,6 +55,11 @@ def command(
             words.append(option if value else option.replace("--", "--no-", 1))
         elif isinstance(value, (str, int, float)):
             words += [option, _quoted(str(value))]
+        elif name == "columns" and isinstance(value, Mapping):
+            for role, columns in value.items():
+                listed = [columns] if isinstance(columns, str) else columns
+                for column in listed:
+                    words += ["--column", _quoted(f"{role}={column}")]
         elif value is not None:
             return ""  # examples in memory, or callbacks
     usual = finetune.recipe(before, recipe.data.corpus, recipe.task, None, recipe.data.labels)

@@ -17,12 +17,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import bundle, seeds
+from zoo import bundle, progress, seeds
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import spec, task_class
 from zoo.data.batches import Batches
+from zoo.data.columns import PLAIN, TableOptions
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, split
 from zoo.errors import (
@@ -102,11 +103,18 @@ def plan(
     task: str | None = None,
     changes: Mapping[str, Any] | None = None,
     options: Options | None = None,
+    table: TableOptions = PLAIN,
+    tell: bool = False,
 ) -> Plan:
     """Plan a fine-tuning run on a user's examples.
 
-    Arguments and errors are those of `Pretrained.finetune`.
+    Other arguments and errors are those of `Pretrained.finetune`.
+
+    Args:
+        table: how to read the examples, and those to validate on.
+        tell: write one line that says what was read.
     """
+    table = dataclasses.replace(table, say=progress.say) if tell else table
     if changes is not None and not isinstance(changes, Mapping):
         raise OptionError(
             f"changes is {changes!r}", 'give keys and values, as in {"schedule.peak": 1e-5}'
@@ -124,13 +132,22 @@ def plan(
     task_type, row = task_class(task), spec(task)
     fresh = task != base.task
     for_reading = recipes.load(starts[task]) if fresh else base
-    examples = task_type.read(for_reading, data, targets, fresh=fresh)
+    examples = task_type.read(for_reading, data, targets, fresh=fresh, table=table)
     tuning = recipe(base, name, task, changes, _labels(task, examples))
     if isinstance(validation, (int, float)):
-        train, valid = split(examples, validation, tuning.seed, row.given or row.input)
+        name, by_label = row.given or row.input, bool(tuning.data.labels)
+        train, valid = split(examples, validation, tuning.seed, name, by_label)
     else:
-        train, valid = examples, task_type.read(tuning, validation)
+        train, valid = examples, task_type.read(tuning, validation, table=table)
     labels = tuning.data.labels
+    unseen = {label for _, label in examples} - {label for _, label in train} if labels else ()
+    if unseen:
+        warnings.warn(
+            f"no example is left to train on with the label {', '.join(sorted(map(str, unseen)))}: "
+            "each has one alone",
+            ZooWarning,
+            stacklevel=4,
+        )
     for number, (_, label) in enumerate(valid, start=1):
         if labels and label not in labels:
             raise DataError(

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from zoo import progress
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data import corpora
+from zoo.data.columns import PLAIN, TableOptions
 from zoo.data.examples import Example
-from zoo.errors import DataError, InputError
+from zoo.errors import DataError, InputError, OptionError
 from zoo.training.prepare import Prepared, load_test
 
 
 def find(
-    recipe: Recipe, data: Any = None, targets: Iterable[Any] | None = None, split: str | None = None
+    recipe: Recipe,
+    data: Any = None,
+    targets: Iterable[Any] | None = None,
+    split: str | None = None,
+    table: TableOptions = PLAIN,
+    tell: bool = False,
 ) -> tuple[dict[str, str], list[Example]]:
     """Return the names of the examples, "data" and perhaps "split", and the examples.
 
@@ -25,6 +33,8 @@ def find(
             form of the recipe's, or one that holds the recipe's; a folder that `zoo prepare` wrote;
             None finds the recipe's corpus.
         split: split of a corpus; None takes the recipe's `evaluate.split`.
+        table: how to read a user's table.
+        tell: write one line that says what was read of it.
 
     Returns:
         Examples as the task's `evaluate` takes them.
@@ -32,6 +42,7 @@ def find(
     Raises:
         InputError: the recipe's corpus is unknown.
         DataError: the data cannot be read, or was prepared for another task.
+        OptionError: columns are named, and the examples are no table.
     """
     task, corpus, split = (
         task_class(recipe.task),
@@ -40,7 +51,13 @@ def find(
     )
     names = {"data": recipe.data.shown, "split": split}
     path = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
-    if isinstance(data, str) and path is not None and not path.exists() and data in corpora.CORPORA:
+    named = isinstance(data, str) and data in corpora.CORPORA and not Path(data).exists()
+    if table and (data is None or named or (path is not None and path.is_dir())):
+        raise OptionError(
+            "columns, delimiter and header are for a table of your own",
+            "give a file, a frame, a list or a data set, or leave them out",
+        )
+    if named:
         return {"data": data, "split": split}, load_test(recipe, data, split)
     if data is None:
         if corpus not in corpora.CORPORA:
@@ -58,7 +75,9 @@ def find(
         names["data"] = corpus if inside else path.resolve().name
         return names, task.load_test(recipe, split, inside or path)
     name = path.name if path is not None else "examples"
-    return {"data": name}, task.as_measured(task.read(recipe, data, targets))
+    if tell:
+        table = dataclasses.replace(table, say=progress.say)
+    return {"data": name}, task.as_measured(task.read(recipe, data, targets, table=table))
 
 
 def _check_same(prepared: Recipe, recipe: Recipe, path: Path) -> None:

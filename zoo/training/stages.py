@@ -14,7 +14,8 @@ import keras
 from zoo import bundle
 from zoo.config import catalog
 from zoo.config.recipe import Recipe
-from zoo.config.tasks import task_class
+from zoo.config.tasks import spec, task_class
+from zoo.data.columns import PLAIN, TableOptions
 from zoo.data.examples import each_text
 from zoo.errors import CheckpointError, check_path
 from zoo.tasks.base import Tokenizers
@@ -64,6 +65,7 @@ def run(
     callbacks: Any = None,
     folder: Path | None = None,
     resume: bool = False,
+    table: TableOptions = PLAIN,
 ) -> Tuned:
     """Train a copy of a model on a user's examples, in one stage or two.
 
@@ -74,6 +76,7 @@ def run(
         options: of the last stage; its seed is that of both.
         callbacks: Keras callbacks, which follow the last stage.
         folder: the folder of the run; None keeps nothing.
+        table: how to read the examples.
     """
     options, callbacks = options or Options(), checked(callbacks)
     if resume and (folder is None or not folder.is_dir()):
@@ -90,7 +93,7 @@ def run(
     # Read all examples before the first stage, so that errors show before an hour of training.
     last = finetune.plan(
         base, tokenizers, data, targets, validation=validation, task=task, changes=changes,
-        options=options,
+        options=options, table=table, tell=True,
     )  # fmt: skip
     last = dataclasses.replace(last, callbacks=callbacks)
     if last.recipe.train.lora_rank is not None:
@@ -102,9 +105,13 @@ def run(
     if other_task and task_class(base.task).adapts and adapt is not False:
         texts = adapt
         if adapt is True:
-            examples = task_class(last.recipe.task).read(last.recipe, data, targets)
+            examples = task_class(last.recipe.task).read(last.recipe, data, targets, table=table)
             texts = [text for given, _ in examples for text in each_text(given)]
-        first = finetune.plan(base, tokenizers, texts, options=Options(seed=options.seed))
+        as_texts = PLAIN if adapt is True else table.for_roles(spec(base.task).columns[0])
+        first = finetune.plan(
+            base, tokenizers, texts, options=Options(seed=options.seed), table=as_texts,
+            tell=adapt is not True,
+        )  # fmt: skip
         # Nobody asks how well the first stage writes.
         stages = {ADAPTING: dataclasses.replace(first, tokenizers=None), **stages}
     metrics: dict[str, Any] = {}

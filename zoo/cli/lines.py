@@ -1,0 +1,254 @@
+"""Files of texts line by line: one line of output for each line of input.
+
+A line ends in a line feed, or a carriage return and a line feed; the last one may have no end. A
+blank line gives a blank line. Outputs appear after each part of the file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from zoo.config import tasks
+from zoo.errors import DataError, InputError, OptionError, ZooError, ZooWarning, counted
+
+PART = 256  # lines that go through the model before their outputs are written
+LISTED = 10  # skipped lines that the summary names
+NUMBERED = re.compile(r"\b(?:text|pair|question) (\d+)\b")
+
+Answer = Callable[[list[Any], int], Iterable[Any]]  # of inputs, and the number of the part from 0
+
+
+class Format(StrEnum):
+    """How outputs are written."""
+
+    text = "text"
+    jsonl = "jsonl"
+
+
+class OnError(StrEnum):
+    """What follows a line that cannot be read."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a file: its number, and its input, None if it is blank or cannot be read."""
+
+    number: int
+    given: Any = None
+    problem: ZooError | None = None
+
+
+@dataclass
+class Lines:
+    """The lines of a file or of standard input.
+
+    Attributes:
+        name: the file's name for messages.
+        raw: the lines as bytes.
+    """
+
+    name: str
+    raw: Iterator[bytes] = field(default_factory=lambda: iter(()))
+
+    def inputs(self, task: str) -> Iterator[Line]:
+        """Yield each line as an input of a task."""
+        for number, raw in enumerate(self.raw, start=1):
+            where = f"{self.name}:{number}"
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = text.removesuffix("\n").removesuffix("\r")
+                yield Line(number, split(text, task, where) if text.strip() else None)
+            except UnicodeDecodeError as error:
+                byte = f"{error.object[error.start]:#04x}"
+                yield Line(number, problem=DataError(
+                    f"{where} is not UTF-8 (byte {byte})", "convert it with iconv"
+                ))  # fmt: skip
+            except DataError as problem:
+                yield Line(number, problem=problem)
+
+
+def open_lines(file: Path | None) -> Lines:
+    """Open a file, or standard input.
+
+    Raises:
+        OptionError: no file is given, and standard input is a terminal.
+        DataError: the file is missing, empty or of another kind than text.
+    """
+    if file is None and sys.stdin.isatty():
+        raise OptionError("there is no text", 'write it after the name: zoo predict NAME "..."')
+    if file is not None and not file.is_file():
+        raise DataError(f"there is no file {file}", "look at the path after --file")
+    from zoo.data.readers import byte_lines, check_kind
+
+    name = file.name if file is not None else "standard input"
+    raw = iter(sys.stdin.buffer) if file is None else byte_lines(file)
+    first = next(raw, None)
+    if first is None:
+        raise DataError(f"{name}: no rows", "give one text a line")
+    check_kind(first, name)
+    return Lines(name, itertools.chain([first], raw))
+
+
+def split(line: str, task: str, where: str) -> Any:
+    """Split a line at its tabs into an input of a task.
+
+    Raises:
+        DataError: it has a wrong number of texts.
+    """
+    row = tasks.spec(task)
+    if not row.parts:
+        return line
+    cells = line.split("\t")
+    if len(cells) < 3 if row.input == "question" else len(cells) != 2:
+        raise DataError(
+            f"{where}: {counted(len(cells), 'column')}, expected {row.line}",
+            "put a tab between two of them",
+        )
+    return (cells[0], cells[1:]) if row.input == "question" else tuple(cells)
+
+
+def written(output: Any, form: Format) -> str:
+    """Return an output as one line; None is a line without one.
+
+    As text, line breaks become \\n, and several outputs of one input are parted by tabs.
+    """
+    if form is Format.jsonl or isinstance(output, dict):
+        return json.dumps(output, ensure_ascii=False)
+    if output is None:
+        return ""
+    if isinstance(output, list):
+        return "\t".join(_one_line(each).replace("\t", "\\t") for each in output)
+    return _one_line(output)
+
+
+def _one_line(output: Any) -> str:
+    return str(output).replace("\r\n", "\n").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def answer_all(
+    lines: Lines, task: str, answer: Answer, form: Format, on_error: OnError
+) -> list[Line]:
+    """Print the output of each line; return the lines that are skipped.
+
+    Args:
+        answer: gives the outputs of a list of inputs.
+
+    Raises:
+        DataError: a line cannot be read, and `on_error` is stop; those before it are printed.
+    """
+    skipped: list[Line] = []
+    total, printed = 0, False
+    inputs = lines.inputs(task)
+    for number in itertools.count():
+        part = list(itertools.islice(inputs, PART))
+        if not part:
+            break
+        stop = on_error is OnError.stop
+        if stop:  # what comes after a line that cannot be read is not worth the time
+            bad = next((i for i, line in enumerate(part) if line.problem is not None), None)
+            part = part if bad is None else part[: bad + 1]
+        outputs = _outputs(part, answer, number, stop)
+        total += len(part)
+        for line in part:
+            problem = line.problem
+            output = outputs.get(line.number)
+            if isinstance(output, ZooError):
+                problem, output = output, None
+            if problem is not None and stop:
+                sys.stdout.flush()
+                raise _located(problem, lines.name, line.number, printed)
+            if problem is not None:
+                skipped.append(Line(line.number, problem=problem))
+            print(written(output, form))
+            printed = printed or output is not None
+        sys.stdout.flush()
+    wrong = [line.problem for line in skipped if isinstance(line.problem, OptionError)]
+    if wrong and not printed:  # then the option is wrong for all lines
+        raise wrong[0]
+    if skipped:
+        print(_summary(lines.name, skipped, total), file=sys.stderr)
+    return skipped
+
+
+def _outputs(part: Sequence[Line], answer: Answer, number: int, stop: bool) -> dict[int, Any]:
+    """Return the output, or the error, of each line with an input, by its number.
+
+    Args:
+        number: the number of the part.
+        stop: leave out what comes after an error.
+    """
+    lines = [line for line in part if line.given is not None]
+    if not lines:
+        return {}
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ZooWarning)
+            found = list(answer([line.given for line in lines], number))
+    except (InputError, OptionError) as error:
+        if len(lines) == 1:
+            return {lines[0].number: error}
+        half = len(lines) // 2
+        first = _outputs(lines[:half], answer, number, stop)
+        if stop and any(isinstance(output, ZooError) for output in first.values()):
+            return first
+        return first | _outputs(lines[half:], answer, number, stop)
+    for warning in caught:
+        if issubclass(warning.category, ZooWarning):
+            warnings.warn(_numbered(str(warning.message), lines), ZooWarning, stacklevel=2)
+    return dict(zip((line.number for line in lines), found, strict=True))
+
+
+def _numbered(message: str, lines: Sequence[Line]) -> str:
+    """Return a message about inputs by their numbers as one about lines by theirs."""
+    if len(lines) == 1:
+        return f"line {lines[0].number}: {message}"
+
+    def line(found: re.Match[str]) -> str:
+        place = int(found[1]) - 1
+        return f"line {lines[place].number}" if place < len(lines) else found[0]
+
+    return NUMBERED.sub(line, message)
+
+
+def _located(problem: ZooError, name: str, number: int, printed: bool) -> ZooError:
+    """Return an error of a line with the line's place."""
+    if isinstance(problem, DataError) or (isinstance(problem, OptionError) and not printed):
+        return problem
+    return DataError(
+        _at(name, number, problem.message),
+        f"{problem.hint}; --on-error skip leaves such lines out".removeprefix("; "),
+    )
+
+
+def _at(name: str, number: int, message: str) -> str:
+    """Return a message with the place of its line before it."""
+    place = f"{name}:{number}"
+    return message if message.startswith(place) else f"{place}: {message}"
+
+
+def _summary(name: str, skipped: Sequence[Line], total: int) -> str:
+    shown = [
+        f"  {_at(name, line.number, line.problem.message)}"
+        for line in skipped[:LISTED]
+        if line.problem is not None
+    ]
+    more = len(skipped) - len(shown)
+    return "\n".join(
+        [
+            f"warning: {len(skipped):,} of {counted(total, 'line')} skipped, without an output",
+            *shown,
+            *([f"  and {more:,} more"] if more else []),
+        ]
+    )

@@ -22,7 +22,7 @@ import numpy as np
 from zoo.decoding import search
 from zoo.errors import BundleError, NotSupported, OptionError, check_path
 from zoo.files import replacing_folder
-from zoo.tasks.translate import Translate
+from zoo.tasks.translate import Translate, forbidden_ids
 from zoo.text import SentencePieceTokenizer
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
     """Write a SavedModel that takes texts and gives texts, and return its folder.
 
     It has the function `translate`, and the signature "serving_default" with the input "texts" and
-    the output "outputs": string [batch] each. An output equals that of `predict(..., beam_size=1)`.
-    A graph cannot refuse a text: where `predict` would, the output is empty; a long text is cut
-    where `predict` cuts it. The folder is written aside and renamed, so it is whole or absent.
+    the output "outputs": string [batch] each. An output equals that of `predict(...,
+    beam_size=1, split_sentences=False)`: a graph cannot cut a text into sentences. Nor can it
+    refuse one: where `predict` would, the output is empty; a long text is cut where `predict` cuts
+    it. The folder is written aside and renamed, so it is whole or absent.
 
     Args:
         folder: a new or empty folder, or an earlier export, which is replaced.
@@ -133,14 +134,25 @@ def _module(
             super().__init__()
             self.reader = in_graph(source, "source")
             self.writer = self.reader if source is target else in_graph(target, "target")
-            self.known = tf.constant(_known(source))
+            self.known, self.words = map(tf.constant, _known(source))
             # TensorFlow's own variables: a Keras model would bring Keras into the file.
             self.weights = [weight.value for weight in model.weights]
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")], autograph=False)
         def translate(self, texts: Any) -> Any:
+            for signs, replacement in _replacements(source):
+                texts = tf.strings.regex_replace(texts, signs, replacement)
             ids = self.reader.tokenize(texts)  # ragged [batch, pieces]
-            readable = tf.reduce_any(tf.gather(self.known, ids), axis=1)
+            # Known signs make no text that is otherwise unknown readable.
+            has_word, has_sign, has_unknown = (
+                tf.reduce_any(found, axis=1)
+                for found in (
+                    tf.gather(self.words, ids),
+                    tf.gather(self.known, ids),
+                    ids == source.unk_id,
+                )
+            )
+            readable = has_word | (has_sign & ~has_unknown)
             if longest is not None:
                 ids = ids[:, : longest - 1]
             if recipe.data.reverse_source:
@@ -157,6 +169,7 @@ def _module(
                 pad_id=target.pad_id,
                 # An unreadable text stops after one step.
                 limits=tf.where(readable, limits, 1),
+                forbidden_ids=forbidden_ids(target),
             )
             special = (target.pad_id, target.start_id, target.end_id)
             text = tf.reduce_all([ids != token for token in special], axis=0)
@@ -177,12 +190,23 @@ def _named(function: Any) -> Any:
     return serve
 
 
-def _known(tokenizer: SentencePieceTokenizer) -> np.ndarray:
-    """Return bool [vocabulary]: false for unknown, special and whitespace pieces."""
+def _replacements(tokenizer: SentencePieceTokenizer) -> list[tuple[str, str]]:
+    """Return what `Tokenizer.plain` does as regular expressions and their replacements."""
+    signs: dict[str, str] = {}
+    for code, plain in tokenizer.replacements.items():
+        signs[plain] = signs.get(plain, "") + f"\\x{{{code:x}}}"
+    return [(f"[{codes}]", plain) for plain, codes in signs.items()]
+
+
+def _known(tokenizer: SentencePieceTokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pieces are known, and which of these have a letter or digit: bool [vocabulary].
+
+    Unknown, special and whitespace pieces are not.
+    """
     pieces = tokenizer.pieces(range(tokenizer.size))
     known = np.array([piece.strip("\u2581") != "" for piece in pieces])
     known[[tokenizer.pad_id, tokenizer.unk_id, tokenizer.start_id, tokenizer.end_id]] = False
-    return known
+    return known, known & [any(map(str.isalnum, piece)) for piece in pieces]
 
 
 def _about(pretrained: Pretrained) -> str:

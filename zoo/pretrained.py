@@ -87,9 +87,7 @@ class Pretrained:
         self.golden = dict(golden or {})
         self.history = list(history)
         self._golden_texts = list(self.golden.get("inputs", []))
-        self.task = tasks.task(recipe.task)(
-            model, *tokenizers, options=recipe.evaluate, data=recipe.data
-        )
+        self.task = tasks.of(recipe, model, tokenizers)
 
     def __repr__(self) -> str:
         languages, size = " to ".join(self.recipe.data.languages), self.model.count_params()
@@ -129,6 +127,7 @@ class Pretrained:
         top_p: float | None = None,
         seed: int | None = None,
         scores: bool = False,
+        split_sentences: bool | None = None,
         progress: bool = True,
     ) -> Any:
         """Translate, continue, classify or compare texts, by the model's task.
@@ -148,6 +147,8 @@ class Pretrained:
                 probable words with the total probability top_p. Greedy if all are None.
             seed: seed of the samples; None takes another one each time.
             scores: return all labels, or answers, with their probabilities.
+            split_sentences: translate a text sentence by sentence and keep its line breaks; None
+                does so unless num_return is more than 1. Then max_length is that of a sentence.
             progress: show a bar on a terminal while there is more than one batch.
 
         Returns:
@@ -157,8 +158,8 @@ class Pretrained:
             first.
 
         Raises:
-            InputError: an empty text, a text without a known character, or an input of the wrong
-                kind, with its number.
+            InputError: an empty text, a text of which the model knows no word or character, or an
+                input of the wrong kind, with its number.
             OptionError: an invalid option, or one of another task.
         """
         one, inputs = self.task.listed(texts)
@@ -166,7 +167,7 @@ class Pretrained:
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
-            "scores": scores or None, "progress": progress,
+            "scores": scores or None, "split_sentences": split_sentences, "progress": progress,
         }  # fmt: skip
         results = self.task.predict(inputs, **tasks.options(self.task, "predict", options))
         return results[0] if one else results
@@ -233,6 +234,7 @@ class Pretrained:
         batch_size: int | None = None,
         progress: bool = True,
         likelihood: bool = False,
+        split_sentences: bool = False,
     ) -> dict[str, Any]:
         """Measure the model on examples; pairs with one source are its several references.
 
@@ -244,6 +246,8 @@ class Pretrained:
             beam_size, length_penalty: of translators, see `predict`.
             likelihood: of translators, also measure the first reference of each source: "loss",
                 nats per target piece with the end token, and "perplexity".
+            split_sentences: of translators, translate sentence by sentence, as `predict` does;
+                published numbers are those of whole lines.
 
         Returns:
             "metric", "value", "data", "split" and the task's metrics: for translators "bleu", its
@@ -256,7 +260,8 @@ class Pretrained:
         about, examples = self.examples(data, targets, split=split)
         options = {
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
-            "likelihood": likelihood or None, "progress": progress,
+            "likelihood": likelihood or None, "split_sentences": split_sentences or None,
+            "progress": progress,
         }  # fmt: skip
         options = tasks.options(self.task, "evaluate", options)
         measured = self.task.evaluate(examples[:limit], **options)

@@ -10,6 +10,7 @@ from typing import Any
 from zoo.config import cards, catalog
 from zoo.config import metrics as measures
 from zoo.config.recipe import Recipe
+from zoo.text import typography
 
 # The facts of metrics.json beside metrics, in words.
 FACTS = {
@@ -56,7 +57,7 @@ def text(
     limits = weights.note if weights is not None else ""
     sections = [
         front_matter(recipe, metrics), f"# {recipe.name}", about,
-        "## Use", f"```python\n{code}\n```",
+        "## Use", f"```python\n{code}\n```", typography.CARD,
         "## Measured", _measured(recipe, metrics), _reported(entry),
         "## Trained", _trained(recipe),
         limits and "## Limits", limits,

@@ -45,6 +45,7 @@ Split = Annotated[str | None, typer.Option(help="Split of the corpus.")]
 BeamSize = Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")]
 LengthPenalty = Annotated[float | None, typer.Option(help="Alpha of the penalty.")]
 BatchSize = Annotated[int | None, typer.Option(help="Texts decoded together.")]
+SplitSentences = Annotated[bool | None, typer.Option(help="Translate sentence by sentence.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="The seconds-long version.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")]
 Picture = Annotated[Path, typer.Option("-o", "--out", help="The picture.")]
@@ -118,6 +119,7 @@ def predict(
     top_p: Annotated[float | None, typer.Option(help="Draw among such a share.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the draws.")] = None,
     scores: Annotated[bool, typer.Option("--scores", help="All labels, as JSON.")] = False,
+    split_sentences: SplitSentences = None,
     dtype: Dtype = None,
 ) -> None:
     """Translate, continue, classify or compare texts; one output a line, in their order."""
@@ -127,6 +129,7 @@ def predict(
         shell.split_columns(texts, model.recipe.task, file), beam_size=beam_size, seed=seed,
         length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
         num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p, scores=scores,
+        split_sentences=split_sentences,
     )  # fmt: skip
     for output in outputs:
         if scores:
@@ -143,6 +146,7 @@ def evaluate(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
+    split_sentences: SplitSentences = None,
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
@@ -150,7 +154,7 @@ def evaluate(
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
-        batch_size=batch_size,
+        batch_size=batch_size, split_sentences=bool(split_sentences),
     )  # fmt: skip
     print(json.dumps(measured, indent=2, ensure_ascii=False))
 

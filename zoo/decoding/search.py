@@ -66,7 +66,7 @@ class Search:
     early_stop: bool
     complete: bool = True
     strategy: sampling.Strategy | None = None
-    forbidden_id: int | None = None
+    forbidden_ids: tuple[int, ...] = ()
 
 
 def decode(
@@ -84,7 +84,7 @@ def decode(
     early_stop: bool = True,
     complete: bool = True,
     sampler: sampling.Sampler | None = None,
-    forbidden_id: int | None = None,
+    forbidden_ids: tuple[int, ...] = (),
 ) -> Decoded:
     """Search for the most probable sequences that follow the inputs, or draw some.
 
@@ -106,7 +106,7 @@ def decode(
         complete: false leaves a sequence at its limit without an end token.
         sampler: draw one sequence for each row with it. Rows of a batch have separate draws, which
             depend on the number of rows.
-        forbidden_id: token never to pick, such as the unknown word; it gets no probability.
+        forbidden_ids: tokens never to pick, such as the unknown word; they get no probability.
 
     Raises:
         OptionError: an option out of its range, or a sampler together with a beam.
@@ -132,7 +132,7 @@ def decode(
     sizes = _sizes(int(limits.max()), batch * beam_size, isinstance(model, Growable))
     search = Search(
         sizes[0], end_id, pad_id, beam_size, num_return, early_stop, complete, strategy,
-        forbidden_id,
+        forbidden_ids,
     )  # fmt: skip
     arrays = {"inputs": dict(inputs), "first": first, "options": options}
     position, memory, carry = compiling.run(_start, model, search, arrays)
@@ -146,8 +146,9 @@ def decode(
 
 
 def greedy(
-    model: keras.Model, source: Any, *, start_id: int, end_id: int, pad_id: int, limits: Any
-) -> Any:
+    model: keras.Model, source: Any, *, start_id: int, end_id: int, pad_id: int, limits: Any,
+    forbidden_ids: tuple[int, ...] = (),
+) -> Any:  # fmt: skip
     """Return the ids [batch, longest limit] of a greedy `decode` inside the caller's graph.
 
     It compiles nothing: it is for graphs that hold more than the search, such as an exported one,
@@ -159,7 +160,7 @@ def greedy(
     """
     batch = ops.shape(source)[0]
     longest = ops.max(limits, initial=1)
-    search = Search(longest, end_id, pad_id, beam_size=1, num_return=1, early_stop=True)
+    search = Search(longest, end_id, pad_id, 1, 1, early_stop=True, forbidden_ids=forbidden_ids)
     arrays = {
         "inputs": {"source": source},
         "first": ops.full((batch,), start_id, dtype="int32"),
@@ -243,8 +244,8 @@ def _run(model, search: Search, start, memory, carry: dict, options: dict) -> tu
 
     def advance(position, carry):
         logits, state = model.step(carry["token"], position, memory, carry["state"])
-        if search.forbidden_id is not None:
-            allowed = ops.arange(ops.shape(logits)[-1]) != search.forbidden_id
+        for forbidden_id in search.forbidden_ids:
+            allowed = ops.arange(ops.shape(logits)[-1]) != forbidden_id
             logits = ops.where(allowed, logits, IMPOSSIBLE)
         return position + 1, pick(search, options, logits, position, {**carry, "state": state})
 

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.config.tasks import task_class as task
 from zoo.errors import OptionError, did_you_mean
 
-__all__ = ["options", "task"]
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.config.recipe import Recipe
+    from zoo.tasks.base import Task
+    from zoo.text import Tokenizer
+
+__all__ = ["of", "options", "task"]
+
+
+def of(recipe: Recipe, model: keras.Model, tokenizers: tuple[Tokenizer, Tokenizer]) -> Task:
+    """Return the verbs of a recipe's task with its model and tokenizers."""
+    made: Task = task(recipe.task)(
+        model, *tokenizers, options=recipe.evaluate, data=recipe.data,
+        trained_length=recipe.trained_length,
+    )  # fmt: skip
+    return made
 
 
 def options(task: Any, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:

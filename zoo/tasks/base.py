@@ -7,7 +7,7 @@ verb that a task does not support raises an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from zoo.data import corpora
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, each_text, some
 from zoo.errors import DataError, InputError, NotSupported, check_count
+from zoo.tasks import unknown
 from zoo.text import Tokenizer
 
 Tokenizers = tuple[Tokenizer, Tokenizer]
@@ -33,6 +34,7 @@ class Task:
         source_tokenizer, target_tokenizer: the same one unless the task has two languages.
         options: defaults for measuring and decoding.
         data: how the model read texts in training, and its labels.
+        trained_length: the most pieces of a text in training, end token included; None for any.
 
     Attributes:
         name: the name of the task's row in `zoo.config.tasks`.
@@ -53,12 +55,14 @@ class Task:
         target_tokenizer: Tokenizer,
         options: Evaluate,
         data: Data,
+        trained_length: int | None = None,
     ) -> None:
         self.model = model
         self.source_tokenizer = self.tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.options = options
         self.data = data
+        self.trained_length = trained_length
 
     # Examples --------------------------------------------------------------------------------
 
@@ -146,6 +150,36 @@ class Task:
         """
         raise NotImplementedError
 
+    @classmethod
+    def sides(cls, given: Any, wanted: Any) -> Iterator[tuple[str, str, int]]:
+        """Yield the texts that the model reads of an example.
+
+        Each with its name in messages, "" for the only one, and the place of its tokenizer, 0 for
+        the source's and 1 for the target's.
+        """
+        for text in each_text(given):
+            yield "", text, 0
+
+    @classmethod
+    def check_rows(
+        cls, examples: Sequence[Example], tokenizers: Tokenizers, data: Data, where: str = ""
+    ) -> None:
+        """Check that the tokenizers know the texts of rows; see `zoo.tasks.unknown`.
+
+        Args:
+            where: what stands before a row's number in messages.
+
+        Raises:
+            InputError: a text is empty, or nothing of it is known, by the number of its row.
+        """
+        reading = unknown.Reading("row", len(examples), rows=True)
+        languages = [*data.languages, "", ""]
+        for number, example in enumerate(examples, start=1):
+            for part, text, side in cls.sides(*example):
+                name = f"{where}row {number}" + (f": the {part}" if part else "")
+                reading.check(tokenizers[side], text, languages[side], name, number)
+        reading.warn()
+
     # The verbs -------------------------------------------------------------------------------
 
     def listed(self, inputs: Any) -> tuple[bool, list[Any]]:
@@ -191,6 +225,11 @@ class Task:
     def align(self, text: str, target: str | None = None) -> Any:
         """Return which source pieces the model looked at for each target piece."""
         raise NotSupported("this model has no attention", "align needs a model that has it")
+
+    def reads(self, given: Any) -> bool:
+        """Return whether the model knows something of each text of an input."""
+        texts = [(text, self.tokenizer.encode(text)) for _, text, _ in self.sides(given, None)]
+        return all(unknown.is_legible(self.tokenizer, text, ids) for text, ids in texts)
 
     # Golden outputs --------------------------------------------------------------------------
 

@@ -97,7 +97,20 @@ class SentencePieceTokenizer(Tokenizer):
     def size(self) -> int:
         return self._processor.GetPieceSize()
 
-    def encode(self, text: str) -> list[int]:
+    def knows(self, character: str) -> bool:
+        # With byte fallback nothing is unknown, but bytes are rare in training.
+        ids = self._encode(character)
+        return not any(i == UNK_ID or self._processor.IsByte(i) for i in ids)
+
+    def writes(self, character: str) -> bool:
+        return self.knows(character)
+
+    def unknown_parts(self, text: str) -> list[str]:
+        text = self.plain(text)
+        ids, pieces = self._encode(text), self._processor.EncodeAsPieces(text)
+        return [piece for i, piece in zip(ids, pieces, strict=True) if i == UNK_ID]
+
+    def _encode(self, text: str) -> list[int]:
         return self._processor.EncodeAsIds(text)
 
     def decode(self, ids: Sequence[int]) -> str:

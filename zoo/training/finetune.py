@@ -81,10 +81,14 @@ def plan(
     validation: float | Any = 0.1,
     task: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    checked: bool = False,
 ) -> Plan:
     """Plan a fine-tuning run on a user's examples.
 
-    Arguments and errors are those of `Pretrained.finetune`.
+    Other arguments and errors are those of `Pretrained.finetune`.
+
+    Args:
+        checked: whether the texts have been checked by another plan.
     """
     if changes is not None and not isinstance(changes, Mapping):
         raise OptionError(
@@ -102,10 +106,13 @@ def plan(
     for_reading = recipes.load(starts[task]) if fresh else base
     examples = task_type.read(for_reading, data, targets, fresh=fresh)
     tuning = recipe(base, name, task, changes, _labels(task, examples))
+    if not checked:
+        task_type.check_rows(examples, tokenizers, tuning.data)
     if isinstance(validation, (int, float)):
         train, valid = split(examples, validation, tuning.seed, row.given or row.input)
     else:
         train, valid = examples, task_type.read(tuning, validation)
+        task_type.check_rows(valid, tokenizers, tuning.data, "validation, ")
     labels = tuning.data.labels
     for number, (_, label) in enumerate(valid, start=1):
         if labels and label not in labels:

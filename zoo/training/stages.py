@@ -77,7 +77,7 @@ def run(
         if adapt is True:
             examples = task_class(last.recipe.task).read(last.recipe, data, targets)
             texts = [text for given, _ in examples for text in each_text(given)]
-        stages = {ADAPTING: finetune.plan(base, tokenizers, texts), **stages}
+        stages = {ADAPTING: finetune.plan(base, tokenizers, texts, checked=adapt is True), **stages}
     metrics: dict[str, Any] = {}
     history: list[dict[str, float]] = []
     for name, planned in stages.items():

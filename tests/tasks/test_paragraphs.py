@@ -124,9 +124,9 @@ def test_what_is_longer_than_in_training_is_told_by_that_length(tiny_pretrained)
     short = "I am cold. " * 30  # no sentence of it is long
     assert told(task.predict, [short], max_length=3) == []
     assert told(task.predict, [short], max_length=3, split_sentences=False)
-    messages = told(task.score, [endless], [endless])
-    assert len(messages) == 2
-    assert messages[0].startswith("the text has") and messages[1].startswith("the target has")
+    of_source, of_target = told(task.score, [endless], [endless])
+    assert of_source.startswith("the text has")
+    assert of_target.startswith("the target has")
     assert "so it is for 2 of 3" in told(task.encode_sources, ["Go.", endless, endless])[-1]
 
 

@@ -57,8 +57,8 @@ def test_every_text_of_an_input_is_checked(name, place):
             verb([given("\u200b\ufeff")])
     with pytest.raises(InputError, match=r"2 has only characters|of \w+ 2 has only characters"):
         task.evaluate([(given("red"), labels), (given(FOREIGN), labels)])
-    with pytest.raises(InputError, match=r"row 2(: the \w+|: answer 1| has| )"):
-        rows = [(given("red"), labels), (given(FOREIGN), labels)]
+    rows = [(given("red"), labels), (given(FOREIGN), labels)]
+    with pytest.raises(InputError, match=r"^row 2(: the \w+|: answer \d)? has only characters"):
         task.check_rows(rows, (task.tokenizer, task.tokenizer), task.data)
 
 
@@ -77,15 +77,15 @@ def test_signs_are_known_unless_there_are_letters(tiny_tokenizer):
     def legible(text: str) -> bool:
         return unknown.is_legible(tiny_tokenizer, text, tiny_tokenizer.encode(text))
 
-    assert legible("!") and legible("?!") and legible("♪!") and legible("Go 日本")
-    assert not legible("日本!") and not legible("日本") and not legible("♪")
+    assert all(map(legible, ("!", "?!", "♪!", "Go 日本")))
+    assert not any(map(legible, ("日本!", "日本", "♪")))
 
 
 @pytest.mark.parametrize("verb", ["predict", "score", "align", "encode_sources"])
 def test_a_translator_names_what_it_cannot_read(tiny_pretrained, verb):
     call = getattr(tiny_pretrained, verb)
     arguments = {"score": ("日本", "Va !"), "encode_sources": (["日本"],)}.get(verb, ("日本",))
-    with pytest.raises(InputError, match="the text has only characters .* know: '日本'"):
+    with pytest.raises(InputError, match=r"the text has only characters .* know: '日本'"):
         call(*arguments)
 
 
@@ -164,7 +164,7 @@ def test_a_prompt_comes_back_as_it_was_given(every_writer):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZooWarning)
         found = every_writer.predict(prompt)
-    assert found.startswith(f"{prompt} ") or found.startswith(f"{prompt}\n")
+    assert found.startswith((f"{prompt} ", f"{prompt}\n"))
     written = found[len(prompt) :]
     assert tokenizer.pieces([tokenizer.unk_id])[0] not in written
 

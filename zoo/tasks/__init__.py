@@ -13,19 +13,17 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.config.recipe import Recipe
-    from zoo.tasks.base import Task
     from zoo.text import Tokenizer
 
 __all__ = ["of", "options", "task"]
 
 
-def of(recipe: Recipe, model: keras.Model, tokenizers: tuple[Tokenizer, Tokenizer]) -> Task:
+def of(recipe: Recipe, model: keras.Model, tokenizers: tuple[Tokenizer, Tokenizer]) -> Any:
     """Return the verbs of a recipe's task with its model and tokenizers."""
-    made: Task = task(recipe.task)(
+    return task(recipe.task)(
         model, *tokenizers, options=recipe.evaluate, data=recipe.data,
         trained_length=recipe.trained_length,
     )  # fmt: skip
-    return made
 
 
 def options(task: Any, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:

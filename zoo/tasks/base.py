@@ -162,7 +162,7 @@ class Task:
 
     @classmethod
     def check_rows(
-        cls, examples: Sequence[Example], tokenizers: Tokenizers, data: Data, where: str = ""
+        cls, examples: Sequence[Any], tokenizers: Tokenizers, data: Data, where: str = ""
     ) -> None:
         """Check that the tokenizers know the texts of rows; see `zoo.tasks.unknown`.
 
@@ -176,7 +176,7 @@ class Task:
         languages = [*data.languages, "", ""]
         for number, example in enumerate(examples, start=1):
             for part, text, side in cls.sides(*example):
-                name = f"{where}row {number}" + (f": the {part}" if part else "")
+                name = f"{where}row {number}" + (f": {part}" if part else "")
                 reading.check(tokenizers[side], text, languages[side], name, number)
         reading.warn()
 

@@ -65,8 +65,9 @@ class Classify(Task):
     @classmethod
     def sides(cls, given: Any, wanted: Any) -> Iterator[tuple[str, str, int]]:
         texts = list(each_text(given))
-        answers = [f"answer {i}" for i in range(len(texts) - len(cls.names))]
-        for name, text in zip([*cls.names, *answers], texts, strict=True):
+        names = [f"the {name}" for name in cls.names]
+        names += [f"answer {i}" for i in range(len(texts) - len(names))]
+        for name, text in zip(names, texts, strict=True):
             yield name if len(texts) > 1 else "", text, 0
 
     @classmethod
@@ -132,7 +133,7 @@ class Classify(Task):
         checked = [self.check(given, name) for given, name in zip(texts, names, strict=True)]
         for number, (given, name) in enumerate(zip(checked, names, strict=True), start=1):
             for part, text, _ in self.sides(given, None):
-                about = f"the {part} of {name}" if part else name
+                about = f"{part} of {name}" if part else name
                 reading.check(self.tokenizer, text, self.data.language, about, number)
         reading.warn()
 

@@ -84,7 +84,7 @@ class Generate(Task):
 
     @classmethod
     def check_rows(
-        cls, examples: Sequence[Example], tokenizers: Tokenizers, data: Data, where: str = ""
+        cls, examples: Sequence[Any], tokenizers: Tokenizers, data: Data, where: str = ""
     ) -> None:
         """Check that the tokenizer knows something of all texts together, which are one stream."""
         reading = unknown.Reading("row", len(examples), rows=True)

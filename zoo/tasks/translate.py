@@ -70,9 +70,9 @@ class Translate(Task):
 
     @classmethod
     def sides(cls, given: Any, wanted: Any) -> Iterator[tuple[str, str, int]]:
-        yield "source", given, 0
+        yield "the source", given, 0
         if isinstance(wanted, str):  # and no references
-            yield "target", wanted, 1
+            yield "the target", wanted, 1
 
     @classmethod
     def learned_texts(cls, examples: Iterable[Example]) -> list[tuple[str, ...]]:
@@ -128,7 +128,7 @@ class Translate(Task):
         kept = [ids if longest is None else ids[: longest - 1] for ids in encoded]
         return [source_ids(tokenizer, ids, self.data.reverse_source) for ids in kept]
 
-    def _encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encode_targets(self, texts: Sequence[str], rows: bool = False) -> list[list[int]]:
         """Encode each target, the end id last; an empty one is its end alone.
 
         Raises:
@@ -136,7 +136,7 @@ class Translate(Task):
         """
         tokenizer, longest = self.target_tokenizer, self._longest
         names = item_names("target", len(texts))
-        reading = unknown.Reading("target", len(texts))
+        reading = unknown.Reading("target", len(texts), rows)
         encoded: list[list[int]] = []
         for number, (name, text) in enumerate(zip(names, texts, strict=True), start=1):
             about = (self.data.target, name, number)
@@ -314,9 +314,9 @@ class Translate(Task):
             length_penalty = self.options.length_penalty
         measured["length_penalty"] = length_penalty
         if likelihood:
-            targets = self._encode_targets([targets[0] for targets in references])
+            firsts = self._encode_targets([targets[0] for targets in references], rows=True)
             read = self._sources(encoded, item_names("row", len(sources)))
-            measured["loss"] = -float(self._score(read, targets).sum()) / sum(map(len, targets))
+            measured["loss"] = -float(self._score(read, firsts).sum()) / sum(map(len, firsts))
             measured["perplexity"] = float(np.exp(measured["loss"]))
         return measured
 
@@ -326,7 +326,7 @@ class Translate(Task):
         return [source for source, _ in examples[:4]]
 
     def golden_scores(self, texts: Sequence[str], outputs: Sequence[str]) -> np.ndarray:
-        return self.score(texts, outputs)
+        return self._score(self.encode_sources(texts), self._encode_targets(outputs, rows=True))
 
     def golden_logits(self, text: str, output: str) -> np.ndarray:
         """Return the logits [positions, vocabulary] of the output's pieces and its end token."""

@@ -96,6 +96,7 @@ class Generate(Task):
         return [text_ids(self.tokenizer, text, None, self.data.reverse) for text in texts]
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
+        unknown.encode(self.tokenizer, texts, self.data.language)
         return [ids.tolist() for ids in self.encode(texts)]
 
     @property

@@ -10,9 +10,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 
-_DOUBLE = "“”„‟«»″〝〞"
-_SINGLE = "‘’‚‛‹›′´ʼ"
-_HYPHENS = "‐‑‒–−"
+# \x91 to \x97 are the quotes and dashes of Windows' encoding, read as if it were Latin-1.
+_DOUBLE = "“”„‟«»″〝〞\x93\x94"
+_SINGLE = "‘’‚‛‹›′´ʼ\x91\x92"
+_HYPHENS = "‐‑‒–−\x96"
 _SPACES = (
     "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
     "\u202f\u205f\u3000"
@@ -22,7 +23,8 @@ _INVISIBLE = (
     "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062"
     "\u2063\u2064\u2066\u2067\u2068\u2069\ufeff\ufe0e\ufe0f"
 )
-_CONTROLS = "".join(chr(i) for i in (*range(32), *range(127, 160)) if chr(i) not in "\t\n\r\x85")
+_KEPT = "\t\n\r\x85\x91\x92\x93\x94\x96\x97"
+_CONTROLS = "".join(chr(i) for i in (*range(32), *range(127, 160)) if chr(i) not in _KEPT)
 
 # Each sign with its replacements, the nearest first. A long dash stands between words, which a
 # hyphen alone would join.
@@ -30,7 +32,7 @@ REPLACEMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_DOUBLE, ('"', "''")),
     **dict.fromkeys(_SINGLE, ("'",)),
     **dict.fromkeys(_HYPHENS, ("-",)),
-    "—": (" – ", " - "),
+    **dict.fromkeys("—\x97", (" – ", " - ")),
     "―": ("—", " – ", " - "),
     "…": ("...",),
     **dict.fromkeys(_SPACES, (" ",)),
@@ -40,8 +42,7 @@ REPLACEMENTS: dict[str, tuple[str, ...]] = {
 # What a model card says of it.
 CARD = (
     "Quotes, dashes, ellipses and spaces of printed text that the vocabulary lacks are read in "
-    "plain form (curly quotes as straight ones, a dash as a hyphen), and invisible marks are left "
-    "out; every other character that it lacks is warned of."
+    "plain form (curly quotes as straight ones, a dash as a hyphen), and invisible marks are left out."
 )
 
 

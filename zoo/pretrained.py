@@ -316,6 +316,7 @@ class Pretrained:
 
         Raises:
             DataError, RecipeError: the examples or a change cannot be read.
+            InputError: a text of a row is empty, or the model knows nothing of it.
             CheckpointError: there is a run and `resume` is not set, or the other way round.
             TrainingError: the loss is no longer a number.
         """

@@ -85,6 +85,7 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
 
     Raises:
         DataError: the folder holds something else, or the corpus cannot be read.
+        InputError: the tokenizer of `tokenizer.weights` knows nothing of a row.
     """
     out = Path(out)
     if out.is_file() or (
@@ -98,6 +99,7 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         parts = task.training_parts(recipe, train, [*valid, *test])
         if recipe.tokenizer.weights:
             tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
+            task.check_rows(train, tokenizers, recipe.data)
         else:
             tokenizers = train_tokenizers(
                 recipe.tokenizer,

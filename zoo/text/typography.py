@@ -42,7 +42,8 @@ REPLACEMENTS: dict[str, tuple[str, ...]] = {
 # What a model card says of it.
 CARD = (
     "Quotes, dashes, ellipses and spaces of printed text that the vocabulary lacks are read in "
-    "plain form (curly quotes as straight ones, a dash as a hyphen), and invisible marks are left out."
+    "plain form (curly quotes as straight ones, a dash as a hyphen), and invisible marks are left "
+    "out."
 )
 
 

@@ -24,7 +24,7 @@ from zoo.data import corpora
 from zoo.data.corpora.corpus import Corpus
 from zoo.data.examples import Example
 from zoo.data.readers import read_lines
-from zoo.errors import RecipeError, UnknownName, ZooWarning
+from zoo.errors import RecipeError, UnknownName
 from zoo.layers.model import PaperModel
 from zoo.pretrained import Pretrained
 from zoo.tasks.base import Task, listed
@@ -226,10 +226,9 @@ def test_a_pretend_task_and_paper_need_nothing_else(pretend, tmp_path, capsys):
     assert model.metrics["accuracy"] == model.evaluate()["value"] == 100.0
     assert np.allclose(model.probabilities("AH").sum(), 1.0)
     few = UPDATES | {"train.batch_sentences": 2}
-    with pytest.warns(ZooWarning, match=r"rows 3, 4 \(of 4\) have no word that the model knows"):
-        tuned = model.finetune(
-            ["AH", "ah", "OH", "oh"], ["loud", "soft"] * 2, validation=0.5, changes=few
-        )
+    tuned = model.finetune(
+        ["AH", "ah", "AH word", "ah word"], ["loud", "soft"] * 2, validation=0.5, changes=few
+    )
     assert tuned.recipe.task == "shout"
     with pytest.raises(SystemExit):
         main.main(["predict", str(out), "AH AH"])

@@ -22,7 +22,7 @@ import numpy as np
 from zoo.decoding import search
 from zoo.errors import BundleError, NotSupported, OptionError, check_path
 from zoo.files import replacing_folder
-from zoo.tasks.translate import Translate, forbidden_ids
+from zoo.tasks.translate import Translate
 from zoo.text import SentencePieceTokenizer
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _module(
                 pad_id=target.pad_id,
                 # An unreadable text stops after one step.
                 limits=tf.where(readable, limits, 1),
-                forbidden_ids=forbidden_ids(target),
+                forbidden_ids=target.forbidden_ids,
             )
             special = (target.pad_id, target.start_id, target.end_id)
             text = tf.reduce_all([ids != token for token in special], axis=0)

@@ -28,7 +28,6 @@ from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
 from zoo.tasks.batching import LENGTHS, bucket, decode_by_length
 from zoo.tasks.forcing import Alignment
 from zoo.text import Tokenizer
-from zoo.text.tokenizer import PAD_ID
 from zoo.text.typography import is_blank
 
 
@@ -382,23 +381,13 @@ class Translate(Task):
                 max_length=int(allowed.max()), limits=allowed, num_return=num_return,
                 beam_size=options.beam_size if beam_size is None else beam_size,
                 length_penalty=options.length_penalty if length_penalty is None else length_penalty,
-                forbidden_ids=forbidden_ids(tokenizer),
+                forbidden_ids=tokenizer.forbidden_ids,
             )  # fmt: skip
 
         return [
             [ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist() for ids in best]
             for best in decode_by_length(decode, counts, limits, size, progress)
         ]
-
-
-def forbidden_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """Return the ids that no translation has: the unknown one, and padding where it needs it.
-
-    The zoo's models give padding no probability worth a search. Marian's start with its padding and
-    fairseq's leave it untrained: both libraries forbid it.
-    """
-    padding = () if tokenizer.pad_id == PAD_ID else (tokenizer.pad_id,)
-    return tokenizer.unk_id, *padding
 
 
 def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:

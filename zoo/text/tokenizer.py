@@ -49,6 +49,16 @@ class Tokenizer:
         """
         return self._encode(self.plain(text))
 
+    @property
+    def forbidden_ids(self) -> tuple[int, ...]:
+        """The ids that no translation has: the unknown one, and padding where it is at hand.
+
+        The zoo's models give padding no probability worth a search. Marian's start with its padding
+        and fairseq's leave it untrained: both libraries forbid it.
+        """
+        padding = () if self.pad_id == PAD_ID else (self.pad_id,)
+        return self.unk_id, *padding
+
     def prefix(self, text: str) -> tuple[str, str]:
         """Return what the model reads before each sentence of a text, and the text without it."""
         return "", text

@@ -99,7 +99,8 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         parts = task.training_parts(recipe, train, [*valid, *test])
         if recipe.tokenizer.weights:
             tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
-            task.check_rows(train, tokenizers, recipe.data)
+            rows = [example for part in parts for example in part]
+            task.check_rows(rows, tokenizers, recipe.data)
         else:
             tokenizers = train_tokenizers(
                 recipe.tokenizer,

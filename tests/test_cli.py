@@ -413,6 +413,18 @@ def test_predict_gives_what_the_library_gives(run, monkeypatch, tmp_path, tiny_b
     assert run("predict", tiny_bundle)[1] == expected
 
 
+def test_predict_cuts_a_text_into_sentences_or_not(run, tiny_bundle, tiny_pretrained):
+    text = "I am cold. The cat sleeps."
+    for options, wanted in (
+        ((), tiny_pretrained.predict(text)),
+        (("--split-sentences",), tiny_pretrained.predict(text)),
+        (("--no-split-sentences",), tiny_pretrained.predict(text, split_sentences=False)),
+    ):
+        assert run("predict", tiny_bundle, text, *options)[:2] == (0, wanted + "\n")
+    code, _, err = run("predict", tiny_bundle, text, "--split-sentences", "--num-return", 2)
+    assert (code, err.count("split_sentences is set and num_return is 2")) == (1, 1)
+
+
 def test_predict_passes_its_options_on(run, tiny_bundle, tiny_pretrained):
     options = {"beam_size": 3, "length_penalty": 1.0, "max_length": 6, "num_return": 2}
     expected = tiny_pretrained.predict(["I am cold."], **options)[0]

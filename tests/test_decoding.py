@@ -415,7 +415,7 @@ def test_a_wide_beam_is_exhaustive_search_where_sequences_may_break_off(alpha):
 def test_a_forbidden_token_is_left_out(how):
     model = Toy(9, seed=6)
     for forbidden in set(search(model, SOURCES, **how).ids.ravel().tolist()) - {PAD, END}:
-        found = search(model, SOURCES, **how, forbidden_id=forbidden)
+        found = search(model, SOURCES, **how, forbidden_ids=(forbidden,))
         assert forbidden not in found.ids
         for row, source in enumerate(SOURCES):
             (hidden, first), token, total = model.begin(source), START, 0.0

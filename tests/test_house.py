@@ -227,7 +227,7 @@ def test_a_pretend_task_and_paper_need_nothing_else(pretend, tmp_path, capsys):
     assert np.allclose(model.probabilities("AH").sum(), 1.0)
     few = UPDATES | {"train.batch_sentences": 2}
     tuned = model.finetune(
-        ["AH", "ah", "OH", "oh"], ["loud", "soft"] * 2, validation=0.5, changes=few
+        ["AH", "ah", "AH word", "ah word"], ["loud", "soft"] * 2, validation=0.5, changes=few
     )
     assert tuned.recipe.task == "shout"
     with pytest.raises(SystemExit):

@@ -87,6 +87,7 @@ def test_a_language_model_is_described():
     for part in (
         "Task: generate, en.",
         "**perplexity 106.4** on wikitext-2, split `test`.",
+        "(curly quotes as straight ones, a dash as a hyphen)",
         "- perplexity per token: 58.5",
         "- validation loss (nats per token): 4.08",
         "- words: 238,068",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 import tiny
 from given import PAIRS, TEXTS, quick, refused
 
-import zoo
 from zoo import compiling, golden
 from zoo.errors import DataError, InputError, NotSupported, OptionError
 from zoo.pretrained import Pretrained
@@ -236,16 +233,12 @@ def test_unknown_characters_are_refused(every_writer):
             verb("日本")
 
 
-def test_unknown_words_are_warned_about(every_writer):
-    text = "日本"
+def test_unknown_words_alone_are_refused(every_writer):
     if every_writer.tokenizer.unknown != "words":
         pytest.skip("it knows characters")
     for verb in (every_writer.score, every_writer.predict):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", zoo.ZooWarning)
-            assert verb(text)
-        (told,) = (each for each in caught if each.category is zoo.ZooWarning)
-        assert "the text has only words that the model does not know" in str(told.message)
+        with refused(InputError, "the text has only words that the model does not know"):
+            verb("日本")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 from given import GOOD_PAIRS, PAIRS, TARGETS, TEXTS, quick, refused
 from keras import ops
 
-import zoo
 from zoo import golden
 from zoo.cli import main
 from zoo.errors import DataError, InputError, NotSupported, OptionError
@@ -213,19 +212,14 @@ def test_align_refuses_what_is_no_text(every_translator, given):
         every_translator.align(*given)
 
 
-def test_unknown_characters_are_refused_and_rare_words_are_not(every_translator):
-    text = "日本"
-    if every_translator.source_tokenizer.unknown == "characters":
-        with refused(InputError, "the text has only characters that the model does not know"):
-            every_translator.predict(text)
-        with refused(InputError, "text 2 has only characters"):
-            every_translator.predict(["Go.", text])
-    else:
-        with pytest.warns(zoo.ZooWarning, match="the text has only words"):
-            every_translator.encode_sources([text])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", zoo.ZooWarning)
-            assert isinstance(every_translator.predict(text), str)
+def test_a_text_of_which_nothing_is_known_is_refused(every_translator):
+    text, unknown = "日本", every_translator.source_tokenizer.unknown
+    with refused(InputError, f"the text has only {unknown} that the model does not know"):
+        every_translator.predict(text)
+    with refused(InputError, f"text 2 has only {unknown}"):
+        every_translator.predict(["Go.", text])
+    with refused(InputError, f"the target has only {unknown}"):
+        every_translator.score("Go.", text)
 
 
 @pytest.mark.parametrize(("option", "value", "message"), OPTIONS)

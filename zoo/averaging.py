@@ -52,10 +52,15 @@ class Ensemble:
     def probabilities(self, texts: Iterable[str], batch_size: int | None = None) -> np.ndarray:
         """Return the mean probability of each label: float64 [texts, labels]."""
         texts = list(texts)
+        for model in self.models:
+            model.task.check_known(texts)
+        return self._mean(texts, batch_size)
+
+    def _mean(self, texts: Sequence[str], batch_size: int | None = None) -> np.ndarray:
         total = np.zeros((len(texts), len(self.labels)))
         for model in self.models:
             order = [model.labels.index(label) for label in self.labels]
-            total += model.probabilities(texts, batch_size=batch_size)[:, order]
+            total += model.task.outputs(texts, batch_size, False)[:, order]
         return total / len(self.models)
 
     def predict(self, texts: str | Iterable[str], scores: bool = False) -> Any:
@@ -84,7 +89,10 @@ class Ensemble:
             table: text_column and the others, see `Pretrained.finetune`.
         """
         about, examples = self.models[0].examples(data, targets, split=split, **table)
-        rows = self.probabilities(text for text, _ in examples)
+        texts = [text for text, _ in examples]
+        for model in self.models:
+            model.task.check_known(texts, rows=True)
+        rows = self._mean(texts)
         first = self.models[0]
         measured = first.task.measure(rows, [label for _, label in examples])
         metric = first.recipe.evaluate.metric

@@ -96,9 +96,7 @@ class Pretrained:
         measured = metrics or golden or history
         self._origin = origin or (keeping.Origin.of(model) if measured else None)
         self._saved: keeping.Origin | None = None
-        self.task = tasks.task(recipe.task)(
-            model, *tokenizers, options=recipe.evaluate, data=recipe.data
-        )
+        self.task = tasks.of(recipe, model, tokenizers)
 
     def __repr__(self) -> str:
         languages, size = " to ".join(self.recipe.data.languages), self.model.count_params()
@@ -135,6 +133,7 @@ class Pretrained:
         top_p: float | None = None,
         seed: int | None = None,
         scores: bool = False,
+        split_sentences: bool | None = None,
         progress: bool = True,
     ) -> Any:
         """Translate, continue, classify or compare texts, by the model's task.
@@ -154,6 +153,8 @@ class Pretrained:
                 probable words with the total probability top_p. Greedy if all are None.
             seed: seed of the samples; None takes another one each time.
             scores: return all labels, or answers, with their probabilities.
+            split_sentences: translate a text sentence by sentence and keep its line breaks; None
+                does so unless num_return is more than 1. Then max_length is that of a sentence.
             progress: show a bar on a terminal while there is more than one batch.
 
         Returns:
@@ -163,8 +164,8 @@ class Pretrained:
             first.
 
         Raises:
-            InputError: an empty text, a text without a known character, or an input of the wrong
-                kind, with its number.
+            InputError: an empty text, a text of which the model knows no word or character, or an
+                input of the wrong kind, with its number.
             OptionError: an invalid option, or one of another task.
             PredictionError: the model's output is NaN or infinite; so in all verbs.
         """
@@ -173,7 +174,7 @@ class Pretrained:
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
-            "scores": scores or None, "progress": progress,
+            "scores": scores or None, "split_sentences": split_sentences, "progress": progress,
         }  # fmt: skip
         results = self.task.predict(inputs, **tasks.options(self.task, "predict", options))
         return results[0] if one else results
@@ -242,6 +243,7 @@ class Pretrained:
         progress: bool = True,
         likelihood: bool = False,
         stream: bool | None = None,
+        split_sentences: bool = False,
         **table: Unpack[TableArguments],
     ) -> dict[str, Any]:
         """Measure the model on examples; pairs with one source are its several references.
@@ -256,6 +258,8 @@ class Pretrained:
                 nats per target piece with the end token, and "perplexity".
             stream: of language models, read the texts as one, each after those before it; None does
                 so for corpora that are one text, such as WikiText-2.
+            split_sentences: of translators, translate sentence by sentence, as `predict` does;
+                published numbers are those of whole lines.
 
         Returns:
             "metric", "value", "data", "split" and the task's metrics: for translators "bleu", its
@@ -270,6 +274,7 @@ class Pretrained:
         options = {
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
             "likelihood": likelihood or None, "progress": progress, "stream": stream,
+            "split_sentences": split_sentences or None,
         }  # fmt: skip
         options = tasks.options(self.task, "evaluate", options)
         if "split" in about:  # a corpus
@@ -339,6 +344,7 @@ class Pretrained:
         Raises:
             NotSupported: `lora_rank` for a model that has no such layers.
             DataError, RecipeError, OptionError: the examples, a change or an option is wrong.
+            InputError: a text of a row is empty, or the model knows nothing of it.
             CheckpointError: a run without `resume`, none with it, or another one, see `zoo.train`.
             TrainingError: the loss is no longer a number.
         """

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.data.encoded import Encoded, Ragged
-from zoo.errors import DataError
+from zoo.data.encoded import Encoded, Ragged, text_ids, training_ids
+from zoo.errors import DataError, ZooWarning
+from zoo.text import WhitespaceTokenizer
 
 SEQUENCES = [[5, 6, 3], [], [7], [8, 9, 10, 3]]
 
@@ -51,3 +52,17 @@ def test_texts_that_an_earlier_version_prepared_are_read(tmp_path):
     np.save(tmp_path / "valid.ids.npy", tokens.ids)
     with pytest.raises(DataError, match=r"has no valid\.offsets\.npy"):
         Encoded.load(tmp_path, "valid")
+
+
+def test_texts_cut_for_training_are_counted():
+    tokenizer = WhitespaceTokenizer.train(["a b c d e f"], vocabulary=10)
+    texts = ["a b c d e f", "a b", "a b c d e"]
+    with pytest.warns(ZooWarning, match=r"^2 of 3 texts are longer than the 5 tokens .* and cut;"):
+        cut = training_ids(tokenizer, texts, 5)
+    assert [len(ids) for ids in cut] == [5, 3, 5]
+    with pytest.warns(ZooWarning, match="^1 of 3 texts are longer than the 6 tokens"):
+        whole = training_ids(tokenizer, texts, None, longest=6)
+    assert [len(ids) for ids in whole] == [7, 3, 6]  # batches cut these
+    assert [ids.tolist() for ids in training_ids(tokenizer, texts, None, reverse=True)] == [
+        text_ids(tokenizer, text, None, reverse=True).tolist() for text in texts
+    ]

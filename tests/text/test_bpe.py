@@ -121,7 +121,8 @@ def assert_equal(tokenizer: BpeTokenizer, lines: list[str]) -> None:
     theirs = peer(tokenizer)
     for line in lines:
         ids = tokenizer.encode(line)
-        assert ids == theirs.encode(line), line
+        # For them a typographic sign that the vocabulary lacks is unknown.
+        assert ids == theirs.encode(tokenizer.plain(line)), line
         assert tokenizer.decode(ids) == theirs.decode(ids), line
 
 

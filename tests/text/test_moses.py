@@ -9,7 +9,7 @@ import pytest
 
 from zoo import bundle
 from zoo.config import recipe as recipes
-from zoo.errors import BundleError, DataError, ZooWarning
+from zoo.errors import BundleError, DataError, InputError
 from zoo.text import MosesTokenizer, SentencePieceTokenizer, load_tokenizers, save_tokenizers
 from zoo.text.moses import SPECIAL
 
@@ -189,7 +189,6 @@ def test_every_verb_takes_words(wordy, tmp_path, pairs):
     assert set(wordy.target_tokenizer.pieces(labels[0])) <= set(wordy.target_tokenizer.words)
 
 
-def test_a_text_of_unknown_words_is_warned_of(wordy):
-    with pytest.warns(ZooWarning, match="has only words that the model does not know: '日本'"):
-        ids = wordy.task.encode_sources(["日本"])
-    assert ids == [[wordy.tokenizer.unk_id] * 2 + [wordy.tokenizer.end_id]]
+def test_a_text_of_unknown_words_is_refused(wordy):
+    with pytest.raises(InputError, match="has only words that the model does not know: '日本'"):
+        wordy.task.encode_sources(["日本"])

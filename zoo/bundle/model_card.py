@@ -13,6 +13,7 @@ from zoo.config import recipe as recipes
 from zoo.config.base import Base
 from zoo.config.recipe import Recipe
 from zoo.errors import UnknownName
+from zoo.text import typography
 
 # The facts of metrics.json beside metrics, in words.
 FACTS = {
@@ -65,7 +66,7 @@ def text(
     limits = weights.note if weights is not None else ""
     sections = [
         front_matter(recipe, metrics), f"# {recipe.name}", about,
-        "## Use", f"```python\n{code}\n```",
+        "## Use", f"```python\n{code}\n```", typography.CARD,
         "## Measured", _measured(recipe, metrics), _reported(entry),
         "## Trained", _trained(recipe),
         limits and "## Limits", limits,

@@ -14,7 +14,16 @@ import typer
 
 from zoo.cli import facts, figures, lines, options, shell
 from zoo.cli import hub as hub_commands
-from zoo.cli.options import DASH, BatchSize, BeamSize, Data, LengthPenalty, Name, Split
+from zoo.cli.options import (
+    DASH,
+    BatchSize,
+    BeamSize,
+    Data,
+    LengthPenalty,
+    Name,
+    Split,
+    SplitSentences,
+)
 from zoo.cli.shell import load as _load
 from zoo.config import catalog
 from zoo.errors import DataError, OptionError, ZooWarning
@@ -77,6 +86,7 @@ def predict(
     top_p: Annotated[float | None, typer.Option(help="Draw among such a share.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the draws.")] = None,
     scores: Annotated[bool, typer.Option("--scores", help="All labels, as JSON.")] = False,
+    split_sentences: SplitSentences = None,
     form: Annotated[
         lines.Format, typer.Option("--format", help="jsonl writes each output as JSON.")
     ] = lines.Format.text,
@@ -100,7 +110,7 @@ def predict(
             inputs, beam_size=beam_size, seed=seed if seed is None else seed + part,
             length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
             num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p,
-            scores=scores,
+            scores=scores, split_sentences=split_sentences,
         )  # fmt: skip
         return outputs
 
@@ -129,6 +139,7 @@ def evaluate(
     column: options.Column = None,
     delimiter: options.Delimiter = None,
     header: options.Header = None,
+    split_sentences: SplitSentences = None,
     dtype: Dtype = None,
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
@@ -139,7 +150,7 @@ def evaluate(
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
-        batch_size=batch_size, stream=stream, **reading,
+        batch_size=batch_size, stream=stream, split_sentences=bool(split_sentences), **reading,
     )  # fmt: skip
     print(json.dumps(measured, indent=2, ensure_ascii=False))
 

@@ -23,6 +23,7 @@ Data = Annotated[
 Split = Annotated[str | None, typer.Option(help="Split of the corpus.")]
 BeamSize = Annotated[int | None, typer.Option(help="Hypotheses kept; 1 is greedy.")]
 LengthPenalty = Annotated[float | None, typer.Option(help="Alpha of the penalty.")]
+SplitSentences = Annotated[bool | None, typer.Option(help="Translate sentence by sentence.")]
 BatchSize = Annotated[int | None, typer.Option(help="Texts decoded together.")]
 
 # How to read a user's table.

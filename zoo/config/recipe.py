@@ -93,6 +93,12 @@ class Recipe(Table):
         """Whether the model predicts numbers in place of labels."""
         return bool(self.spec.number_metric) and not self.data.labels
 
+    @property
+    def trained_length(self) -> int | None:
+        """The most pieces of a text in training, its end included; None for any or not known."""
+        limits = [self.data.max_length or 0, *self.train.buckets[-1:]]
+        return None if self.converted else min(filter(None, limits), default=None)
+
     def tables(self) -> dict[str, Any]:
         """Return the recipe as nested dicts, keyed as in TOML."""
         return self.model_dump(by_alias=True)

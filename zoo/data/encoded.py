@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import DataError
+from zoo.errors import DataError, ZooWarning, counted
 from zoo.text import Tokenizer
 
 PARTS = ("ids", "offsets")
@@ -167,6 +169,36 @@ def padded_sequences(
     return flat if count == 1 else flat.reshape(len(examples), count, length)
 
 
+def training_ids(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    max_length: int | None,
+    reverse: bool = False,
+    longest: int | None = None,
+) -> list[np.ndarray]:
+    """Encode texts for training, see `text_ids`; warn once of those that are cut.
+
+    Args:
+        max_length: the most ids of a text, which loses its end.
+        longest: the most ids of a batch's row, where a text loses its start.
+    """
+    encoded, cut = [], 0
+    limit = min(filter(None, (max_length, longest)), default=math.inf)
+    for text in texts:
+        ids = tokenizer.encode(text)
+        encoded.append(_framed(tokenizer, ids, max_length, reverse))
+        special = 1 if tokenizer.start_id == tokenizer.end_id else 2
+        cut += len(ids) + special > limit
+    if cut:
+        warnings.warn(
+            f"{cut} of {counted(len(texts), 'text')} are longer than the {limit} tokens that are "
+            "trained on, and cut; data.max_length and train.buckets set that length",
+            ZooWarning,
+            stacklevel=4,
+        )
+    return encoded
+
+
 def text_ids(
     tokenizer: Tokenizer, text: str, max_length: int | None = None, reverse: bool = False
 ) -> np.ndarray:
@@ -175,8 +207,13 @@ def text_ids(
     A tokenizer with one id for start and end puts it at the end only. A text of more than
     `max_length` ids is cut; `reverse` reverses the words.
     """
+    return _framed(tokenizer, tokenizer.encode(text), max_length, reverse)
+
+
+def _framed(
+    tokenizer: Tokenizer, ids: list[int], max_length: int | None, reverse: bool
+) -> np.ndarray:
     first = [] if tokenizer.start_id == tokenizer.end_id else [tokenizer.start_id]
-    ids = tokenizer.encode(text)
     if max_length is not None:
         ids = ids[: max_length - len(first) - 1]
     return np.array([*first, *(ids[::-1] if reverse else ids), tokenizer.end_id], dtype=np.int32)

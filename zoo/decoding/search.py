@@ -66,7 +66,7 @@ class Search:
     early_stop: bool
     complete: bool = True
     strategy: sampling.Strategy | None = None
-    forbidden_id: int | None = None
+    forbidden_ids: tuple[int, ...] = ()
 
 
 def decode(
@@ -84,7 +84,7 @@ def decode(
     early_stop: bool = True,
     complete: bool = True,
     sampler: sampling.Sampler | None = None,
-    forbidden_id: int | None = None,
+    forbidden_ids: tuple[int, ...] = (),
 ) -> Decoded:
     """Search for the most probable sequences that follow the inputs, or draw some.
 
@@ -106,7 +106,7 @@ def decode(
         complete: false leaves a sequence at its limit without an end token.
         sampler: draw one sequence for each row with it. Rows of a batch have separate draws, which
             depend on the number of rows.
-        forbidden_id: token never to pick, such as the unknown word; it gets no probability.
+        forbidden_ids: tokens never to pick, such as the unknown word; they get no probability.
 
     Raises:
         OptionError: an option out of its range, or a sampler together with a beam.
@@ -133,7 +133,7 @@ def decode(
     sizes = _sizes(int(limits.max()), batch * beam_size, isinstance(model, Growable))
     search = Search(
         sizes[0], end_id, pad_id, beam_size, num_return, early_stop, complete, strategy,
-        forbidden_id,
+        forbidden_ids,
     )  # fmt: skip
     arrays = {"inputs": dict(inputs), "first": first, "options": options}
     position, memory, carry = compiling.run(_start, model, search, arrays)
@@ -149,7 +149,7 @@ def decode(
 
 def greedy(
     model: keras.Model, inputs: dict[str, Any], *, start_id: Any, end_id: int, pad_id: int,
-    limits: Any, complete: bool = True, forbidden_id: int | None = None,
+    limits: Any, complete: bool = True, forbidden_ids: tuple[int, ...] = (),
 ) -> Any:  # fmt: skip
     """Return the ids [batch, longest limit] of a greedy `decode` inside the caller's graph.
 
@@ -160,12 +160,13 @@ def greedy(
         inputs: those of `model.start`.
         start_id: the first token, the same for all rows or int32 [batch].
         limits: int32 [batch], each at least 1; the cache is as long as the longest.
-        complete, forbidden_id: see `decode`.
+        complete, forbidden_ids: see `decode`.
     """
     longest = ops.max(limits, initial=1)
     search = Search(
-        longest, end_id, pad_id, 1, 1, early_stop=True, complete=complete, forbidden_id=forbidden_id
-    )
+        longest, end_id, pad_id, 1, 1, early_stop=True, complete=complete,
+        forbidden_ids=forbidden_ids,
+    )  # fmt: skip
     arrays = {
         "inputs": inputs,
         "first": ops.broadcast_to(ops.cast(start_id, "int32"), ops.shape(limits)),
@@ -249,8 +250,8 @@ def _run(model, search: Search, start, memory, carry: dict, options: dict) -> tu
 
     def advance(position, carry):
         logits, state = model.step(carry["token"], position, memory, carry["state"])
-        if search.forbidden_id is not None:
-            allowed = typed.arange(ops.shape(logits)[-1]) != search.forbidden_id
+        for forbidden_id in search.forbidden_ids:
+            allowed = typed.arange(ops.shape(logits)[-1]) != forbidden_id
             logits = typed.where(allowed, logits, IMPOSSIBLE)
         normaliser = ops.logsumexp(logits, axis=-1, keepdims=True)
         sound = ops.isfinite(normaliser)  # false if any logit is NaN or inf

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from zoo.export.reading import plain, replacements
 from zoo.text.bpe import BREAK, END_OF_WORD, UNKNOWN, BpeTokenizer
 
 # Python's whitespace, which `strip` and LINE_BREAKS of zoo.text.bpe mean; RE2's \s is ASCII's.
@@ -41,6 +42,7 @@ class BytePairs(tf.Module):
 
     def __init__(self, tokenizer: BpeTokenizer) -> None:
         super().__init__()
+        self.signs = replacements(tokenizer)
         self.size, self.end_id = tokenizer.size, tokenizer.end_id
         ids = {word: i for i, word in enumerate(tokenizer.words)}
         self.kinds, self.inner, self.last, self.rows, self.row_of = map(
@@ -61,6 +63,7 @@ class BytePairs(tf.Module):
 
     def encode(self, texts: Any) -> Any:
         """Return the ids of texts, string [batch]: ragged int32 [batch, ids]."""
+        texts = plain(texts, self.signs)
         texts = tf.strings.regex_replace(texts, f"[{UNKNOWN_SIGN}{BREAK_SIGN}]", DROPPED)
         texts = tf.strings.regex_replace(texts, UNKNOWN, UNKNOWN_SIGN)
         texts = tf.strings.regex_replace(texts, ENDS, "")

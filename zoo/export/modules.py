@@ -51,7 +51,7 @@ class Exported(tf.Module):
         self._parts = _Parts(pretrained)
         self.inputs = inputs
         self.reader = reader(pretrained.source_tokenizer, "source")
-        self.known = tf.constant(known(pretrained.source_tokenizer))
+        self.known, self.words = map(tf.constant, known(pretrained.source_tokenizer))
         # TensorFlow's own variables: a Keras model would bring Keras into the file.
         self.weights = [weight.value for weight in pretrained.model.weights]
         specs = [tf.TensorSpec(s.shape, s.dtype, name) for name, s in inputs.items()]
@@ -63,7 +63,16 @@ class Exported(tf.Module):
 
     def _readable(self, ids: Any) -> Any:
         """Return whether something is known of each text: bool [batch]."""
-        return tf.reduce_any(tf.gather(self.known, ids), axis=1)
+        # Known signs make no text that is otherwise unknown readable.
+        has_word, has_sign, has_unknown = (
+            tf.reduce_any(found, axis=1)
+            for found in (
+                tf.gather(self.words, ids),
+                tf.gather(self.known, ids),
+                ids == self._parts.source.unk_id,
+            )
+        )
+        return has_word | (has_sign & ~has_unknown)
 
     def signature(self) -> Any:
         """Return the function with named outputs, for "serving_default"."""
@@ -116,6 +125,7 @@ class Translator(Exported):
             pad_id=target.pad_id,
             # An unreadable text stops after one step.
             limits=tf.where(readable, limits, 1),
+            forbidden_ids=target.forbidden_ids,
         )
         outputs = self.writer.decode(tf.RaggedTensor.from_tensor(found))
         return tf.where(readable, outputs, "")
@@ -148,7 +158,7 @@ class Writer(Exported):
         end_id = NO_END if tokenizer.open_ended else tokenizer.end_id
         found = search.greedy(
             model, inputs, start_id=tokens[:, -1], end_id=end_id, pad_id=tokenizer.pad_id,
-            limits=limits, complete=False, forbidden_id=tokenizer.unk_id,
+            limits=limits, complete=False, forbidden_ids=(tokenizer.unk_id,),
         )  # fmt: skip
         new = tf.range(tf.shape(found)[1])[None] < limits[:, None]
         new &= tf.cumsum(tf.cast(found == end_id, tf.int32), axis=1) == 0

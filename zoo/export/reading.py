@@ -39,11 +39,12 @@ class SentencePieces(tf.Module):
         self.processor = tensorflow_text.SentencepieceTokenizer(
             tokenizer.model, tf.int32, name=name
         )
+        self.signs = replacements(tokenizer)
         self.special = (tokenizer.pad_id, tokenizer.start_id, tokenizer.end_id)
         self.size = tokenizer.size
 
     def encode(self, texts: Any) -> Any:
-        return self.processor.tokenize(texts)
+        return self.processor.tokenize(plain(texts, self.signs))
 
     def decode(self, ids: Any) -> Any:
         text = tf.reduce_all([ids.values != token for token in self.special], axis=0)
@@ -71,14 +72,32 @@ def reader(tokenizer: Tokenizer, name: str) -> Reader:
     return BytePairs(tokenizer)
 
 
-def known(tokenizer: Tokenizer) -> np.ndarray:
-    """Return which pieces stand for something known of a text: bool [vocabulary]."""
+def replacements(tokenizer: Tokenizer) -> list[tuple[str, str]]:
+    """Return what `Tokenizer.plain` does as regular expressions and their replacements."""
+    signs: dict[str, str] = {}
+    for code, sign in tokenizer.replacements.items():
+        signs[sign] = signs.get(sign, "") + f"\\x{{{code:x}}}"
+    return [(f"[{codes}]", sign) for sign, codes in signs.items()]
+
+
+def plain(texts: Any, signs: list[tuple[str, str]]) -> Any:
+    """Return texts, string [batch], with the plain form of typographic signs."""
+    for codes, sign in signs:
+        texts = tf.strings.regex_replace(texts, codes, sign)
+    return texts
+
+
+def known(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pieces are known, and which of these have a letter or digit: bool [vocabulary].
+
+    Unknown, special and whitespace pieces are not.
+    """
     pieces = tokenizer.pieces(range(tokenizer.size))
     found = np.array([piece.strip("\u2581") != "" for piece in pieces])
     if not tokenizer.open_ended:  # or the end is a line break, which a text may have
         found[[tokenizer.pad_id, tokenizer.start_id, tokenizer.end_id]] = False
     found[tokenizer.unk_id] = False
-    return found
+    return found, found & [any(map(str.isalnum, piece)) for piece in pieces]
 
 
 def cut(ids: Any, most: Any) -> Any:

@@ -177,8 +177,9 @@ def length_bins(
     rows = []
     for name, model in models.items():
         outputs = model.predict(
-            sources, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size
-        )
+            sources, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size,
+            split_sentences=False,
+        )  # fmt: skip
         for number in range(bins):
             places = np.flatnonzero(bin_of == number)
             words = lengths[places]

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.config.tasks import task_class as task
 from zoo.errors import OptionError, did_you_mean
 
-__all__ = ["options", "task"]
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.config.recipe import Recipe
+    from zoo.text import Tokenizer
+
+__all__ = ["of", "options", "task"]
+
+
+def of(recipe: Recipe, model: keras.Model, tokenizers: tuple[Tokenizer, Tokenizer]) -> Any:
+    """Return the verbs of a recipe's task with its model and tokenizers."""
+    return task(recipe.task)(
+        model, *tokenizers, options=recipe.evaluate, data=recipe.data,
+        trained_length=recipe.trained_length,
+    )  # fmt: skip
 
 
 def options(task: Any, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:

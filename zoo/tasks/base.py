@@ -21,6 +21,7 @@ from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, each_text, some
 from zoo.data.matching import Roles
 from zoo.errors import DataError, InputError, NotSupported, check_count, check_text, item_names
+from zoo.tasks import unknown
 from zoo.text import Tokenizer
 
 Tokenizers = tuple[Tokenizer, Tokenizer]
@@ -34,6 +35,7 @@ class Task:
         source_tokenizer, target_tokenizer: the same one unless the task has two languages.
         options: defaults for measuring and decoding.
         data: how the model read texts in training, and its labels.
+        trained_length: the most pieces of a text in training, end token included; None for any.
 
     Attributes:
         name: the name of the task's row in `zoo.config.tasks`.
@@ -58,12 +60,14 @@ class Task:
         target_tokenizer: Tokenizer,
         options: Evaluate,
         data: Data,
+        trained_length: int | None = None,
     ) -> None:
         self.model = model
         self.source_tokenizer = self.tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.options = options
         self.data = data
+        self.trained_length = trained_length
 
     # Examples --------------------------------------------------------------------------------
 
@@ -188,6 +192,36 @@ class Task:
         """
         raise NotImplementedError
 
+    @classmethod
+    def sides(cls, given: Any, wanted: Any) -> Iterator[tuple[str, str, int]]:
+        """Yield the texts that the model reads of an example.
+
+        Each with its name in messages, "" for the only one, and the place of its tokenizer, 0 for
+        the source's and 1 for the target's.
+        """
+        for text in each_text(given):
+            yield "", text, 0
+
+    @classmethod
+    def check_rows(
+        cls, examples: Sequence[Any], tokenizers: Tokenizers, data: Data, where: str = ""
+    ) -> None:
+        """Check that the tokenizers know the texts of rows; see `zoo.tasks.unknown`.
+
+        Args:
+            where: what stands before a row's number in messages.
+
+        Raises:
+            InputError: a text is empty, or nothing of it is known, by the number of its row.
+        """
+        reading = unknown.Reading("row", len(examples), rows=True)
+        languages = [*data.languages, "", ""]
+        for number, example in enumerate(examples, start=1):
+            for part, text, side in cls.sides(*example):
+                name = f"{where}row {number}" + (f": {part}" if part else "")
+                reading.check(tokenizers[side], text, languages[side], name, number)
+        reading.warn()
+
     # The verbs -------------------------------------------------------------------------------
 
     def listed(self, inputs: Any) -> tuple[bool, list[Any]]:
@@ -242,6 +276,11 @@ class Task:
             "align and the picture of attention are for translators, as bahdanau2015 and "
             "vaswani2017",
         )
+
+    def reads(self, given: Any) -> bool:
+        """Return whether the model knows something of each text of an input."""
+        texts = [(text, self.tokenizer.encode(text)) for _, text, _ in self.sides(given, None)]
+        return all(unknown.is_legible(self.tokenizer, text, ids) for text, ids in texts)
 
     # Golden outputs --------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,14 +10,15 @@ import numpy as np
 from zoo import finite
 from zoo.config.recipe import Recipe
 from zoo.data import columns, sequences
-from zoo.data.encoded import Encoded, Ragged, text_ids
-from zoo.data.examples import Example
+from zoo.data.encoded import Encoded, Ragged, text_ids, training_ids
+from zoo.data.examples import Example, each_text
 from zoo.data.sequences import Form, Sequences, Specials
 from zoo.errors import DataError, InputError, item_names
 from zoo.models.contracts import SequenceClassifier
-from zoo.tasks import metrics
+from zoo.tasks import metrics, unknown
 from zoo.tasks.base import Task, Tokenizers, check_examples
 from zoo.tasks.reading import classifier_logits
+from zoo.text.typography import is_blank
 
 
 class Classify(Task):
@@ -63,10 +64,19 @@ class Classify(Task):
             raise DataError("there are no texts", "give at least one")
         encoder = sequences.of_recipe(cls.form, cls.names, recipe, tokenizers[0])
         if encoder is None:
-            ids = [text_ids(tokenizers[0], text, data.max_length, data.reverse) for text in inputs]
+            longest = recipe.train.buckets[-1]
+            ids = training_ids(tokenizers[0], inputs, data.max_length, data.reverse, longest)
         else:
             ids = [sequence for parts in encoder.encode(inputs) for sequence in parts]
         return Encoded.texts(Ragged.of(ids), cls.encode_labels([e[1] for e in examples], recipe))
+
+    @classmethod
+    def sides(cls, given: Any, wanted: Any) -> Iterator[tuple[str, str, int]]:
+        texts = list(each_text(given))
+        names = [f"the {name}" for name in cls.names]
+        names += [f"answer {i}" for i in range(len(texts) - len(names))]
+        for name, text in zip(names, texts, strict=True):
+            yield name if len(texts) > 1 else "", text, 0
 
     @classmethod
     def encode_labels(cls, labels: Sequence[Any], recipe: Recipe) -> np.ndarray:
@@ -84,8 +94,10 @@ class Classify(Task):
         """Encode each text as the model reads it: int32 [ids], or a list of several sequences.
 
         Raises:
-            InputError: an empty text, or an input of the wrong kind, by its number.
+            InputError: an empty text, one of which nothing is known, or an input of the wrong kind,
+                by its number.
         """
+        self.check_known(texts)
         return [parts[0] if len(parts) == 1 else parts for parts in self._sequences(texts)]
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
@@ -110,9 +122,28 @@ class Classify(Task):
         hint = f"give {self.spec().example}"
         if not isinstance(value, str):
             raise InputError(f"{name} is {type(value).__name__}, not text", hint)
-        if not value.strip():
+        if is_blank(value):
             raise InputError(f"{name} is empty", hint)
         return value
+
+    def check_known(self, texts: Sequence[Any], rows: bool = False) -> None:
+        """Check that the tokenizer knows the texts of inputs; see `zoo.tasks.unknown`.
+
+        Args:
+            rows: whether they are rows of examples.
+
+        Raises:
+            InputError: see `encode`.
+        """
+        noun = self.spec().input
+        reading = unknown.Reading(noun, len(texts), rows)
+        names = item_names(noun, len(texts))
+        checked = [self.check(given, name) for given, name in zip(texts, names, strict=True)]
+        for number, (given, name) in enumerate(zip(checked, names, strict=True), start=1):
+            for part, text, _ in self.sides(given, None):
+                about = f"{part} of {name}" if part else name
+                reading.check(self.tokenizer, text, self.data.language, about, number)
+        reading.warn()
 
     def _sequences(self, texts: Sequence[Any]) -> list[list[np.ndarray]]:
         noun, tokenizer, data = self.spec().input, self.tokenizer, self.data
@@ -146,6 +177,7 @@ class Classify(Task):
             InputError: see `encode`.
         """
         texts = list(texts)
+        self.check_known(texts)
         rows = self.outputs(texts, batch_size, progress)
         return [self.answer(text, row, scores) for text, row in zip(texts, rows, strict=True)]
 
@@ -155,7 +187,9 @@ class Classify(Task):
 
     def outputs(self, texts: Sequence[Any], batch_size: int | None, progress: bool) -> np.ndarray:
         """Return the numbers behind the answers: the probabilities of each text's classes."""
-        return self.probabilities(texts, batch_size=batch_size, progress=progress)
+        if not len(texts):
+            return np.zeros((0, len(self.labels)))
+        return metrics.softmax(self.logits(texts, batch_size, progress))
 
     def answer(self, given: Any, row: np.ndarray, scores: bool) -> Any:
         """Return the answer to one input by its row of `outputs`."""
@@ -174,9 +208,8 @@ class Classify(Task):
 
         For questions, of each answer; a question with fewer answers has zeros at the end.
         """
-        if not len(texts):
-            return np.zeros((0, len(self.labels)))
-        return metrics.softmax(self.logits(texts, batch_size, progress))
+        self.check_known(texts)
+        return self.outputs(texts, batch_size, progress)
 
     def logits(
         self, texts: Sequence[Any], batch_size: int | None = None, progress: bool = False
@@ -207,7 +240,9 @@ class Classify(Task):
         check_examples(examples)
         for number, (given, truth) in enumerate(examples, start=1):
             self.check_truth(f"row {number}", given, truth)
-        rows = self.outputs([given for given, _ in examples], batch_size, progress)
+        inputs = [given for given, _ in examples]
+        self.check_known(inputs, rows=True)
+        rows = self.outputs(inputs, batch_size, progress)
         return self.measure(rows, [truth for _, truth in examples])
 
     def check_truth(self, where: str, given: Any, truth: Any) -> None:

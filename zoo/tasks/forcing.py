@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -19,6 +20,22 @@ SCORED_POSITIONS = 2048
 
 # The ids of a source and of a target, each with its end id.
 Pair = tuple[Sequence[int], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The attention of a translation.
+
+    Attributes:
+        matrix: float32 [target, source], the attention of the decoder's last layer, the mean over
+            its heads. Each row sums to 1.
+        source: the source's pieces, the end token last; an unknown one as it stands in the text.
+        target: the target's pieces, the end token last.
+    """
+
+    matrix: np.ndarray
+    source: list[str]
+    target: list[str]
 
 
 def log_probabilities(

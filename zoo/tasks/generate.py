@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from zoo import compiling, finite
-from zoo.config.recipe import Recipe
+from zoo.config.recipe import Data, Recipe
 from zoo.data import columns, corpora
-from zoo.data.encoded import Encoded, Ragged, left_padded, text_ids
+from zoo.data.encoded import Encoded, Ragged, left_padded, text_ids, training_ids
 from zoo.data.examples import Example
 from zoo.decoding import sampling, search
 from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count, item_names
@@ -88,14 +88,25 @@ class Generate(Task):
         if not examples:
             raise DataError("there are no texts", "give at least one")
         data = recipe.data
-        ids = [text_ids(tokenizers[0], text, data.max_length, data.reverse) for text, _ in examples]
+        texts = [text for text, _ in examples]
+        ids = training_ids(tokenizers[0], texts, data.max_length, data.reverse)
         return Encoded.texts(Ragged.of(ids))
+
+    @classmethod
+    def check_rows(
+        cls, examples: Sequence[Any], tokenizers: Tokenizers, data: Data, where: str = ""
+    ) -> None:
+        """Check that the tokenizer knows something of all texts together, which are one stream."""
+        reading = unknown.Reading("row", len(examples), rows=True)
+        texts = [text for text, _ in examples]
+        reading.check_stream(tokenizers[0], texts, data.language, f"{where}the text")
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Encode each text as the model reads it in training, from the start id to the end id."""
         return [text_ids(self.tokenizer, text, None, self.data.reverse) for text in texts]
 
     def encode_sources(self, texts: Sequence[Any]) -> list[Any]:
+        unknown.encode(self.tokenizer, texts, self.data.language)
         return [ids.tolist() for ids in self.encode(texts)]
 
     @property
@@ -122,8 +133,9 @@ class Generate(Task):
     ) -> list[Any]:
         """Continue texts; return prompt and continuation as one text, in the texts' order.
 
-        The tokenizer decodes the words of the prompt and the new ones together; a word of the
-        prompt that the model does not know becomes the unknown word, which the model never writes.
+        The tokenizer decodes the words of the prompt and the new ones together; a prompt with a
+        word or character that the model does not know is returned as it was given. The model never
+        writes the unknown word.
         A text stops at the end token or at `max_length`; models without an end token, such as GPT,
         always reach `max_length`.
 
@@ -172,8 +184,19 @@ class Generate(Task):
         results = []
         for number, prompt in enumerate(words):
             own = [ids for best in continuations[number * copies :][:copies] for ids in best]
-            results.append([self.tokenizer.decode([*prompt, *ids]) for ids in own])
+            results.append([self._continued(texts[number], prompt, ids) for ids in own])
         return results if num_return > 1 else [best[0] for best in results]
+
+    def _continued(self, text: str, prompt: Sequence[int], ids: Sequence[int]) -> str:
+        """Return a prompt and what follows it as one text, without the unknown sign."""
+        decode = self.tokenizer.decode
+        whole = decode([*prompt, *ids])
+        if self.tokenizer.unk_id not in prompt or not self.tokenizer.unknown_parts(text):
+            return whole
+        start = decode(prompt)
+        if whole.startswith(start):
+            return text.rstrip() + whole[len(start) :]
+        return f"{text.rstrip()} {decode(ids)}"
 
     def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
         if targets is not None:
@@ -224,6 +247,7 @@ class Generate(Task):
             PredictionError: the model's output is NaN or infinite.
         """
         check_examples(examples)
+        self.check_rows(examples, (self.tokenizer, self.tokenizer), self.data)
         texts, tokenizer = [text for text, _ in examples], self.tokenizer
         sequences = [self._started(tokenizer.encode(text)) for text in texts]
         rows = self.batch_size(batch_size)
@@ -332,7 +356,7 @@ class Generate(Task):
             return search.decode(
                 self.model, self._inputs([np.array(prompts[i]) for i in indices]),
                 start_id=np.array([prompts[i][-1] for i in indices]),
-                end_id=end_id, pad_id=tokenizer.pad_id, forbidden_id=tokenizer.unk_id,
+                end_id=end_id, pad_id=tokenizer.pad_id, forbidden_ids=(tokenizer.unk_id,),
                 max_length=int(allowed.max()), limits=allowed, complete=False,
                 beam_size=beam_size, length_penalty=length_penalty, num_return=num_return,
                 # A seed for each batch: equal prompts in two batches would go on alike.

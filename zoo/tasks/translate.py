@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,33 +20,18 @@ from zoo.errors import (
     DataError,
     InputError,
     NotSupported,
-    ZooWarning,
+    OptionError,
     check_count,
     counted,
     item_names,
 )
 from zoo.models.contracts import Aligner
-from zoo.tasks import forcing, metrics, unknown
+from zoo.tasks import forcing, lengths, metrics, paragraphs, unknown
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
 from zoo.tasks.batching import LENGTHS, bucket, decode_by_length
+from zoo.tasks.forcing import Alignment
 from zoo.text import Tokenizer
-from zoo.text.tokenizer import PAD_ID
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """The attention of a translation.
-
-    Attributes:
-        matrix: float32 [target, source], the attention of the decoder's last layer, the mean over
-            its heads. Each row sums to 1.
-        source: the source's pieces, the end token last.
-        target: the target's pieces, the end token last.
-    """
-
-    matrix: np.ndarray
-    source: list[str]
-    target: list[str]
+from zoo.text.typography import is_blank
 
 
 class Translate(Task):
@@ -106,6 +89,12 @@ class Translate(Task):
         return sum(any(target in targets for target in references) for _, references in test)
 
     @classmethod
+    def sides(cls, given: Any, wanted: Any) -> Iterator[tuple[str, str, int]]:
+        yield "the source", given, 0
+        if isinstance(wanted, str):  # and no references
+            yield "the target", wanted, 1
+
+    @classmethod
     def learned_texts(cls, examples: Iterable[Example]) -> list[tuple[str, ...]]:
         return [(source, target) for source, target in examples]
 
@@ -140,41 +129,47 @@ class Translate(Task):
     def encode_sources(self, texts: Sequence[str]) -> list[list[int]]:
         """Encode each source, the end id last, cut to the model's longest source.
 
-        Warns of a cut source and of a text of unknown words.
+        Warns of unknown characters, of a cut source and of one longer than those of training.
 
         Raises:
-            InputError: an empty text or one without a known character, by its number.
+            InputError: an empty text, or one of which nothing is known, by its number.
         """
+        names = item_names("text", len(texts))
+        return self._sources(self._known(texts), names)
+
+    def _known(self, texts: Sequence[str]) -> list[list[int]]:
+        return unknown.encode(self.source_tokenizer, texts, self.data.source)
+
+    def _sources(self, encoded: Sequence[list[int]], names: Sequence[str]) -> list[list[int]]:
+        """Return the ids of sources as the model reads them; warn of those that are too long."""
         tokenizer, longest = self.source_tokenizer, self._longest
-        encoded = unknown.encode(tokenizer, texts, self.data.source)
-        for i, name in enumerate(item_names("text", len(texts))):
-            ids = encoded[i]
-            if longest is not None and len(ids) + 1 > longest:
-                encoded[i] = ids[: longest - 1]
-                warnings.warn(
-                    f"{name} has {len(ids) + 1} pieces, the model was built for {longest}; "
-                    f"cut after '...{tokenizer.decode(encoded[i])[-30:]}'",
-                    ZooWarning,
-                    stacklevel=3,
-                )
-        return [source_ids(tokenizer, ids, self.data.reverse_source) for ids in encoded]
+        named = list(zip(names, encoded, strict=True))
+        lengths.warn(tokenizer, named, longest, self.trained_length)
+        kept = [ids if longest is None else ids[: longest - 1] for ids in encoded]
+        return [source_ids(tokenizer, ids, self.data.reverse_source) for ids in kept]
 
-    def _encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
-        """Encode each target, the end id last.
+    def _encode_targets(self, texts: Sequence[str], rows: bool = False) -> list[list[int]]:
+        """Encode each target, the end id last; an empty one is its end alone.
 
         Raises:
-            InputError: a target is longer than the model was built for.
+            InputError: a target is longer than the model was built for, or nothing of it is known.
         """
-        tokenizer = self.target_tokenizer
-        longest = self._longest
-        encoded = [[*tokenizer.encode(text), tokenizer.end_id] for text in texts]
-        for number, ids in enumerate(encoded, start=1):
-            if longest is not None and len(ids) > longest:
+        tokenizer, longest = self.target_tokenizer, self._longest
+        names = item_names("target", len(texts))
+        reading = unknown.Reading("target", len(texts), rows)
+        encoded: list[list[int]] = []
+        for number, (name, text) in enumerate(zip(names, texts, strict=True), start=1):
+            about = (self.data.target, name, number)
+            encoded.append([] if is_blank(text) else reading.encode(tokenizer, text, *about))
+            if longest is not None and len(encoded[-1]) + 1 > longest:
                 raise InputError(
-                    f"target {number} has {len(ids)} pieces, the model was built for {longest}",
+                    f"target {number} has {len(encoded[-1]) + 1} pieces, the model was built for "
+                    f"{longest}",
                     "split it into sentences",
                 )
-        return encoded
+        reading.warn()
+        lengths.warn(tokenizer, list(zip(names, encoded, strict=True)), None, self.trained_length)
+        return [[*ids, tokenizer.end_id] for ids in encoded]
 
     # The verbs -------------------------------------------------------------------------------
 
@@ -187,29 +182,58 @@ class Translate(Task):
         max_length: int | None = None,
         batch_size: int | None = None,
         num_return: int = 1,
+        split_sentences: bool | None = None,
         progress: bool = False,
     ) -> list[Any]:
         """Translate texts, in their order.
 
         Args:
             beam_size, length_penalty, batch_size: None takes the recipe's.
-            max_length: most pieces of an output, end token included; None allows the source's
-                length plus the recipe's `max_extra`.
+            max_length: most pieces of an output, or of each sentence's, end token included; None
+                allows the source's length plus the recipe's `max_extra`.
             num_return: with more than 1 each result is a list of texts, the best first.
+            split_sentences: translate a text sentence by sentence and keep its line breaks; None
+                does so unless num_return is more than 1.
             progress: show a bar while there is more than one batch and stderr is a terminal.
 
         Raises:
             InputError: an invalid text.
-            OptionError: an invalid option.
+            OptionError: an invalid option, or several outputs for split texts.
         """
-        encoded = self.encode_sources(texts)
-        outputs = self._decode(
-            encoded, beam_size, length_penalty, max_length, batch_size, num_return, progress
-        )
-        decode = self.target_tokenizer.decode
-        if num_return == 1:
-            return [decode(ids[0]) for ids in outputs]
-        return [[decode(ids) for ids in best] for best in outputs]
+        if split_sentences and num_return != 1:
+            raise OptionError(
+                f"split_sentences is set and num_return is {num_return}",
+                "the n best outputs are those of whole texts: leave one of them out",
+            )
+        options = (beam_size, length_penalty, max_length, batch_size, num_return, progress)
+        split = num_return == 1 if split_sentences is None else split_sentences
+        outputs = self._translate(texts, self._known(texts), "text", split, options)
+        return [best[0] for best in outputs] if num_return == 1 else outputs
+
+    def _translate(
+        self,
+        texts: Sequence[str],
+        encoded: Sequence[list[int]],
+        noun: str,
+        split: bool,
+        options: tuple[Any, ...],
+    ) -> list[list[str]]:
+        """Return the translations of each text, best first; see `predict` and `_decode`."""
+        names = item_names(noun, len(texts))
+
+        def decode(encoded: Sequence[list[int]], names: Sequence[str]) -> list[list[str]]:
+            outputs = self._decode(self._sources(encoded, names), *options)
+            return [[self.target_tokenizer.decode(ids) for ids in best] for best in outputs]
+
+        if not split:
+            return decode(encoded, names)
+        joined = paragraphs.translate(
+            texts, self.source_tokenizer, (self.data.source, self.data.target),
+            lambda sentences, places: [
+                best[0] for best in decode(sentences, [names[place] for place in places])
+            ],
+        )  # fmt: skip
+        return [[text] for text in joined]
 
     def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
         """Return whether it is a single pair, and the sources and targets.
@@ -233,7 +257,10 @@ class Translate(Task):
 
         It includes the end token.
         """
-        pairs = list(zip(self.encode_sources(sources), self._encode_targets(targets), strict=True))
+        return self._score(self.encode_sources(sources), self._encode_targets(targets))
+
+    def _score(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> np.ndarray:
+        pairs = list(zip(sources, targets, strict=True))
         log_p = forcing.log_probabilities(self.model, pairs, self._tokenizers, self._bucket)
         finite.check(self.model, log_p)
         return log_p
@@ -262,8 +289,11 @@ class Translate(Task):
         length = self._bucket(max(len(source), len(ids)))
         matrix = forcing.attention(self.model, (source, ids), self._tokenizers, length)
         finite.check(self.model, matrix)
+        reverse = self.data.reverse_source
         return Alignment(
-            matrix, self.source_tokenizer.pieces(source), self.target_tokenizer.pieces(ids)
+            matrix,
+            unknown.pieces(self.source_tokenizer, source, text, reverse),
+            unknown.pieces(self.target_tokenizer, ids, target or ""),
         )
 
     def evaluate(
@@ -275,10 +305,13 @@ class Translate(Task):
         batch_size: int | None = None,
         progress: bool = False,
         likelihood: bool = False,
+        split_sentences: bool = False,
     ) -> dict[str, Any]:
         """Translate the sources and compare them with their references, one or more each.
 
         Args:
+            split_sentences: translate sentence by sentence; without it sources are read whole, as
+                published numbers are.
             likelihood: also measure the first references: "loss", nats per target piece with the
                 end token, and "perplexity".
 
@@ -295,13 +328,11 @@ class Translate(Task):
         for number, targets in enumerate(references, start=1):
             if not targets:
                 raise DataError(f"example {number} has no reference", "give it one or leave it out")
-        outputs = self.predict(
-            sources,
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        self.check_rows(examples, self._tokenizers, self.data)
+        encoded = [self.source_tokenizer.encode(source) for source in sources]
+        options = (beam_size, length_penalty, None, batch_size, 1, progress)
+        translated = self._translate(sources, encoded, "row", split_sentences, options)
+        outputs = [best[0] for best in translated]
         measured = metrics.translation(outputs, references, self.data.target)
         measured["sentences"] = len(sources)
         measured["beam_size"] = self.options.beam_size if beam_size is None else beam_size
@@ -309,9 +340,9 @@ class Translate(Task):
             length_penalty = self.options.length_penalty
         measured["length_penalty"] = length_penalty
         if likelihood:
-            firsts = [targets[0] for targets in references]
-            pieces = sum(len(ids) for ids in self._encode_targets(firsts))
-            measured["loss"] = -float(self.score(sources, firsts).sum()) / pieces
+            firsts = self._encode_targets([targets[0] for targets in references], rows=True)
+            read = self._sources(encoded, item_names("row", len(sources)))
+            measured["loss"] = -float(self._score(read, firsts).sum()) / sum(map(len, firsts))
             measured["perplexity"] = float(np.exp(measured["loss"]))
         return measured
 
@@ -321,7 +352,7 @@ class Translate(Task):
         return [source for source, _ in examples[:4]]
 
     def golden_scores(self, texts: Sequence[str], outputs: Sequence[str]) -> np.ndarray:
-        return self.score(texts, outputs)
+        return self._score(self.encode_sources(texts), self._encode_targets(outputs, rows=True))
 
     def golden_logits(self, text: str, output: str) -> np.ndarray:
         """Return the logits [positions, vocabulary] of the output's pieces and its end token."""
@@ -363,28 +394,26 @@ class Translate(Task):
         size = self.batch_size(batch_size)
         if max_length is not None:
             check_count("max_length", max_length)
-        lengths = np.array([len(ids) for ids in encoded])
-        limits = lengths + options.max_extra if max_length is None else lengths * 0 + max_length
+        counts = np.array([len(ids) for ids in encoded], dtype=int)
+        limits = counts + options.max_extra if max_length is None else counts * 0 + max_length
         longest = self._longest
         limits = limits if longest is None else np.minimum(limits, longest)
 
         def decode(batch: int, indices: np.ndarray, allowed: np.ndarray) -> search.Decoded:
             sources = [encoded[i] for i in indices]
-            width = self._bucket(int(lengths[indices].max()))
+            width = self._bucket(int(counts[indices].max()))
             return search.decode(
                 self.model, {"source": padded(sources, width, self.source_tokenizer.pad_id)},
                 start_id=tokenizer.start_id, end_id=tokenizer.end_id, pad_id=tokenizer.pad_id,
                 max_length=int(allowed.max()), limits=allowed, num_return=num_return,
                 beam_size=options.beam_size if beam_size is None else beam_size,
                 length_penalty=options.length_penalty if length_penalty is None else length_penalty,
-                # The zoo's models give padding no probability worth a search. Marian's start with
-                # its padding and fairseq's leave it untrained: both libraries forbid it.
-                forbidden_id=None if tokenizer.pad_id == PAD_ID else tokenizer.pad_id,
+                forbidden_ids=tokenizer.forbidden_ids,
             )  # fmt: skip
 
         return [
             [ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist() for ids in best]
-            for best in decode_by_length(decode, lengths, limits, size, progress)
+            for best in decode_by_length(decode, counts, limits, size, progress)
         ]
 
 

@@ -114,7 +114,17 @@ class BpeTokenizer(Tokenizer):
         merges = [" ".join(pair) for pair in self.merges]
         vocabularies.write(path, {"words": self.words, "merges": merges})
 
-    def encode(self, text: str) -> list[int]:
+    def unknown_parts(self, text: str) -> list[str]:
+        # The corpora themselves write <unk>.
+        lines = LINE_BREAKS.split(self.plain(text).strip())
+        return [
+            line[first:last]
+            for line, encoded in zip(lines, self._tokenizer.encode_batch(lines), strict=True)
+            for i, (first, last) in zip(encoded.ids, encoded.offsets, strict=True)
+            if i == self.unk_id and line[first:last] != UNKNOWN
+        ]
+
+    def _encode(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, line breaks within it included."""
         check_text("the text", text, nul=False)
         lines = self._tokenizer.encode_batch(LINE_BREAKS.split(text.strip()))

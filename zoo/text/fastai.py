@@ -121,6 +121,14 @@ class FastaiTokenizer(Tokenizer):
                 lines[-1].append(word)
         return "\n".join(_joined(words) for words in lines)
 
+    def known(self, ids: Sequence[int]) -> list[int]:
+        words, counts = set(SPECIAL), {REPEATED, WORD_REPEATED}
+        return [
+            i
+            for before, i in itertools.pairwise([self.pad_id, *ids])
+            if self.words[i] not in words and self.words[before] not in counts
+        ]
+
     def split(self, text: str) -> list[str]:
         tokens: list[str] = []
         for word, group in itertools.groupby(_cut(text)):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import sentencepiece
 
-from zoo.errors import BundleError, check_text
+from zoo.errors import BundleError
 from zoo.text import vocabulary as vocabularies
 from zoo.text.tokenizer import Tokenizer
 
@@ -72,15 +72,23 @@ class MarianTokenizer(Tokenizer):
         model = base64.b64encode(self.model).decode("ascii")
         vocabularies.write(path, {"model": model, "words": self.words})
 
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a text's pieces, without the end."""
-        check_text("the text", text, nul=False)
-        language, end = [], text.find(CLOSING)
-        if text.startswith(OPENING) and end >= 0:
-            end += len(CLOSING)
-            language, text = [text[:end]], text[end:]
-        pieces = [*language, *self._processor.EncodeAsPieces(text)]
-        return [self._ids.get(piece, self.unk_id) for piece in pieces]
+    def prefix(self, text: str) -> tuple[str, str]:
+        end = text.find(CLOSING)
+        if not text.startswith(OPENING) or end < 0:
+            return "", text
+        end += len(CLOSING)
+        return text[:end], text[end:]
+
+    def split(self, text: str) -> list[str]:
+        language, text = self.prefix(text)
+        return [*([language] if language else []), *self._processor.EncodeAsPieces(text)]
+
+    def knows(self, character: str) -> bool:
+        # A vocabulary may have a sign only within a word.
+        return super().knows(character) or self.unk_id not in self._encode(f"a{character}")[-1:]
+
+    def unknown_parts(self, text: str) -> list[str]:
+        return [part.replace(SPACE, "") for part in super().unknown_parts(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids without padding, end and unknown pieces."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import sentencepiece
 
-from zoo.errors import BundleError, DataError, check_text
+from zoo.errors import BundleError, DataError
 from zoo.text import keyboard
 from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID, Tokenizer
 
@@ -97,8 +97,20 @@ class SentencePieceTokenizer(Tokenizer):
     def size(self) -> int:
         return self._processor.GetPieceSize()
 
-    def encode(self, text: str) -> list[int]:
-        check_text("the text", text, nul=False)
+    def knows(self, character: str) -> bool:
+        # With byte fallback nothing is unknown, but bytes are rare in training.
+        ids = self._encode(character)
+        return not any(i == UNK_ID or self._processor.IsByte(i) for i in ids)
+
+    def writes(self, character: str) -> bool:
+        return self.knows(character)
+
+    def unknown_parts(self, text: str) -> list[str]:
+        text = self.plain(text)
+        ids, pieces = self._encode(text), self._processor.EncodeAsPieces(text)
+        return [piece for i, piece in zip(ids, pieces, strict=True) if i == UNK_ID]
+
+    def _encode(self, text: str) -> list[int]:
         return self._processor.EncodeAsIds(text)
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -95,6 +95,9 @@ class SubwordTokenizer(Tokenizer):
                 pieces += self._cut(word)
         return pieces
 
+    def unknown_parts(self, text: str) -> list[str]:
+        return [part.removesuffix(JOINER) for part in super().unknown_parts(text)]
+
     def _merged(self, word: str) -> tuple[str, ...]:
         """Return the pieces of a word: join the pair learned first, then the next."""
         if not self.merges:

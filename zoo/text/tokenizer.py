@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from zoo.errors import check_text
+from zoo.text import typography
 
 PAD_ID, UNK_ID, START_ID, END_ID = 0, 1, 2, 3
 
@@ -43,10 +45,72 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text's pieces, without start and end.
 
-        Raises InputError for a text with a lone surrogate.
+        Typographic signs that the vocabulary lacks are read in plain form; see
+        `zoo.text.typography`. Raises InputError for a text with a lone surrogate.
         """
         check_text("the text", text, nul=False)
-        return [self._ids.get(piece, self.unk_id) for piece in self.split(text)]
+        return self._encode(self.plain(text))
+
+    @property
+    def forbidden_ids(self) -> tuple[int, ...]:
+        """The ids that no translation has: the unknown one, and padding where it is at hand.
+
+        The zoo's models give padding no probability worth a search. Marian's start with its padding
+        and fairseq's leave it untrained: both libraries forbid it.
+        """
+        padding = () if self.pad_id == PAD_ID else (self.pad_id,)
+        return self.unk_id, *padding
+
+    def prefix(self, text: str) -> tuple[str, str]:
+        """Return what the model reads before each sentence of a text, and the text without it."""
+        return "", text
+
+    def has(self, word: str) -> bool:
+        """Return whether a word is in the vocabulary as it stands."""
+        return bool(self.known([self._id(word)]))
+
+    @functools.cached_property
+    def letters(self) -> set[str]:
+        """The letters of the vocabulary, in lower case."""
+        folded = "".join(self.characters).casefold()
+        return {character for character in folded if character.isalpha()}
+
+    def plain(self, text: str) -> str:
+        """Return a text with the plain form of typographic signs that the vocabulary lacks."""
+        return text.translate(self.replacements)
+
+    @functools.cached_property
+    def replacements(self) -> dict[int, str]:
+        """The plain forms, by the sign's code, as `str.translate` takes them."""
+        return typography.table(self.knows, self.writes)
+
+    def knows(self, character: str) -> bool:
+        """Return whether the vocabulary has a character as it stands."""
+        return self.unk_id not in self._encode(character)
+
+    def writes(self, character: str) -> bool:
+        """Return whether the vocabulary has a character, as it stands or within a word."""
+        return self.knows(character) or character in self.characters
+
+    @functools.cached_property
+    def characters(self) -> set[str]:
+        """All characters of the vocabulary's words."""
+        return {character for word in self.words for character in word}
+
+    def unknown_parts(self, text: str) -> list[str]:
+        """Return the part of a text behind each unknown id of `encode`, in their order."""
+        return [p for p in self.split(self.plain(text)) if self._id(p) == self.unk_id]
+
+    def known(self, ids: Sequence[int]) -> list[int]:
+        """Return the ids that stand for a part of a text, without unknown and special ones."""
+        special = (self.pad_id, self.unk_id, self.start_id, self.end_id)
+        return [int(i) for i in ids if int(i) not in special]
+
+    def _encode(self, text: str) -> list[int]:
+        return [self._id(piece) for piece in self.split(text)]
+
+    def _id(self, piece: str) -> int:
+        return self._ids.get(piece, self.unk_id)
 
     def line_breaks(self, text: str) -> int:
         """Return how many line breaks of a text are pieces of it; to most, one is a space."""

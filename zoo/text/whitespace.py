@@ -64,5 +64,8 @@ class WhitespaceTokenizer(Tokenizer):
         words = " ".join(self.words[i] for i in self._of_text(ids))
         return self._join(JOINT.sub(r"\1", words).split(), unescape=False)
 
+    def knows(self, character: str) -> bool:
+        return character in self.characters  # no sign is cut off a word
+
     def split(self, text: str) -> list[str]:
         return text.split()

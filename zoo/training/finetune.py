@@ -105,6 +105,7 @@ def plan(
     options: Options | None = None,
     table: TableOptions = PLAIN,
     tell: bool = False,
+    checked: bool = False,
 ) -> Plan:
     """Plan a fine-tuning run on a user's examples.
 
@@ -113,6 +114,7 @@ def plan(
     Args:
         table: how to read the examples, and those to validate on.
         tell: write one line that says what was read.
+        checked: whether the texts have been checked by another plan.
     """
     table = dataclasses.replace(table, say=progress.say) if tell else table
     if changes is not None and not isinstance(changes, Mapping):
@@ -134,11 +136,14 @@ def plan(
     for_reading = recipes.load(starts[task]) if fresh else base
     examples = task_type.read(for_reading, data, targets, fresh=fresh, table=table)
     tuning = recipe(base, name, task, changes, _labels(task, examples))
+    if not checked:
+        task_type.check_rows(examples, tokenizers, tuning.data)
     if isinstance(validation, (int, float)):
         name, by_label = row.given or row.input, bool(tuning.data.labels)
         train, valid = split(examples, validation, tuning.seed, name, by_label)
     else:
         train, valid = examples, task_type.read(tuning, validation, table=table)
+        task_type.check_rows(valid, tokenizers, tuning.data, "validation, ")
     labels = tuning.data.labels
     unseen = {label for _, label in examples} - {label for _, label in train} if labels else ()
     if unseen:

@@ -91,6 +91,7 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
 
     Raises:
         DataError: the folder holds something else, or the corpus cannot be read.
+        InputError: the tokenizer of `tokenizer.weights` knows nothing of a row.
     """
     out, recipe = Path(out), settled(recipe)
     if out.is_file() or (
@@ -104,6 +105,8 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
         parts = task.training_parts(recipe, train, [*valid, *test])
         if recipe.tokenizer.weights:
             tokenizers = resolve.tokenizers(recipe.tokenizer.weights)
+            rows = [example for part in parts for example in part]
+            task.check_rows(rows, tokenizers, recipe.data)
         else:
             tokenizers = train_tokenizers(
                 recipe.tokenizer,

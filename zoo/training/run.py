@@ -187,7 +187,7 @@ def finish(
     bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
     # Measure the weights as stored, rounded to 16 bits, in float32 arithmetic.
     stored = bundle.build_model(bundle.read(out))
-    task = tasks.task(recipe.task)(stored, *tokenizers, options=recipe.evaluate, data=recipe.data)
+    task = tasks.of(recipe, stored, tokenizers)
     options = task.corpus_options(recipe.data.corpus)
     measured = task.evaluate(data.test, progress=sys.stderr.isatty(), **options)
     metrics = {

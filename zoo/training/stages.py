@@ -110,7 +110,7 @@ def run(
         as_texts = PLAIN if adapt is True else table.for_roles(spec(base.task).columns[0])
         first = finetune.plan(
             base, tokenizers, texts, options=Options(seed=options.seed), table=as_texts,
-            tell=adapt is not True,
+            tell=adapt is not True, checked=adapt is True,
         )  # fmt: skip
         # Nobody asks how well the first stage writes.
         stages = {ADAPTING: dataclasses.replace(first, tokenizers=None), **stages}

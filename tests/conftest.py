@@ -159,7 +159,7 @@ def bundles(tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(bundles):
     """A function: the tiny bundle of a recipe, loaded once for all tests of a file."""
-    from zoo.pretrained import load
+    from zoo.loading import load
 
     return functools.cache(lambda recipe: load(bundles(recipe)))
 

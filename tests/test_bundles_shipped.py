@@ -68,7 +68,7 @@ def test_a_shipped_bundle_says_what_was_measured(folder: Path):
 
 @shipped
 def test_a_shipped_bundle_answers_as_when_it_was_made(folder: Path):
-    from zoo.pretrained import load
+    from zoo.loading import load
 
     pretrained = load(folder)
     assert pretrained.golden["inputs"]

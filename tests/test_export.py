@@ -110,7 +110,7 @@ def test_the_shipped_model_outside(tmp_path):
         folder = catalog.find_bundle(name)
     except BundleError:
         pytest.skip("the weights do not come with this installation")
-    from zoo.pretrained import load
+    from zoo.loading import load
 
     pretrained = load(folder)
     generator = random.Random(4)

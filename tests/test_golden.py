@@ -10,7 +10,7 @@ import pytest
 
 from zoo import bundle, golden
 from zoo.errors import BundleError
-from zoo.pretrained import load
+from zoo.loading import load
 
 TEXTS = ["I am cold.", "The cat eats a fish."]
 

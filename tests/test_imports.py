@@ -55,17 +55,20 @@ ALLOWED = {
         "errors", "files", "config", "tasks", "bundle", "hub", "golden", "training",
     },
     "pretrained": {
-        "errors", "starting", "config", "text", "data", "tasks", "bundle", "hub", "convert",
-        "keeping", "training",
+        "errors", "config", "text", "data", "tasks", "bundle", "hub", "keeping", "training",
     },
+    "loading": {"errors", "starting", "text", "bundle", "hub", "convert", "keeping", "pretrained"},
     "averaging": {"errors", "tasks"},
-    "reports": {"errors", "files", "config", "bundle", "tasks", "training", "pretrained"},
+    "reports": {
+        "errors", "files", "config", "bundle", "tasks", "training", "pretrained", "loading",
+    },
     "cli": {
         "errors", "version", "starting", "config", "data", "hub", "convert", "training", "export",
-        "pretrained", "reports",
+        "pretrained", "loading", "reports",
     },
     "__init__": {
-        "errors", "version", "starting", "config", "models", "pretrained", "training", "averaging",
+        "errors", "version", "starting", "config", "models", "pretrained", "loading", "training",
+        "averaging",
     },
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from keras import ops
 from zoo import processes
 from zoo.bundle import weights
 from zoo.errors import ZooWarning
-from zoo.pretrained import load
+from zoo.loading import load
 
 LOADED = ("vaswani2017-tatoeba-en-fr", "bahdanau2015-tatoeba-en-fr", "gpt1-starter",
           "ulmfit2018-imdb")  # fmt: skip

@@ -53,9 +53,9 @@ def load(reference: str | Path, dtype: str | None = None) -> Pretrained:
         BundleError: the folder is not a bundle, or the bundle is incomplete or damaged.
         HubError: the model is on the hub and cannot be fetched, or its content is unexpected.
     """
-    from zoo import pretrained
+    from zoo import loading
 
-    return pretrained.load(reference, dtype=dtype)
+    return loading.load(reference, dtype=dtype)
 
 
 def build(name: str, size: str | None = None, **arguments: Any) -> keras.Model:
@@ -119,7 +119,7 @@ def train(
 
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     starting.import_keras()
-    from zoo import pretrained
+    from zoo import loading
     from zoo.training import run
     from zoo.training.callbacks import checked
     from zoo.training.own_data import with_data
@@ -127,7 +127,7 @@ def train(
     if data is not None:
         chosen, changes = with_data(chosen, data, changes), None
     folder = Path(out) if out is not None else Path("runs") / chosen.name
-    return pretrained.load(
+    return loading.load(
         run.train(chosen, folder, changes=changes, resume=resume, callbacks=checked(callbacks))
     )
 
@@ -143,7 +143,8 @@ def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
         NotSupported, OptionError: a model is not a classifier, or has other labels.
     """
     from zoo.averaging import Ensemble
-    from zoo.pretrained import Pretrained, load
+    from zoo.loading import load
+    from zoo.pretrained import Pretrained
 
     return Ensemble([m if isinstance(m, Pretrained) else load(m) for m in models])
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from zoo import bundle, convert, keeping, starting, tasks
+from zoo import keeping, tasks
 from zoo.config import cards
 from zoo.config.recipe import Recipe
 from zoo.data.columns import TableArguments, TableOptions
 from zoo.data.examples import Example
-from zoo.errors import InputError, UnknownName, check_count, check_path, check_text
-from zoo.hub import resolve
-from zoo.text import Tokenizer, load_tokenizers
+from zoo.errors import InputError, check_count, check_path, check_text
+from zoo.text import Tokenizer
 from zoo.training import measuring
 
 if TYPE_CHECKING:
@@ -26,40 +25,6 @@ if TYPE_CHECKING:
 
     from zoo.hub.publish import Published
     from zoo.tasks.translate import Alignment
-
-
-def load(
-    reference: str | os.PathLike[str], dtype: str | None = None, *, found: Path | None = None
-) -> Pretrained:
-    """Load a trained model; see `zoo.load`.
-
-    Args:
-        reference: see `zoo.hub.find`; a folder or repository may also be a checkpoint of another
-            library that zoo.convert knows.
-        found: what `zoo.hub.find` gave for it; None looks again.
-    """
-    if not isinstance(reference, (str, os.PathLike)):
-        raise UnknownName(
-            f"{reference!r} is neither a model's name nor a folder", "zoo.models() gives the names"
-        )
-    if dtype is not None:
-        bundle.check_dtype(dtype)
-    bundle.recover(Path(reference).expanduser())
-    folder = resolve.folder(reference if found is None else found)
-    if not bundle.is_bundle(folder):  # a user's own checkpoint, which is not cached
-        converted = convert.read(folder)
-        starting.import_keras()
-        model = bundle.model_with(converted.weights, converted.recipe, dtype)
-        at = keeping.Origin.of(model, folder.resolve())
-        return Pretrained(model, converted.recipe, converted.tokenizers, origin=at)
-    with bundle.reading(folder) as read:  # hashes the weights while Keras is imported
-        tokenizers = load_tokenizers(read.folder)
-        starting.import_keras()
-    return Pretrained(
-        bundle.build_model(read, dtype), read.recipe, tokenizers,
-        metrics=read.metrics, golden=read.golden, history=read.history,
-        origin=keeping.Origin(read.sha256, keeping.place(reference, folder)),
-    )  # fmt: skip
 
 
 class Pretrained:

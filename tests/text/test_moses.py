@@ -151,7 +151,7 @@ def wordy(tmp_path_factory, corpora_folder):
     import keras
 
     from zoo.config import catalog
-    from zoo.pretrained import load
+    from zoo.loading import load
     from zoo.training.prepare import prepare
 
     made, folder = (

@@ -10,7 +10,7 @@ from given import PAIRS, examples, quick
 
 from zoo import bundle
 from zoo.errors import NotSupported, OptionError
-from zoo.pretrained import load
+from zoo.loading import load
 from zoo.training import lora
 
 RANK = 3

@@ -53,9 +53,9 @@ def load(name: str, dtype: str | None = None) -> Pretrained:
     """Load a model; report a wrong name before Keras is imported, which takes seconds."""
     folder = hub.find(name)
     import_keras()
-    from zoo import pretrained
+    from zoo import loading
 
-    return pretrained.load(name, dtype=dtype, found=folder)
+    return loading.load(name, dtype=dtype, found=folder)
 
 
 def load_recipe(

@@ -1,13 +1,18 @@
-"""The training pairs of a translator: several corpora, held-out sentences, augmentation."""
+"""The training pairs of a translator: several corpora, held-out sentences, augmentation, ids."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+
 from zoo.config.recipe import Data, Recipe
 from zoo.data import augment, corpora
 from zoo.data.corpora.first_names import first_names
+from zoo.data.encoded import Encoded, Ragged
 from zoo.data.examples import Example, sentence_key
+from zoo.errors import DataError
+from zoo.text import Tokenizer
 
 
 def load(
@@ -57,3 +62,37 @@ def load(
     )
     # Once more, because a step may have made a sentence that is held out.
     return [allowed(Example(*pair) for pair in pairs) for pairs in augmented]
+
+
+def encode(
+    examples: Sequence[Example], tokenizers: tuple[Tokenizer, Tokenizer], recipe: Recipe
+) -> Encoded:
+    """Encode pairs, the end id last on each side; leave out pairs that are too long.
+
+    `data.reverse_source` reverses each source but for its end id.
+
+    Raises:
+        DataError: no pair is short enough.
+    """
+    data = recipe.data
+    assert data.max_length is not None  # checked when the recipe is read
+    longest = min(data.max_length, recipe.train.buckets[-1])
+    sources, targets = [], []
+    for source, target in examples:
+        left = source_ids(tokenizers[0], tokenizers[0].encode(source), data.reverse_source)
+        right = [*tokenizers[1].encode(target), tokenizers[1].end_id]
+        if len(left) <= longest and len(right) <= longest:
+            # Arrays: millions of pairs would not fit into memory as lists.
+            sources.append(np.array(left, dtype=np.int32))
+            targets.append(np.array(right, dtype=np.int32))
+    if not sources:
+        raise DataError(
+            f"no rows: no pair has at most {longest} pieces on both sides",
+            "raise data.max_length and train.buckets",
+        )
+    return Encoded.pairs(Ragged.of(sources), Ragged.of(targets))
+
+
+def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:
+    """Return a source as a model reads it: its pieces, reversed on request, then the end id."""
+    return [*(reversed(ids) if reverse else ids), tokenizer.end_id]

@@ -84,7 +84,7 @@ def run(
     """
     out = Path(out).expanduser()
     missing = check(experiment, out, changes=changes, smoke=smoke, resume=resume)
-    from zoo import pretrained
+    from zoo import loading
     from zoo.training import run
 
     for name in experiment.variants:
@@ -92,7 +92,7 @@ def run(
         if name in missing:
             continued = resume and (out / f"{name}.run").is_dir()
             run.train(missing[name], out / name, resume=continued)
-    models = {name: pretrained.load(out / name) for name in experiment.variants}
+    models = {name: loading.load(out / name) for name in experiment.variants}
     return comparison.write(experiment, models, out, [SMOKE] if smoke else [])
 
 

@@ -10,20 +10,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import compiling, finite
+from zoo import finite
 from zoo.config.recipe import Data, Recipe
 from zoo.data import columns, corpora
-from zoo.data.encoded import Encoded, Ragged, left_padded, text_ids, training_ids
+from zoo.data.encoded import Encoded, Ragged, text_ids, training_ids
 from zoo.data.examples import Example
 from zoo.decoding import sampling, search
 from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count, item_names
 from zoo.tasks import likelihood, unknown
+from zoo.tasks import prompts as prompting
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
-from zoo.tasks.batching import LENGTHS, bucket, decode_by_length
-
-# A prompt is padded to the next of these lengths; a longer one is read piece by piece.
-PROMPTS = (8, 16, 32, 64)
-PIECE = PROMPTS[-1]
+from zoo.tasks.batching import decode_by_length
 
 # -1 means that there is no end token.
 NO_END = -1
@@ -354,7 +351,10 @@ class Generate(Task):
 
         def decode(batch: int, indices: np.ndarray, allowed: np.ndarray) -> search.Decoded:
             return search.decode(
-                self.model, self._inputs([np.array(prompts[i]) for i in indices]),
+                self.model,
+                prompting.inputs(
+                    self.model, [np.array(prompts[i]) for i in indices], tokenizer.pad_id
+                ),
                 start_id=np.array([prompts[i][-1] for i in indices]),
                 end_id=end_id, pad_id=tokenizer.pad_id, forbidden_ids=(tokenizer.unk_id,),
                 max_length=int(allowed.max()), limits=allowed, complete=False,
@@ -369,31 +369,6 @@ class Generate(Task):
             [_before_end(ids[:limit], end_id) for ids in best]
             for best, limit in zip(outputs, limits, strict=True)
         ]
-
-    def _inputs(self, prompts: Sequence[np.ndarray]) -> dict[str, Any]:
-        """Return the inputs of the model's `start`.
-
-        A model with a context reads whole prompts; a recurrent model the last piece, with a state
-        that has read all pieces before it, in one shape.
-        """
-        counts = np.array([len(prompt) - 1 for prompt in prompts])  # `step` gets the last token
-        if self.context is not None:
-            width = min(bucket(int(counts.max()), LENGTHS), self.context)
-            return {"tokens": left_padded(prompts, width + 1, self.tokenizer.pad_id)}
-        width = bucket(int(counts.max()), PROMPTS)
-        tokens = left_padded(prompts, width + 1, self.tokenizer.pad_id)
-        state = self.model.initial_state(len(prompts))
-        piece = min(width, PIECE)
-        for end in range(piece, width + 1, piece):
-            inputs = {
-                # The last token is not read: it is the next piece's first.
-                "tokens": tokens[:, end - piece : end + 1],
-                "lengths": (np.clip(counts - (width - end), 0, piece) + 1).astype(np.int32),
-                "state": state,
-            }
-            if end < width:
-                state = compiling.run(_state_after, self.model, None, inputs)
-        return inputs
 
 
 def _sampler(
@@ -410,10 +385,3 @@ def _sampler(
 def _before_end(ids: np.ndarray, end_id: int) -> list[int]:
     ends = np.flatnonzero(ids == end_id)
     return ids[: ends[0]].tolist() if len(ends) else ids.tolist()
-
-
-# Compiled -----------------------------------------------------------------------------------------
-
-
-def _state_after(model: keras.Model, options: None, arrays: dict) -> Any:
-    return model.start(arrays, 0)[1]

@@ -12,7 +12,7 @@ from zoo import finite
 from zoo.config.languages import column_names
 from zoo.config.recipe import Recipe
 from zoo.data import columns, training_pairs
-from zoo.data.encoded import Encoded, Ragged, padded
+from zoo.data.encoded import Encoded, padded
 from zoo.data.examples import Example, with_references
 from zoo.data.matching import Roles
 from zoo.decoding import search
@@ -30,7 +30,6 @@ from zoo.tasks import forcing, lengths, metrics, paragraphs, unknown
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
 from zoo.tasks.batching import LENGTHS, bucket, decode_by_length
 from zoo.tasks.forcing import Alignment
-from zoo.text import Tokenizer
 from zoo.text.typography import is_blank
 
 
@@ -102,27 +101,7 @@ class Translate(Task):
     def encode_examples(
         cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
     ) -> Encoded:
-        """Encode pairs, the end id last on each side; leave out pairs that are too long.
-
-        `data.reverse_source` reverses each source but for its end id.
-        """
-        data = recipe.data
-        assert data.max_length is not None  # checked when the recipe is read
-        longest = min(data.max_length, recipe.train.buckets[-1])
-        sources, targets = [], []
-        for source, target in examples:
-            left = source_ids(tokenizers[0], tokenizers[0].encode(source), data.reverse_source)
-            right = [*tokenizers[1].encode(target), tokenizers[1].end_id]
-            if len(left) <= longest and len(right) <= longest:
-                # Arrays: millions of pairs would not fit into memory as lists.
-                sources.append(np.array(left, dtype=np.int32))
-                targets.append(np.array(right, dtype=np.int32))
-        if not sources:
-            raise DataError(
-                f"no rows: no pair has at most {longest} pieces on both sides",
-                "raise data.max_length and train.buckets",
-            )
-        return Encoded.pairs(Ragged.of(sources), Ragged.of(targets))
+        return training_pairs.encode(examples, tokenizers, recipe)
 
     # Text to arrays --------------------------------------------------------------------------
 
@@ -146,7 +125,7 @@ class Translate(Task):
         named = list(zip(names, encoded, strict=True))
         lengths.warn(tokenizer, named, longest, self.trained_length)
         kept = [ids if longest is None else ids[: longest - 1] for ids in encoded]
-        return [source_ids(tokenizer, ids, self.data.reverse_source) for ids in kept]
+        return [training_pairs.source_ids(tokenizer, ids, self.data.reverse_source) for ids in kept]
 
     def _encode_targets(self, texts: Sequence[str], rows: bool = False) -> list[list[int]]:
         """Encode each target, the end id last; an empty one is its end alone.
@@ -415,8 +394,3 @@ class Translate(Task):
             [ids[: int(np.argmax(ids == tokenizer.end_id)) + 1].tolist() for ids in best]
             for best in decode_by_length(decode, counts, limits, size, progress)
         ]
-
-
-def source_ids(tokenizer: Tokenizer, ids: Sequence[int], reverse: bool = False) -> list[int]:
-    """Return a source as a model reads it: its pieces, reversed on request, then the end id."""
-    return [*(reversed(ids) if reverse else ids), tokenizer.end_id]

@@ -97,7 +97,7 @@ class _Parts:
 class Translator(Exported):
     """Texts in one language, string [batch], to texts in another."""
 
-    function = "translate"
+    function = Translate.name
 
     def __init__(self, pretrained: Pretrained) -> None:
         source, target = pretrained.source_tokenizer, pretrained.target_tokenizer
@@ -134,7 +134,7 @@ class Translator(Exported):
 class Writer(Exported):
     """Texts, string [batch], to the same with their most probable continuations."""
 
-    function = "generate"
+    function = Generate.name
 
     def __init__(self, pretrained: Pretrained) -> None:
         super().__init__(pretrained, {"texts": TEXTS})
@@ -173,7 +173,7 @@ class Classifier(Exported):
     float32 [batch, labels] in the order of paperzoo.json; a model of numbers only these, float32.
     """
 
-    function = "classify"
+    function = Classify.name
     second: ClassVar[tf.TensorSpec] = TEXTS  # of an input of two parts
 
     def __init__(self, pretrained: Pretrained) -> None:
@@ -226,7 +226,7 @@ class Chooser(Classifier):
     The function returns "outputs", string [batch], and "probabilities", float32 [batch, answers].
     """
 
-    function = "choose"
+    function = Choose.name
     second = tf.TensorSpec([None, None], tf.string)
 
     def _run(self, context: Any, answers: Any) -> Any:

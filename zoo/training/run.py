@@ -62,6 +62,7 @@ def train(
 
     Raises:
         BundleError: `out` holds something other than a bundle.
+        RecipeError: the recipe is that of a fine-tuned or changed model.
         DataError: the corpus or the prepared folder cannot be read.
         TrainingError: the loss is no longer a number; names the last good weights.
         CheckpointError: a checkpoint cannot be written; a run exists and `resume` is not set; or

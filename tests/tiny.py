@@ -119,6 +119,7 @@ def small(name: str) -> recipes.Recipe:
         "name": "tiny",
         "tokenizer.vocabulary": together if settings.shared else apart,
         "tokenizer.source_vocabulary": None if settings.shared else apart - 4,
+        "tokenizer.byte_fallback": False,  # 256 pieces more
         "evaluate.beam_size": 2,
         "evaluate.max_extra": 4,
     }

@@ -279,6 +279,6 @@ def test_finetune_refuses_what_is_no_list_of_texts(every_writer):
     with refused(DataError, "found 2 columns: a, b.*name one 'text'"):
         every_writer.finetune({"a": TEXTS, "b": TEXTS})
     with refused(DataError, "one batch needs .*more text, or lower train.batch_sentences"):
-        every_writer.finetune(TEXTS, validation=TEXTS)
+        every_writer.finetune(TEXTS, validation=TEXTS, changes={"train.bptt": 200})
     with refused(InputError, "is no text"):
         every_writer.score(None)

@@ -96,12 +96,15 @@ def corpora_folder(tmp_path_factory, pairs) -> Path:
 
 
 def write_pairs(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
+    joined = [tuple(map(" ".join, zip(*two, strict=True))) for two in itertools.pairwise(pairs)]
     for split in ("train", "valid", "val", "test", "test_2016_flickr"):
+        # Some recipes leave the sentences of the other splits out of training.
+        own = pairs + joined if (split, data.corpus) == ("train", "tatoeba-en-fr") else pairs
         for column, language in enumerate((data.source, data.target)):
-            lines = [pair[column] for pair in pairs]
+            lines = [pair[column] for pair in own]
             (folder / f"{split}.{language}").write_text("\n".join(lines) + "\n", "utf-8")
         if data.corpus == "tatoeba-en-fr":
-            rows = "".join("\t".join(pair) + "\n" for pair in pairs)
+            rows = "".join("\t".join(pair) + "\n" for pair in own)
             (folder / f"{split}.tsv").write_text(rows, "utf-8")
 
 

@@ -507,7 +507,7 @@ def test_empty_text_is_refused_and_a_long_one_is_warned_about(run, tiny_bundle):
     code, _, err = run("predict", tiny_bundle, "I am cold.", " ")
     assert code == 1
     assert err.startswith("error: ")
-    code, out, err = run("predict", tiny_bundle, "I am cold. " * 200)
+    code, out, err = run("predict", tiny_bundle, "I am cold " * 200)
     assert code == 0
     assert out.count("\n") == 1
     assert err.startswith("warning: ")

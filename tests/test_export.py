@@ -184,6 +184,7 @@ REFUSED = {
 @needs_tensorflow
 @pytest.mark.parametrize("task", MORE)
 @pytest.mark.filterwarnings("ignore:.*longer than the 24 tokens")
+@pytest.mark.filterwarnings("ignore:.*that the model does not know")
 def test_what_byte_pairs_read_is_exported_for_every_task(tmp_path, monkeypatch, task):
     import tensorflow
     import tiny_sequences

@@ -22,7 +22,8 @@ from zoo.cli.main import main
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, RecipeError
-from zoo.pretrained import Pretrained, load
+from zoo.loading import load
+from zoo.pretrained import Pretrained
 from zoo.training import run
 
 NAME = "gpt1.sst2"

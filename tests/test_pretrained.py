@@ -19,7 +19,8 @@ from zoo.errors import (
     TrainingError,
     UnknownName,
 )
-from zoo.pretrained import Pretrained, load
+from zoo.loading import load
+from zoo.pretrained import Pretrained
 from zoo.tasks.base import Task
 
 TEXTS = ["I am cold.", "The cat sleeps.", "Where is the dog?"]

@@ -172,7 +172,8 @@ def test_finetune_and_preprocess_refuse_labels_without_sense(every_classifier, a
 
 def test_labels_to_validate_on_must_be_labels_to_train_on(every_classifier):
     with refused(DataError, "validation, row 1: no other example has the label 'x'"):
-        every_classifier.finetune(good(every_classifier), validation=[("Go.", "x"), ("No.", "y")])
+        rows = good(every_classifier)
+        every_classifier.finetune(rows, validation=[(rows[0][0], "x"), (rows[1][0], "y")])
 
 
 def test_a_batch_needs_as_many_texts(every_classifier):

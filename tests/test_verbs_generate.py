@@ -60,7 +60,11 @@ def test_the_most_probable_words_follow(every_writer, text):
             break
         words.append(best)
     found = every_writer.predict(text, max_length=len(given) + 3)
-    assert found == tokenizer.decode(words)
+    if tokenizer.unk_id in given:  # then the text stays as it is
+        new = tokenizer.decode(words).removeprefix(tokenizer.decode(given))
+        assert found == text.strip() + new
+    else:
+        assert found == tokenizer.decode(words)
 
 
 def test_a_text_is_given_back_with_what_follows(every_writer):
@@ -147,6 +151,7 @@ def test_one_text_has_the_perplexity_of_its_score(every_writer):
         assert found["perplexity"] == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*that the model does not know")
 def test_a_corpus_that_is_one_text_is_read_as_one(every_writer, corpora_folder):
     _, rows = every_writer.examples(corpora_folder, split="train")
     texts = [text for text, _ in rows]

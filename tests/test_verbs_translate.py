@@ -88,7 +88,10 @@ def test_align_or_a_clear_no(translator_name, every_translator, bundles, tmp_pat
     if hasattr(every_translator.model, "attention"):
         found = every_translator.align(TEXTS[0], TARGETS[0])
         source = every_translator.encode_sources(TEXTS[:1])[0]
-        assert found.source == every_translator.source_tokenizer.pieces(source)
+        pieces = every_translator.source_tokenizer.pieces(source)
+        unknown = every_translator.source_tokenizer.unk_id
+        for shown, piece, i in zip(found.source, pieces, source, strict=True):
+            assert shown in TEXTS[0] if i == unknown else shown == piece
         assert found.target[-1] == "</s>"
         assert found.matrix.shape == (len(found.target), len(found.source))
         np.testing.assert_allclose(found.matrix.sum(axis=1), 1, atol=1e-4)

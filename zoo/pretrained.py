@@ -244,6 +244,9 @@ class Pretrained:
         options = tasks.options(self.task, "evaluate", options)
         if "split" in about:  # a corpus
             options = {**self.task.corpus_options(about["data"]), **options}
+        else:
+            tokenizers = self.source_tokenizer, self.target_tokenizer
+            self.task.check_rows(examples[:limit], tokenizers, self.recipe.data)
         measured = self.task.evaluate(examples[:limit], **options)
         metric = self.recipe.evaluate.metric
         return {"metric": metric, "value": measured[metric], **about, **measured}

@@ -219,6 +219,7 @@ def test_without_merges_words_are_whole(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*that the model does not know")
 def test_it_can_be_saved_as_a_bundle(ours, tmp_path):
     ours.save(tmp_path / "bundle")
     again = zoo.load(tmp_path / "bundle")

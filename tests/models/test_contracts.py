@@ -28,10 +28,10 @@ MORE = {
     "sutskever2014": set(),
     "bahdanau2015": {contracts.Aligner},
     "vaswani2017": {contracts.Aligner, contracts.Growable},
-    "merity2017": {contracts.Grouped},
+    "merity2017": {contracts.Grouped, contracts.Regularised},
     "gpt1": {contracts.Growable},
     "ulmfit2018-classify": {contracts.StatefulClassifier, contracts.Grouped},
-    "gpt1-classify": {contracts.SequenceClassifier},
+    "gpt1-classify": {contracts.SequenceClassifier, contracts.Regularised},
 }  # fmt: skip
 ALL = {
     each for each in vars(contracts).values()

@@ -68,5 +68,5 @@ def test_further_corpora_are_for_training_alone(wikitext, tmp_path):
 
 
 def test_a_classifier_reads_one_corpus():
-    with pytest.raises(RecipeError, match=r"data\.also is for language models alone"):
+    with pytest.raises(RecipeError, match=r"trains on one corpus: leave data\.also out"):
         recipe.load("ulmfit2018-imdb").changed({"data.also": [{"corpus": "ptb"}]})

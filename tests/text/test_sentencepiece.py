@@ -56,8 +56,8 @@ def test_identity_keeps_what_it_gets():
 
 
 KEYBOARD = SentencePieceTokenizer.train(
-    ["I am cold. THE cat la fin 1250 aujourd'hui"] * 5,
-    vocabulary=285, normalization="keyboard", byte_fallback=True, split_digits=True,
+    ['I am cold. THE "cat" la fin - 1250 aujourd\'hui'] * 5,
+    vocabulary=287, normalization="keyboard", byte_fallback=True, split_digits=True,
 )  # fmt: skip
 
 

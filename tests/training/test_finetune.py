@@ -5,6 +5,8 @@ That every paper's verb does it is tested with the verbs.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import tiny
@@ -202,7 +204,7 @@ def test_named_columns_hold_for_both_stages_and_one_line_says_so(writer, planned
 
 
 def test_a_rare_label_stays_in_training(writer, planned):
-    rows = [*ROWS, ("One more.", "rare"), ("And another.", "rare")]
+    rows = [*ROWS, (f"{ROWS[0][0]} {ROWS[1][0]}", "rare"), (f"{ROWS[1][0]} {ROWS[0][0]}", "rare")]
     for seed in range(5):
         planned.clear()
         writer.finetune(rows, task="classify", adapt=False, validation=0.5,
@@ -211,9 +213,12 @@ def test_a_rare_label_stays_in_training(writer, planned):
         labels = plan.recipe.data.labels
         assert sorted(plan.train.labels.tolist()).count(labels.index("rare")) == 1
         assert len(plan.valid) == 11
-    with pytest.warns(ZooWarning, match="no example is left to train on with the label"):
-        writer.finetune([("a", "x"), ("b", "y"), ("c", "z")], task="classify", adapt=False,
-                        changes=CHANGES)  # fmt: skip
+    rows = [(ROWS[i][0], label) for i, label in enumerate("xyz")]
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("ignore")  # pytest.warns would raise what libraries are warned of
+        warnings.simplefilter("always", ZooWarning)
+        writer.finetune(rows, task="classify", adapt=False, changes=CHANGES)
+    assert any("no example is left to train on with the label" in str(w.message) for w in seen)
 
 
 def test_rows_that_can_be_read_once_are_enough(writer, planned):

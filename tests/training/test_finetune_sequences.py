@@ -217,7 +217,7 @@ def test_texts_come_first_only_where_the_paper_does_so(writer, planned, monkeypa
         ("similarity", PAIRS, [0.5, "far"] * 7 + [1], "row 2: the label is 'far', not a number"),
         ("choose", QUESTIONS, [3] * 15, "row 1: the label '3' is no answer"),
         ("choose", QUESTIONS[:1] * 3, [0, 1, 1], "one question alone cannot be split"),
-        ("entail", PAIRS[:2], ["a", "b"], "there are 1 texts, fewer than a batch of 4"),
+        ("entail", PAIRS[:3], ["a", "b", "b"], "there are . texts, fewer than a batch of 4"),
     ],
 )
 def test_examples_without_sense(writer, planned, task, data, labels, message):

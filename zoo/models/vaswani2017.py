@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
+from zoo import typed
 from zoo.layers import attention
 from zoo.layers.embedding import TiedEmbedding
 from zoo.layers.model import PaperModel
@@ -98,7 +99,8 @@ class Transformer(PaperModel):
             raise ValueError(f"{length} pieces, but max_length is {self.max_length}")
         table = ops.convert_to_tensor(self._positions)
         # A length that only a run fixes cannot cut a table on JAX.
-        rows = table[:length] if isinstance(length, int) else ops.take(table, ops.arange(length), 0)
+        fixed = isinstance(length, int)
+        rows = table[:length] if fixed else ops.take(table, typed.arange(length), axis=0)
         return self.dropout(
             self.embedding(ids) + ops.cast(rows, self.compute_dtype), training=training
         )

@@ -244,7 +244,6 @@ class Generate(Task):
             PredictionError: the model's output is NaN or infinite.
         """
         check_examples(examples)
-        self.check_rows(examples, (self.tokenizer, self.tokenizer), self.data)
         texts, tokenizer = [text for text, _ in examples], self.tokenizer
         sequences = [self._started(tokenizer.encode(text)) for text in texts]
         rows = self.batch_size(batch_size)

@@ -307,7 +307,6 @@ class Translate(Task):
         for number, targets in enumerate(references, start=1):
             if not targets:
                 raise DataError(f"example {number} has no reference", "give it one or leave it out")
-        self.check_rows(examples, self._tokenizers, self.data)
         encoded = [self.source_tokenizer.encode(source) for source in sources]
         options = (beam_size, length_penalty, None, batch_size, 1, progress)
         translated = self._translate(sources, encoded, "row", split_sentences, options)

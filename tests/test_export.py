@@ -169,14 +169,15 @@ def test_every_paper_is_exported(tmp_path, every_pretrained, pairs):
 # which both parts, one or none is longer than its room.
 LONG, MIDDLE = "the sky is blue or red and grass is green " * 4, "it rains and it is wet and "
 MORE = {
-    "classify": [LONG, "", "\n", "Ünknown ... <unk> x"],
+    "classify": [LONG, "", "\n", "Ünknown ... <unk> x", "日本 ."],
     "entail": [(LONG, LONG), (LONG, "red"), ("red", LONG), (MIDDLE, MIDDLE), ("", "red")],
     "choose": [(LONG, ("red", "blue")), ("red", (LONG, "it")), (MIDDLE * 2, (MIDDLE, LONG))],
-    "generate": ["it is dry", "the sky\n is", "red", LONG, ""],
+    "generate": ["it is dry", "the sky\n is", "red", LONG, "", "the ☃ is "],
 }
 MORE["similarity"] = MORE["entail"]
 REFUSED = {
-    "classify": ["", "\n"], "entail": [("", "red")], "similarity": [("", "red")], "choose": [],
+    "classify": ["", "\n", "日本 ."], "entail": [("", "red")], "similarity": [("", "red")],
+    "choose": [],
     "generate": [LONG, ""],
 }  # fmt: skip
 

@@ -143,7 +143,8 @@ def reader(tiny_pretrained, monkeypatch):
 
     def add(change=lambda text: text):
         model = copy.copy(tiny_pretrained)
-        model.predict = lambda texts, **options: [change(answers[text]) for text in texts]
+        model.task = copy.copy(tiny_pretrained.task)
+        model.task.translate_rows = lambda texts, **_: [change(answers[text]) for text in texts]
         return model
 
     monkeypatch.setattr(metrics, "translation", counted := Counted(metrics.translation))
@@ -267,11 +268,11 @@ def test_length_has_a_line_for_each_model():
 
 def test_length_passes_its_options_on(reader, tiny_pretrained):
     model, given = copy.copy(tiny_pretrained), {}
-    model.predict = lambda texts, **options: given.update(options) or texts
+    model.task = copy.copy(tiny_pretrained.task)
+    model.task.translate_rows = lambda texts, **options: given.update(options) or texts
     options = {"beam_size": 3, "length_penalty": 0.5, "batch_size": 2}
     figures.length_bins({"a": model}, LONG, bins=1, **options)
-    # A line is one point of a bin, whatever sentences it holds.
-    assert given == options | {"split_sentences": False}
+    assert given == options
 
 
 def test_length_compares_only_what_can_be_compared(tmp_path, tiny_pretrained, corpora_folder):

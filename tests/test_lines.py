@@ -196,3 +196,17 @@ def test_inputs_are_lazy(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_bytes(b"a\nb\n")
     assert list(open_lines(path).inputs("translate")) == [Line(1, "a"), Line(2, "b")]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("text 2 has a character", "line 5 has a character"),
+        ("texts 1, 3 (of 4) have characters", "lines 2, 9 have characters"),
+        ("pairs 1, 2 and 7 more (of 4) have", "lines 2, 5 and 7 more have"),
+        ("texts 1, 9 (of 4) have", "texts 1, 9 (of 4) have"),
+    ],
+)
+def test_a_warning_of_inputs_names_their_lines(message, expected):
+    places = [lines.Line(number) for number in (2, 5, 9, 10)]
+    assert lines._numbered(message, places) == expected

@@ -81,7 +81,6 @@ def test_evaluate(every_pretrained):
 
 def test_what_is_no_number_is_an_error(every_pretrained):
     """One weight of NaN, as a user's own training may leave it, and no verb answers."""
-    targets = [target for _, target in examples(every_pretrained.recipe)][: len(TEXTS)]
     task, weight = every_pretrained.recipe.task, every_pretrained.model.trainable_variables[-1]
     kept = keras.ops.convert_to_numpy(weight).copy()
     verbs = [lambda: every_pretrained.predict(TEXTS)]
@@ -89,7 +88,9 @@ def test_what_is_no_number_is_an_error(every_pretrained):
     if task == "classify":
         verbs += [lambda: every_pretrained.probabilities(TEXTS)]
     else:
-        wanted = [targets] if task == "translate" else []
+        wanted = []
+        if task == "translate":
+            wanted = [[target for _, target in examples(every_pretrained.recipe)][: len(TEXTS)]]
         verbs += [lambda: every_pretrained.score(TEXTS, *wanted)]
     if task == "generate":
         verbs += [lambda: every_pretrained.predict(TEXTS, seed=1)]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from zoo.data import corpora
 from zoo.errors import NotSupported, OptionError
+from zoo.tasks.base import check_examples
 
 if TYPE_CHECKING:
     from zoo.data.columns import TableArguments
@@ -51,10 +53,10 @@ class Ensemble:
 
     def probabilities(self, texts: Iterable[str], batch_size: int | None = None) -> np.ndarray:
         """Return the mean probability of each label: float64 [texts, labels]."""
-        texts = list(texts)
+        inputs = self.models[0].task.listed(texts)[1]
         for model in self.models:
-            model.task.check_known(texts)
-        return self._mean(texts, batch_size)
+            model.task.check_known(inputs)
+        return self._mean(inputs, batch_size)
 
     def _mean(self, texts: Sequence[str], batch_size: int | None = None) -> np.ndarray:
         total = np.zeros((len(texts), len(self.labels)))
@@ -89,11 +91,15 @@ class Ensemble:
             table: text_column and the others, see `Pretrained.finetune`.
         """
         about, examples = self.models[0].examples(data, targets, split=split, **table)
-        texts = [text for text, _ in examples]
-        for model in self.models:
-            model.task.check_known(texts, rows=True)
-        rows = self._mean(texts)
         first = self.models[0]
+        check_examples(examples)
+        for number, (text, label) in enumerate(examples, start=1):
+            first.task.check_truth(f"row {number}", text, label)
+        if about["data"] not in corpora.CORPORA:  # a user's own
+            for model in self.models:
+                tokenizers = model.source_tokenizer, model.target_tokenizer
+                model.task.check_rows(examples, tokenizers, model.recipe.data)
+        rows = self._mean([text for text, _ in examples])
         measured = first.task.measure(rows, [label for _, label in examples])
         metric = first.recipe.evaluate.metric
         return {"metric": metric, "value": measured[metric], **about, **measured}

@@ -124,6 +124,12 @@ def test_an_ensemble_averages_probabilities(classifier):
     assert found["value"] == pytest.approx(100 * np.mean(mean.argmax(axis=1) == 0))
 
 
+def test_an_ensemble_refuses_a_label_that_it_lacks(classifier):
+    both = Ensemble([classifier, made(seed=2)])
+    with pytest.raises(DataError, match="row 2: the model has no label 'none'"):
+        both.evaluate([(LINES[0], "neg"), (LINES[1], "none")])
+
+
 def test_an_ensemble_is_made_more_than_once(classifier):
     """A module of the function's name would hide it once it is imported."""
     for _ in range(2):

@@ -237,7 +237,7 @@ def test_an_ensemble_reads_by_the_rule(classifiers):
     both = Ensemble([made(), made(seed=2)])
     with pytest.raises(InputError, match="text 2 has only words"):
         both.predict(["a film", "thnx"])
-    with pytest.warns(ZooWarning, match="text 2 .of 2. has no word"):
+    with pytest.warns(ZooWarning, match="row 2 .of 2. has no word"):
         found = both.evaluate([("a film", "pos"), ("thnx", "pos")])
     assert found["texts"] == 2
 

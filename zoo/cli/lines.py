@@ -18,11 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import tasks
-from zoo.errors import DataError, InputError, OptionError, ZooError, ZooWarning, counted
+from zoo.errors import (
+    DataError,
+    InputError,
+    OptionError,
+    PredictionError,
+    ZooError,
+    ZooWarning,
+    counted,
+)
 
 PART = 256  # lines that go through the model before their outputs are written
 LISTED = 10  # skipped lines that the summary names
-NUMBERED = re.compile(r"\b(?:text|pair|question) (\d+)\b")
+NUMBERED = re.compile(r"\b(?:text|pair|question)(s?) (\d+(?:, \d+)*)( and \d+ more)?( \(of \d+\))?")
 
 Answer = Callable[[list[Any], int], Iterable[Any]]  # of inputs, and the number of the part from 0
 
@@ -196,7 +204,9 @@ def _outputs(part: Sequence[Line], answer: Answer, number: int, stop: bool) -> d
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ZooWarning)
             found = list(answer([line.given for line in lines], number))
-    except (InputError, OptionError) as error:
+    except (InputError, OptionError, PredictionError) as error:
+        if isinstance(error, PredictionError) and "weight" in error.message:
+            raise  # then no line has an output
         if len(lines) == 1:
             return {lines[0].number: error}
         half = len(lines) // 2
@@ -216,8 +226,11 @@ def _numbered(message: str, lines: Sequence[Line]) -> str:
         return f"line {lines[0].number}: {message}"
 
     def line(found: re.Match[str]) -> str:
-        place = int(found[1]) - 1
-        return f"line {lines[place].number}" if place < len(lines) else found[0]
+        places = [int(place) - 1 for place in found[2].split(", ")]
+        if max(places) >= len(lines):
+            return found[0]
+        numbers = ", ".join(str(lines[place].number) for place in places)
+        return f"line{found[1]} {numbers}{found[3] or ''}"
 
     return NUMBERED.sub(line, message)
 

@@ -46,9 +46,9 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
 
     Its functions are listed above, string or float32 [batch] each, "probabilities" float32 [batch,
     labels]; the labels are in paperzoo.json. An output equals that of `predict`, for a translator
-    with `beam_size=1`. A graph cannot refuse a text: where `predict` would, the output is empty, or
-    not a number; a long text is cut where `predict` cuts it. A batch may be empty. The folder is
-    written aside and renamed, so it is whole or absent.
+    with `beam_size=1, split_sentences=False`. A graph cannot refuse a text: where `predict` would,
+    the output is empty, or not a number; a long text is cut where `predict` cuts it. A batch may be
+    empty. The folder is written aside and renamed, so it is whole or absent.
 
     Args:
         folder: a new or empty folder, or an earlier export, which is replaced.

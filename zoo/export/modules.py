@@ -13,7 +13,7 @@ import tensorflow as tf
 from zoo.data import sequences
 from zoo.data.sequences import Specials
 from zoo.decoding import search
-from zoo.export.reading import cut, framed, known, left_padded, reader, right_padded
+from zoo.export.reading import cut, framed, has_letters, known, left_padded, reader, right_padded
 from zoo.models.contracts import SequenceClassifier
 from zoo.tasks.base import Task
 from zoo.tasks.choose import Choose
@@ -61,18 +61,13 @@ class Exported(tf.Module):
     def _run(self, *texts: Any) -> Any:
         raise NotImplementedError
 
-    def _readable(self, ids: Any) -> Any:
+    def _readable(self, ids: Any, texts: Any) -> Any:
         """Return whether something is known of each text: bool [batch]."""
-        # Known signs make no text that is otherwise unknown readable.
-        has_word, has_sign, has_unknown = (
-            tf.reduce_any(found, axis=1)
-            for found in (
-                tf.gather(self.words, ids),
-                tf.gather(self.known, ids),
-                ids == self._parts.source.unk_id,
-            )
+        has_word, has_sign = (
+            tf.reduce_any(tf.gather(found, ids), axis=1) for found in (self.words, self.known)
         )
-        return has_word | (has_sign & ~has_unknown)
+        # Known signs do not make a text readable whose letters are all unknown.
+        return has_word | (has_sign & ~has_letters(texts))
 
     def signature(self) -> Any:
         """Return the function with named outputs, for "serving_default"."""
@@ -108,7 +103,7 @@ class Translator(Exported):
         model, recipe = self._parts.model, self._parts.recipe
         source, target, longest = self._parts.source, self._parts.target, model.max_length
         ids = self.reader.encode(texts)
-        readable = self._readable(ids)
+        readable = self._readable(ids, texts)
         if longest is not None:
             ids = ids[:, : longest - 1]
         if recipe.data.reverse_source:
@@ -144,7 +139,7 @@ class Writer(Exported):
         context, extra = model.context, self._parts.recipe.evaluate.max_extra
         words = self.reader.encode(texts)
         counts = tf.cast(words.row_lengths(), tf.int32)
-        readable, limits = self._readable(words), tf.fill(tf.shape(counts), extra)
+        readable, limits = self._readable(words, texts), tf.fill(tf.shape(counts), extra)
         if context is not None:
             readable &= counts < context
             limits = tf.minimum(limits, context - counts)
@@ -163,6 +158,14 @@ class Writer(Exported):
         new = tf.range(tf.shape(found)[1])[None] < limits[:, None]
         new &= tf.cumsum(tf.cast(found == end_id, tf.int32), axis=1) == 0
         outputs = self.reader.decode(tf.concat([words, tf.ragged.boolean_mask(found, new)], 1))
+        # A prompt with unknown characters comes back as it was given.
+        unknown = tf.reduce_any(words == tokenizer.unk_id, axis=1)
+        length = tf.minimum(
+            tf.strings.length(self.reader.decode(words)), tf.strings.length(outputs)
+        )
+        prompts = tf.strings.regex_replace(texts, r"\s+$", "")
+        after = tf.strings.substr(outputs, length, tf.strings.length(outputs) - length)
+        outputs = tf.where(unknown, prompts + after, outputs)
         return tf.where(readable, outputs, "")
 
 
@@ -184,7 +187,7 @@ class Classifier(Exported):
 
     def _run(self, *texts: Any) -> Any:
         ids = [self.reader.encode(each) for each in texts]
-        readable = tf.reduce_all([self._readable(each) for each in ids], axis=0)
+        readable = tf.reduce_all(list(map(self._readable, ids, texts)), axis=0)
         logits = tf.cast(self._parts.model(self._read(ids), training=False), tf.float32)
         if not self._parts.task.labels:
             return {"outputs": tf.where(readable, logits[:, 0], float("nan"))}
@@ -234,9 +237,10 @@ class Chooser(Classifier):
         form, specials, room = _form(self._parts)
         batch, count = tf.shape(answers)[0], tf.shape(answers)[1]
         given = self.reader.encode(context)
-        answer_ids = self.reader.encode(tf.reshape(answers, [-1]))
-        known_answers = tf.reshape(self._readable(answer_ids), [batch, count])
-        readable = self._readable(given) & tf.reduce_all(known_answers, axis=1)
+        flat = tf.reshape(answers, [-1])
+        answer_ids = self.reader.encode(flat)
+        known_answers = tf.reshape(self._readable(answer_ids, flat), [batch, count])
+        readable = self._readable(given, context) & tf.reduce_all(known_answers, axis=1)
         kept = tf.minimum(answer_ids.row_lengths(), room)
         beside = room - tf.reduce_max(tf.reshape(kept, [batch, count]), axis=1)
         place = tf.repeat(tf.range(batch), count)

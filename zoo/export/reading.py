@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from zoo.errors import NotSupported
 from zoo.text import SentencePieceTokenizer, Tokenizer
-from zoo.text.bpe import BpeTokenizer
+from zoo.text.bpe import END_OF_WORD, UNKNOWN, BpeTokenizer
 
 
 class Reader(Protocol):
@@ -92,12 +92,18 @@ def known(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
 
     Unknown, special and whitespace pieces are not.
     """
-    pieces = tokenizer.pieces(range(tokenizer.size))
+    pieces = [p.removesuffix(END_OF_WORD) for p in tokenizer.pieces(range(tokenizer.size))]
     found = np.array([piece.strip("\u2581") != "" for piece in pieces])
     if not tokenizer.open_ended:  # or the end is a line break, which a text may have
         found[[tokenizer.pad_id, tokenizer.start_id, tokenizer.end_id]] = False
     found[tokenizer.unk_id] = False
     return found, found & [any(map(str.isalnum, piece)) for piece in pieces]
+
+
+def has_letters(texts: Any) -> Any:
+    """Return whether texts have a letter or digit, `<unk>` aside: bool [batch]."""
+    texts = tf.strings.regex_replace(texts, UNKNOWN, "")
+    return tf.strings.regex_full_match(texts, r"(?s).*[\pL\pN].*")
 
 
 def cut(ids: Any, most: Any) -> Any:

@@ -176,10 +176,9 @@ def length_bins(
     metric = models[first].recipe.spec.metrics[0]
     rows = []
     for name, model in models.items():
-        outputs = model.predict(
-            sources, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size,
-            split_sentences=False,
-        )  # fmt: skip
+        outputs = model.task.translate_rows(
+            sources, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size
+        )
         for number in range(bins):
             places = np.flatnonzero(bin_of == number)
             words = lengths[places]

@@ -126,10 +126,6 @@ def _columns(names: Sequence[str]) -> Columns:
     return (("context", *numbered, "label"),)
 
 
-def _number(name: str) -> int:
-    return int(name.rpartition("_")[2])
-
-
 def _answers(where: str, name: str, cell: Any) -> tuple[str, ...]:
     """Return the answers of a cell with a list."""
     if isinstance(cell, (str, bytes, Mapping)) or not isinstance(cell, Iterable):

@@ -12,6 +12,8 @@ from keras import ops
 
 from zoo import compiling, typed
 from zoo.data.encoded import padded
+from zoo.errors import InputError, counted
+from zoo.tasks.base import listed_texts
 from zoo.tasks.batching import ROWS, bucket
 from zoo.text import Tokenizer
 
@@ -36,6 +38,24 @@ class Alignment:
     matrix: np.ndarray
     source: list[str]
     target: list[str]
+
+
+def listed_pairs(texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
+    """Return whether it is a single pair, and the sources and targets.
+
+    Raises:
+        InputError: targets are missing, or their number is not that of the sources.
+    """
+    one, sources = listed_texts(texts)
+    if targets is None:
+        raise InputError("there is no target", "a translator scores a target given its source")
+    one_target, listed = listed_texts(targets)
+    if one != one_target or len(sources) != len(listed):
+        raise InputError(
+            f"{counted(len(sources), 'source')}, but {counted(len(listed), 'target')}",
+            "give two texts, or two lists of equal length",
+        )
+    return one, [sources, listed]
 
 
 def log_probabilities(

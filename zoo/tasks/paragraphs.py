@@ -74,6 +74,7 @@ def translate(
         if unknown.is_legible(tokenizer, sentence, encoded[i])
     ]
     outputs = decode([encoded[i] for i in legible], [places[i] for i in legible])
+    written = [tokenizer.prefix(sentence)[1] for sentence in written]
     for i, output in zip(legible, outputs, strict=True):
         written[i] = output
     translations, between = iter(written), sentences.separator(languages[1])

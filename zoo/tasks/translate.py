@@ -22,12 +22,11 @@ from zoo.errors import (
     NotSupported,
     OptionError,
     check_count,
-    counted,
     item_names,
 )
 from zoo.models.contracts import Aligner
 from zoo.tasks import forcing, lengths, metrics, paragraphs, unknown
-from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
+from zoo.tasks.base import Task, Tokenizers, check_examples
 from zoo.tasks.batching import LENGTHS, bucket, decode_by_length
 from zoo.tasks.forcing import Alignment
 from zoo.text.typography import is_blank
@@ -215,21 +214,7 @@ class Translate(Task):
         return [[text] for text in joined]
 
     def scored(self, texts: Any, targets: Any) -> tuple[bool, list[list[str]]]:
-        """Return whether it is a single pair, and the sources and targets.
-
-        Raises:
-            InputError: targets are missing, or their number is not that of the sources.
-        """
-        one, sources = listed_texts(texts)
-        if targets is None:
-            raise InputError("there is no target", "a translator scores a target given its source")
-        one_target, listed = listed_texts(targets)
-        if one != one_target or len(sources) != len(listed):
-            raise InputError(
-                f"{counted(len(sources), 'source')}, but {counted(len(listed), 'target')}",
-                "give two texts, or two lists of equal length",
-            )
-        return one, [sources, listed]
+        return forcing.listed_pairs(texts, targets)
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
         """Return the natural log-probability of each target given its source: float64 [texts].
@@ -307,10 +292,10 @@ class Translate(Task):
         for number, targets in enumerate(references, start=1):
             if not targets:
                 raise DataError(f"example {number} has no reference", "give it one or leave it out")
-        encoded = [self.source_tokenizer.encode(source) for source in sources]
-        options = (beam_size, length_penalty, None, batch_size, 1, progress)
-        translated = self._translate(sources, encoded, "row", split_sentences, options)
-        outputs = [best[0] for best in translated]
+        outputs = self.translate_rows(
+            sources, beam_size=beam_size, length_penalty=length_penalty, batch_size=batch_size,
+            split_sentences=split_sentences, progress=progress,
+        )  # fmt: skip
         measured = metrics.translation(outputs, references, self.data.target)
         measured["sentences"] = len(sources)
         measured["beam_size"] = self.options.beam_size if beam_size is None else beam_size
@@ -319,10 +304,27 @@ class Translate(Task):
         measured["length_penalty"] = length_penalty
         if likelihood:
             firsts = self._encode_targets([targets[0] for targets in references], rows=True)
+            encoded = [self.source_tokenizer.encode(source) for source in sources]
             read = self._sources(encoded, item_names("row", len(sources)))
             measured["loss"] = -float(self._score(read, firsts).sum()) / sum(map(len, firsts))
             measured["perplexity"] = float(np.exp(measured["loss"]))
         return measured
+
+    def translate_rows(
+        self,
+        sources: Sequence[str],
+        *,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        batch_size: int | None = None,
+        split_sentences: bool = False,
+        progress: bool = False,
+    ) -> list[str]:
+        """Translate the sources of rows, whole unless told; unlike `predict`, refuse none."""
+        encoded = [self.source_tokenizer.encode(source) for source in sources]
+        options = (beam_size, length_penalty, None, batch_size, 1, progress)
+        translated = self._translate(sources, encoded, "row", split_sentences, options)
+        return [best[0] for best in translated]
 
     # Golden outputs --------------------------------------------------------------------------
 

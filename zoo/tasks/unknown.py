@@ -52,7 +52,7 @@ class Reading:
             InputError: the text is empty, or the tokenizer knows nothing of it.
         """
         ids = tokenizer.encode(text)
-        if is_blank(text) or not ids:
+        if is_blank(tokenizer.prefix(text)[1]) or not ids:
             raise InputError(f"{name} is empty", "give at least one word")
         if tokenizer.unk_id not in ids:
             return ids
@@ -187,7 +187,8 @@ def is_legible(tokenizer: Tokenizer, text: str, ids: Sequence[int]) -> bool:
     """
     if tokenizer.unk_id not in ids:
         return bool(ids)
-    known = dict.fromkeys(tokenizer.known(ids))
+    prefix, _ = tokenizer.prefix(text)
+    known = dict.fromkeys(tokenizer.known(ids[1:] if prefix else ids))
     signs = False
     for i in known:
         piece = tokenizer.decode([i])

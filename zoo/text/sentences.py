@@ -16,7 +16,10 @@ CONTINUES = {
 }
 
 # Languages that put no space between sentences.
-WITHOUT_SPACES = {"zh", "ja", "th", "lo", "km", "my", "bo"}
+WITHOUT_SPACES = {
+    "zh", "zho", "chi", "cmn", "yue", "ja", "jpn", "jap", "th", "tha", "lo", "lao", "km", "khm",
+    "my", "mya", "bur", "bo", "bod", "tib",
+}  # fmt: skip
 
 
 def split(text: str, language: str) -> list[str]:

@@ -12,7 +12,7 @@ from zoo import tasks
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.examples import Example, some
-from zoo.errors import InputError, ZooWarning
+from zoo.errors import ZooWarning
 from zoo.tasks.base import Tokenizers
 
 
@@ -21,7 +21,7 @@ class HeldOut:
 
     Args:
         examples: as the task's `read` returns them. At most `evaluate.limit` are used, always the
-            same ones; those that the model cannot read are left out.
+            same ones.
         quick: use still fewer, and the options that the task has for a quick measurement.
     """
 
@@ -39,24 +39,11 @@ class HeldOut:
         limits = [recipe.evaluate.limit, task_type.quick_limit if quick else None]
         limit = min((limit for limit in limits if limit is not None), default=None)
         self.examples = some(task_type.as_measured(list(examples)), limit, seed=0)
-        self.checked = False
 
     def measure(self, model: keras.Model) -> dict[str, Any]:
-        """Return the metrics of a model; {} if it can read none of the examples."""
-        task = tasks.task(self.recipe.task)(
-            model, *self.tokenizers, options=self.recipe.evaluate, data=self.recipe.data
-        )
+        """Return the metrics of a model."""
+        task = tasks.of(self.recipe, model, self.tokenizers)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ZooWarning)  # of texts, told before the training
-            if not self.checked:
-                self.examples = [row for row in self.examples if _is_readable(task, row)]
-                self.checked = True
-            return task.evaluate(self.examples, **self.options) if self.examples else {}
-
-
-def _is_readable(task: Any, example: Example) -> bool:
-    try:
-        task.encode_sources([example[0]])
-    except InputError:
-        return False
-    return True
+            measured: dict[str, Any] = task.evaluate(self.examples, **self.options)
+            return measured

@@ -24,7 +24,7 @@ from zoo.config import recipe as recipes
 from zoo.errors import BundleError, RecipeError
 from zoo.loading import load
 from zoo.pretrained import Pretrained
-from zoo.training import run
+from zoo.training import again, run, tuning
 
 NAME = "gpt1.sst2"
 TEXTS = ["I am cold.", "The cat eats a fish."]
@@ -262,6 +262,19 @@ def test_a_fine_tuned_model_names_its_base_its_data_and_a_command_that_runs(mine
     with pytest.raises(SystemExit):
         main(["info", "./tuned"])
     assert base.command in capsys.readouterr().out
+
+
+def test_a_command_says_what_the_size_of_the_data_would_decide():
+    base = recipes.load("gpt1-sst2").resolved()
+    asked = {"columns": {"text": 1, "label": [2]}, "header": False, "seed": 3}
+    tuned = tuning.recipe(base, "mine.tsv", None, None, base.data.labels)
+    made = again.command("gpt1.sst2", base, tuned, "mine.tsv", None, asked)
+    for part in ("--column text=1 --column label=2", "--no-header", "--seed 3"):
+        assert part in made
+    for key in ("train.batch_sentences", "train.updates"):
+        assert f"--set {key}=" in made
+    for name in ("validation", "adapt"):  # paths, which the shell's options do not take
+        assert again.command("gpt1.sst2", base, tuned, "a.tsv", None, {name: "b.tsv"}) == ""
 
 
 def test_examples_or_weights_in_memory_give_no_command(mine):

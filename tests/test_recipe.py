@@ -349,6 +349,7 @@ MOSES = {"tokenizer.kind": "moses", "tokenizer.algorithm": None, "tokenizer.shar
         ({"data.also": [{"corpus": "x", "share": [0.6, 0]}] * 2}, "are more than 1 together"),
         ({"data.augment": ["keyboard"], "data.source": "de"}, "from en to fr"),
         ({"data.augment": ["keybord"]}, "did you mean 'keyboard'"),
+        ({"evaluate.also": ["./mine/test.tsv"]}, "'./mine/test.tsv' is a path"),
         (MOSES | {"tokenizer.byte_fallback": True}, "'moses' has no byte_fallback"),
     ],
 )

@@ -319,7 +319,8 @@ class Pretrained:
         """
         from zoo.training import again, stages
 
-        asked = {"task": task, "validation": validation, "adapt": adapt, "seed": seed, **table}
+        asked = {"task": task, "validation": validation, "adapt": adapt, **table}
+        asked["seed"] = int(seed) if isinstance(seed, float) and seed.is_integer() else seed
         asked["callbacks"] = callbacks or None  # no command can have them
         changes, folder = again.with_rank(changes, lora_rank), stages.run_folder(out)
         tokenizers = self.source_tokenizer, self.target_tokenizer

@@ -203,6 +203,23 @@ def test_named_columns_hold_for_both_stages_and_one_line_says_so(writer, planned
         classified(writer, path, txt_column="said")
 
 
+def test_names_of_columns_do_not_hold_for_lists_beside_the_table(writer, planned, tmp_path):
+    path = tmp_path / "mine.csv"
+    rows = "".join(f"{text};{label}\n" for text, label in ROWS)
+    path.write_text(f"body;kind\n{rows}", encoding="utf-8")
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"{text} {text}\n" for text, _ in ROWS), encoding="utf-8")
+    for adapt in ([text for text, _ in ROWS], texts):
+        planned.clear()
+        writer.finetune(
+            path, task="classify", text_column="body", label_column="kind", delimiter=";",
+            validation=ROWS[:4], adapt=adapt, changes=CHANGES,
+        )  # fmt: skip
+        first, second = (plan for _, plan in planned)
+        assert (len(second.train), len(second.valid)) == (len(ROWS), 4)
+        assert len(first.train) + len(first.valid) == len(ROWS)
+
+
 def test_a_rare_label_stays_in_training(writer, planned):
     rows = [*ROWS, (f"{ROWS[0][0]} {ROWS[1][0]}", "rare"), (f"{ROWS[1][0]} {ROWS[0][0]}", "rare")]
     for seed in range(5):

@@ -82,6 +82,9 @@ class Recipe(Table):
             raise ValueError("data.augment is for translators from en to fr: leave it out")
         if data.exclude and not data.target:
             raise ValueError("data.exclude is for translators: leave it out")
+        for name in self.evaluate.also:
+            if Also(corpus=name).path is not None:
+                raise ValueError(f"evaluate.also names corpora, and '{name}' is a path")
 
     @property
     def spec(self) -> tasks.TaskSpec:

@@ -110,6 +110,15 @@ class TableOptions:
         """Return whether the user has set any."""
         return bool(self.columns) or self.delimiter is not None or self.header is not None
 
+    def of_source(self, source: Any) -> TableOptions:
+        """Return the options for further examples, which hold only where these have columns."""
+        if isinstance(source, (str, os.PathLike)):
+            return self
+        first = next(iter(source), None) if isinstance(source, (list, tuple)) else None
+        if isinstance(first, Mapping) or readers.is_table(source):
+            return self
+        return replace(PLAIN, say=self.say)
+
     def for_roles(self, roles: Sequence[str]) -> TableOptions:
         """Return the same with the columns of these roles alone."""
         return replace(self, columns={r: c for r, c in self.columns.items() if r in roles})

@@ -57,7 +57,7 @@ def load(
         every = (pair for part in parts for pair in part)
         names = augment.with_mined(augment.first_names(first_names()), every)
     augmented = (
-        augment.augment(pairs, data.augment, recipe.seed, part.corpus, names)
+        augment.augment(pairs, data.augment, recipe.seed, part.shown, names)
         for pairs, part in zip(parts, [data, *further], strict=True)
     )
     # Once more, because a step may have made a sentence that is held out.

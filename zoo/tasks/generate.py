@@ -279,7 +279,9 @@ class Generate(Task):
     # Golden outputs --------------------------------------------------------------------------
 
     def golden_inputs(self, examples: Sequence[tuple[str, str]]) -> list[str]:
-        """Return the first words of the first four texts."""
+        """Return the first words of the first four texts; a model of reversed text has none."""
+        if self.data.reverse:
+            return []
         prompts = [" ".join(text.split()[:GOLDEN_WORDS]) for text, _ in examples]
         return [prompt for prompt in prompts if prompt][:4]
 

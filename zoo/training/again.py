@@ -15,6 +15,8 @@ from zoo.errors import OptionError, check_count
 from zoo.training import finetune
 
 RANK = "train.lora_rank"
+# Options that may be examples.
+EXAMPLES = ("validation", "adapt")
 # Keys that the base, the data and the command's own options decide.
 DECIDED = ("name", "paper", "task", "data.corpus", "data.labels", RANK)
 
@@ -53,11 +55,13 @@ def command(
         option = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(option if value else option.replace("--", "--no-", 1))
+        elif name in EXAMPLES and isinstance(value, str):
+            return ""  # a path, for which the command has no option
         elif isinstance(value, (str, int, float)):
             words += [option, _quoted(str(value))]
         elif name == "columns" and isinstance(value, Mapping):
             for role, columns in value.items():
-                listed = [columns] if isinstance(columns, str) else columns
+                listed = columns if isinstance(columns, (list, tuple)) else [columns]
                 for column in listed:
                     words += ["--column", _quoted(f"{role}={column}")]
         elif value is not None:
@@ -67,7 +71,8 @@ def command(
     for key, value in flat(recipe.tables()).items():
         decided = key in DECIDED or asked.get(key) is not None
         decided |= key.partition(".")[0] in ("base", "smoke", "tokenizer")
-        if not decided and value != unchanged.get(key):
+        # What the size of the data would decide is always said.
+        if not decided and (key in finetune.SIZED or value != unchanged.get(key)):
             words += ["--set", _quoted(f"{key}={_written(value)}")]
     return " ".join(words)
 

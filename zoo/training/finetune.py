@@ -30,6 +30,7 @@ from zoo.errors import (
     CheckpointError,
     DataError,
     OptionError,
+    PredictionError,
     TrainingError,
     ZooWarning,
     did_you_mean,
@@ -142,7 +143,8 @@ def plan(
         name, by_label = row.given or row.input, bool(tuning.data.labels)
         train, valid = split(examples, validation, tuning.seed, name, by_label)
     else:
-        train, valid = examples, task_type.read(tuning, validation, table=table)
+        further = table.of_source(validation)
+        train, valid = examples, task_type.read(tuning, validation, table=further)
         task_type.check_rows(valid, tokenizers, tuning.data, "validation, ")
     labels = tuning.data.labels
     unseen = {label for _, label in examples} - {label for _, label in train} if labels else ()
@@ -281,7 +283,7 @@ def run(
         result = fit(trainer, recipe, own, resume, planned.callbacks, measure)
     except BaseException as error:
         # Checkpoints stay to resume from, or to inspect after a numerical error.
-        kept = folder is not None or isinstance(error, TrainingError)
+        kept = folder is not None or isinstance(error, (TrainingError, PredictionError))
         if not kept or not any(own.glob("step-*")):
             shutil.rmtree(own, ignore_errors=True)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,9 @@ def fit(
                 if model.stop_training:
                     break
             hooks.on_test_begin()
-            held_out = {"loss": trainer.validate(), **measure()}
+            held_out = {"loss": trainer.validate()}
+            if math.isfinite(held_out["loss"]):  # else the checkpoint's callback ends the run
+                held_out |= measure()
             hooks.on_test_end(held_out)
             logs |= {f"val_{name}": value for name, value in held_out.items()}
             rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

@@ -11,6 +11,7 @@ from typing import Any
 from zoo.config import recipe as recipes
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
+from zoo.data.corpora.own import HELD_OUT
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example
 from zoo.data.mixture import Mixture
@@ -131,12 +132,22 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
 def load_test(recipe: Recipe, corpus: str, split: str | None = None) -> list[Example]:
     """Read the test examples of a corpus that need not be the recipe's own.
 
+    Args:
+        split: None takes the recipe's `evaluate.split`; "test" where that is the held-out part of a
+            user's corpus.
+
     Raises:
         DataError: the corpus cannot be read, or not by the recipe's task.
     """
     if corpus != recipe.data.corpus:
         recipe = recipe.changed({"data.corpus": corpus, "data.hub": None})
-    return task_class(recipe.task).load_test(recipe, split)
+    return task_class(recipe.task).load_test(recipe, split or further_split(recipe))
+
+
+def further_split(recipe: Recipe) -> str:
+    """Return the split of further corpora that a run is measured on."""
+    split = recipe.evaluate.split
+    return "test" if split == HELD_OUT else split
 
 
 def _balanced(parts: list[list[Example]], recipe: Recipe) -> list[Example]:

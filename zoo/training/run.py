@@ -26,7 +26,7 @@ from zoo.text import Tokenizer
 from zoo.training import resuming
 from zoo.training.loop import FitResult, fit
 from zoo.training.own_data import settled
-from zoo.training.prepare import Prepared, load_test, prepare
+from zoo.training.prepare import Prepared, further_split, load_test, prepare
 from zoo.training.trainers import trainer_class
 
 # The keys, or their beginnings, that decide what `prepare` writes.
@@ -37,7 +37,7 @@ DECIDES_DATA = (
 # Weights of language models with one row for each word.
 BY_WORD = ("encoder.embedding.", "decoder.tokens")
 # The keys, or their beginnings, in which a prepared folder must agree with a run.
-PREPARED = ("task", "data.", "tokenizer.")
+PREPARED = ("task", "data.", "tokenizer.", "evaluate.split")
 
 
 def train(
@@ -210,7 +210,7 @@ def finish(
         metrics["also"] = [
             {
                 "data": name,
-                "split": recipe.evaluate.split,
+                "split": further_split(recipe),
                 **task.evaluate(
                     examples, progress=sys.stderr.isatty(), **task.corpus_options(name)
                 ),

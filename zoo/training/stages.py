@@ -17,6 +17,7 @@ from zoo.config.recipe import Recipe
 from zoo.config.tasks import spec, task_class
 from zoo.data.columns import PLAIN, TableOptions
 from zoo.data.examples import each_text
+from zoo.data.readers import TABLES, kind
 from zoo.errors import CheckpointError, check_path
 from zoo.tasks.base import Tokenizers
 from zoo.training import finetune, lora
@@ -107,7 +108,9 @@ def run(
         if adapt is True:
             examples = task_class(last.recipe.task).read(last.recipe, data, targets, table=table)
             texts = [text for given, _ in examples for text in each_text(given)]
-        as_texts = PLAIN if adapt is True else table.for_roles(spec(base.task).columns[0])
+        plain = isinstance(texts, (str, os.PathLike)) and kind(Path(texts)) not in TABLES
+        further = PLAIN if adapt is True or plain else table.of_source(texts)
+        as_texts = further.for_roles(spec(base.task).columns[0])
         first = finetune.plan(
             base, tokenizers, texts, options=Options(seed=options.seed), table=as_texts,
             tell=adapt is not True, checked=adapt is True,

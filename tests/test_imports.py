@@ -58,7 +58,7 @@ ALLOWED = {
         "errors", "config", "text", "data", "tasks", "bundle", "hub", "keeping", "training",
     },
     "loading": {"errors", "starting", "text", "bundle", "hub", "convert", "keeping", "pretrained"},
-    "averaging": {"errors", "data", "tasks"},
+    "averaging": {"errors", "training"},
     "reports": {
         "errors", "files", "config", "bundle", "tasks", "training", "pretrained", "loading",
     },

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from zoo.data import corpora
 from zoo.errors import NotSupported, OptionError
-from zoo.tasks.base import check_examples
+from zoo.training import measuring
 
 if TYPE_CHECKING:
     from zoo.data.columns import TableArguments
@@ -92,13 +91,10 @@ class Ensemble:
         """
         about, examples = self.models[0].examples(data, targets, split=split, **table)
         first = self.models[0]
-        check_examples(examples)
-        for number, (text, label) in enumerate(examples, start=1):
-            first.task.check_truth(f"row {number}", text, label)
-        if about["data"] not in corpora.CORPORA:  # a user's own
-            for model in self.models:
-                tokenizers = model.source_tokenizer, model.target_tokenizer
-                model.task.check_rows(examples, tokenizers, model.recipe.data)
+        first.task.check_truths(examples)
+        for model in self.models:
+            tokenizers = model.source_tokenizer, model.target_tokenizer
+            measuring.check_own(model.recipe, tokenizers, about, examples)
         rows = self._mean([text for text, _ in examples])
         measured = first.task.measure(rows, [label for _, label in examples])
         metric = first.recipe.evaluate.metric

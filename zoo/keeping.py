@@ -193,10 +193,7 @@ def save(
     def record(built: keras.Model) -> Mapping[str, Any]:
         if held.golden or not texts:
             return held.golden
-        made = tasks.task(held.recipe.task)
-        return golden.record(
-            made(built, *tokenizers, held.recipe.evaluate, held.recipe.data), texts
-        )
+        return golden.record(tasks.of(held.recipe, built, tokenizers), texts)
 
     written = bundle.write(
         folder, model=stored, recipe=held.recipe, metrics=held.metrics, history=held.history,

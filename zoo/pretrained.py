@@ -14,7 +14,6 @@ import numpy as np
 from zoo import keeping, tasks
 from zoo.config import cards
 from zoo.config.recipe import Recipe
-from zoo.data import corpora
 from zoo.data.columns import TableArguments, TableOptions
 from zoo.data.examples import Example
 from zoo.errors import InputError, check_count, check_path, check_text
@@ -245,9 +244,8 @@ class Pretrained:
         options = tasks.options(self.task, "evaluate", options)
         if "split" in about:  # a corpus
             options = {**self.task.corpus_options(about["data"]), **options}
-        if about["data"] not in corpora.CORPORA:  # a user's own
-            tokenizers = self.source_tokenizer, self.target_tokenizer
-            self.task.check_rows(examples[:limit], tokenizers, self.recipe.data)
+        tokenizers = self.source_tokenizer, self.target_tokenizer
+        measuring.check_own(self.recipe, tokenizers, about, examples[:limit])
         measured = self.task.evaluate(examples[:limit], **options)
         metric = self.recipe.evaluate.metric
         return {"metric": metric, "value": measured[metric], **about, **measured}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,6 +55,7 @@ def curve(
 
 
 @figure_app.command()
+@options.with_table
 def length(
     names: Annotated[
         list[str], typer.Argument(help="NAME, NAME.TAG or folders of bundles.", metavar="NAME...")
@@ -66,19 +67,11 @@ def length(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    source_column: options.SourceColumn = None,
-    target_column: options.TargetColumn = None,
-    column: options.Column = None,
-    delimiter: options.Delimiter = None,
-    header: options.Header = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Draw BLEU by source length for several models; the same as CSV beside it."""
     shell.check_data(data)
-    reading = options.table_arguments(
-        text_column, label_column, source_column, target_column, column, delimiter, header
-    )
     for name in names:
         hub.find(name)
         if names.count(name) > 1:

@@ -122,6 +122,7 @@ def predict(
 
 
 @app.command()
+@options.with_table
 def evaluate(
     name: Name,
     data: Data = None,
@@ -132,21 +133,13 @@ def evaluate(
     stream: Annotated[
         bool | None, typer.Option(help="Language models: read all texts as one; else by the data.")
     ] = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    source_column: options.SourceColumn = None,
-    target_column: options.TargetColumn = None,
-    column: options.Column = None,
-    delimiter: options.Delimiter = None,
-    header: options.Header = None,
     split_sentences: SplitSentences = None,
     dtype: Dtype = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Measure a model on its test set or on your own examples; prints JSON."""
     shell.check_data(data)
-    reading = options.table_arguments(
-        text_column, label_column, source_column, target_column, column, delimiter, header
-    )
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
@@ -156,6 +149,7 @@ def evaluate(
 
 
 @app.command()
+@options.with_table
 def finetune(
     name: Name,
     data: Annotated[
@@ -176,19 +170,11 @@ def finetune(
     ] = None,
     changes: Changes = None,
     resume: Resume = False,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    source_column: options.SourceColumn = None,
-    target_column: options.TargetColumn = None,
-    column: options.Column = None,
-    delimiter: options.Delimiter = None,
-    header: options.Header = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Train a model further on your own examples."""
     parsed = shell.parse_changes(changes)
-    reading = options.table_arguments(
-        text_column, label_column, source_column, target_column, column, delimiter, header
-    )
     model = _load(name)
     model.finetune(
         data, task=task, validation=validation, adapt=adapt, out=out, epochs=epochs,

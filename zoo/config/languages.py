@@ -44,8 +44,21 @@ _NAMES = {
     "vi": "vietnamese vie",
     "zh": "chinese 中文 zho chi",
 }
+# Languages whose words have no spaces between them, and Korean, by their codes.
+CHINESE = ("zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh")
+JAPANESE = ("ja", "jpn", "jap")
+OTHERS_WITHOUT_SPACES = (
+    "th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur", "bo", "bod", "tib", "dz", "dzo",
+    "shn",
+)  # fmt: skip
+KOREAN = ("ko", "kor")
 # A column of a language may say so beside its name, as in "text_en" or "fr sentence".
 _BESIDE = ("text", "sentence", "source", "target")
+
+
+def base_code(code: str) -> str:
+    """Return the code of a language without region and script, as "zh" of "zh_Hant"."""
+    return code.replace("_", "-").split("-")[0].lower()
 
 
 def column_names(code: str) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ class Task:
         fresh: bool = False,
         table: columns.TableOptions = columns.PLAIN,
     ) -> list[Example]:
-        """Read a user's examples; columns are found by name.
+        """Read a user's examples, pairs of a text and what is wanted; columns are found by name.
 
         Args:
             fresh: read for a new model; of its recipe only the task is known.
@@ -102,7 +102,7 @@ class Task:
         Raises:
             DataError, OptionError: see `zoo.data.columns`.
         """
-        raise NotImplementedError
+        return columns.read_pairs(data, targets, cls.roles(recipe, fresh), table)
 
     @classmethod
     def load(cls, recipe: Recipe, split: str, folder: Path | None = None) -> list[Example]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from zoo import finite
 from zoo.config.recipe import Recipe
-from zoo.data import columns, sequences
+from zoo.data import sequences
 from zoo.data.encoded import Encoded, Ragged, text_ids, training_ids
 from zoo.data.examples import Example, each_text
 from zoo.data.sequences import Form, Sequences, Specials
@@ -38,18 +38,6 @@ class Classify(Task):
     names: ClassVar[Sequence[str]] = ("text",)
 
     # Examples --------------------------------------------------------------------------------
-
-    @classmethod
-    def read(
-        cls,
-        recipe: Recipe,
-        data: Any,
-        targets: Iterable[Any] | None = None,
-        *,
-        fresh: bool = False,
-        table: columns.TableOptions = columns.PLAIN,
-    ) -> list[Example]:
-        return columns.read_pairs(data, targets, cls.roles(recipe, fresh), table)
 
     @classmethod
     def encode_examples(
@@ -126,17 +114,14 @@ class Classify(Task):
             raise InputError(f"{name} is empty", hint)
         return value
 
-    def check_known(self, texts: Sequence[Any], rows: bool = False) -> None:
+    def check_known(self, texts: Sequence[Any]) -> None:
         """Check that the tokenizer knows the texts of inputs; see `zoo.tasks.unknown`.
-
-        Args:
-            rows: whether they are rows of examples.
 
         Raises:
             InputError: see `encode`.
         """
         noun = self.spec().input
-        reading = unknown.Reading(noun, len(texts), rows)
+        reading = unknown.Reading(noun, len(texts))
         names = item_names(noun, len(texts))
         checked = [self.check(given, name) for given, name in zip(texts, names, strict=True)]
         for number, (given, name) in enumerate(zip(checked, names, strict=True), start=1):
@@ -237,12 +222,16 @@ class Classify(Task):
         Raises:
             DataError: no examples, or a label that the model does not have.
         """
-        check_examples(examples)
-        for number, (given, truth) in enumerate(examples, start=1):
-            self.check_truth(f"row {number}", given, truth)
+        self.check_truths(examples)
         inputs = [given for given, _ in examples]
         rows = self.outputs(inputs, batch_size, progress)
         return self.measure(rows, [truth for _, truth in examples])
+
+    def check_truths(self, examples: Sequence[tuple[Any, Any]]) -> None:
+        """Raise DataError without examples, or for an answer that the model could not give."""
+        check_examples(examples)
+        for number, (given, truth) in enumerate(examples, start=1):
+            self.check_truth(f"row {number}", given, truth)
 
     def check_truth(self, where: str, given: Any, truth: Any) -> None:
         """Raise DataError unless the model could give this answer."""

@@ -10,20 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from zoo.config.languages import (
+    CHINESE,
+    JAPANESE,
+    KOREAN,
+    OTHERS_WITHOUT_SPACES,
+    base_code,
+)
 from zoo.errors import ZooWarning
 
 # How BLEU cuts a language that other sacreBLEU tokenizers than "13a" fit, by ISO 639 codes. "char"
 # takes each character as a word; sacreBLEU has nothing else for a language written without spaces
 # that needs no download.
-CUTS = {
-    "zh": ("zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak", "lzh"),
-    "ja-mecab": ("ja", "jpn", "jap"),
-    "ko-mecab": ("ko", "kor"),
-    "char": (
-        *("th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur"),
-        *("bo", "bod", "tib", "dz", "dzo", "shn"),
-    ),
-}
+CUTS = {"zh": CHINESE, "ja-mecab": JAPANESE, "ko-mecab": KOREAN, "char": OTHERS_WITHOUT_SPACES}
 # The extra of sacreBLEU that installs a tokenizer, and the language's name.
 EXTRAS = {"ja-mecab": ("ja", "Japanese"), "ko-mecab": ("ko", "Korean")}
 
@@ -60,7 +59,7 @@ def bleu_tokenizer(language: str) -> str:
     Args:
         language: a code, perhaps with a script or region: "zh-CN", "zh_Hant", "ja-JP".
     """
-    code = language.replace("_", "-").split("-")[0].lower()
+    code = base_code(language)
     name = next((name for name, codes in CUTS.items() if code in codes), "13a")
     return "char" if name in EXTRAS and not _installed(name) else name
 

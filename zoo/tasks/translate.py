@@ -11,7 +11,7 @@ from keras import ops
 from zoo import finite
 from zoo.config.languages import column_names
 from zoo.config.recipe import Recipe
-from zoo.data import columns, training_pairs
+from zoo.data import training_pairs
 from zoo.data.encoded import Encoded, padded
 from zoo.data.examples import Example, with_references
 from zoo.data.matching import Roles
@@ -47,25 +47,13 @@ class Translate(Task):
 
     @classmethod
     def roles(cls, recipe: Recipe, fresh: bool = False) -> Roles:
+        """Return the columns of pairs, which the two languages may name too."""
         row, languages = cls.spec(), (recipe.data.source, recipe.data.target)
         synonyms = {
             role: (*row.synonyms[role], *column_names(language))
             for role, language in zip(row.columns[0], languages, strict=True)
         }
         return Roles((*row.columns, languages), synonyms, languages=True)
-
-    @classmethod
-    def read(
-        cls,
-        recipe: Recipe,
-        data: Any,
-        targets: Iterable[Any] | None = None,
-        *,
-        fresh: bool = False,
-        table: columns.TableOptions = columns.PLAIN,
-    ) -> list[Example]:
-        """Read (source, target) pairs; the two languages may name the columns too."""
-        return columns.read_pairs(data, targets, cls.roles(recipe), table)
 
     @classmethod
     def training_parts(

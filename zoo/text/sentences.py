@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from zoo.config.languages import CHINESE, JAPANESE, OTHERS_WITHOUT_SPACES, base_code
+
 LINE_BREAK = re.compile(r"(\r\n|[\n\r\v\f\x85\u2028\u2029])")
 
 # Where sentencex 1.0 cuts and no sentence ends: after the number of a list, after German ordinals
@@ -16,10 +18,7 @@ CONTINUES = {
 }
 
 # Languages that put no space between sentences.
-WITHOUT_SPACES = {
-    "zh", "zho", "chi", "cmn", "yue", "ja", "jpn", "jap", "th", "tha", "lo", "lao", "km", "khm",
-    "my", "mya", "bur", "bo", "bod", "tib",
-}  # fmt: skip
+WITHOUT_SPACES = {*CHINESE, *JAPANESE, *OTHERS_WITHOUT_SPACES}
 
 
 def split(text: str, language: str) -> list[str]:
@@ -31,7 +30,7 @@ def split(text: str, language: str) -> list[str]:
     """
     import sentencex
 
-    language = language.partition("_")[0].partition("-")[0]
+    language = base_code(language)
     continues = CONTINUES.get(language)
     sentences: list[str] = []
     joins = False
@@ -56,7 +55,7 @@ def lines(text: str) -> tuple[list[str], list[str]]:
 
 def separator(language: str) -> str:
     """Return what stands between two sentences of a language."""
-    return "" if language.partition("_")[0].partition("-")[0] in WITHOUT_SPACES else " "
+    return "" if base_code(language) in WITHOUT_SPACES else " "
 
 
 def _is_punctuation(text: str) -> bool:

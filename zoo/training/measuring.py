@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from zoo.data import corpora
 from zoo.data.columns import PLAIN, TableOptions
 from zoo.data.examples import Example
 from zoo.errors import DataError, InputError, OptionError
+from zoo.tasks.base import Tokenizers
 from zoo.training.prepare import Prepared, load_test
 
 
@@ -78,6 +79,21 @@ def find(
     if tell:
         table = dataclasses.replace(table, say=progress.say)
     return {"data": name}, task.as_measured(task.read(recipe, data, targets, table=table))
+
+
+def check_own(
+    recipe: Recipe, tokenizers: Tokenizers, about: Mapping[str, str], examples: Sequence[Example]
+) -> None:
+    """Check that a model's tokenizers know a user's rows; a corpus is measured as it is.
+
+    Args:
+        about: what `find` returned of the examples.
+
+    Raises:
+        InputError: see `Task.check_rows`.
+    """
+    if about["data"] not in corpora.CORPORA:
+        task_class(recipe.task).check_rows(examples, tokenizers, recipe.data)
 
 
 def _check_same(prepared: Recipe, recipe: Recipe, path: Path) -> None:

@@ -20,6 +20,12 @@ from given import PAIRS
 
 from zoo.config import recipe as recipes
 
+# Processes of tests that share the cores have one thread each: torch's threads wait for each other
+# in a loop, and two processes with two threads each made a test of 8 s take 155 s.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
+
 ONE = "vaswani2017-tatoeba-en-fr"
 # Bytes that a process of tests may take, and by which it may grow before it looks what is free.
 WORKER, GROWTH = 2 * 10**9, 10**8

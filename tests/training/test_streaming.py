@@ -13,6 +13,7 @@ import tiny_stream
 from keras import ops
 from tiny_run import Run
 
+from zoo.errors import RecipeError
 from zoo.models.merity2017 import LanguageModel
 from zoo.tasks.likelihood import stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
@@ -236,3 +237,39 @@ def test_a_run_that_was_broken_off_ends_as_if_it_never_was(whole, tmp_path):
         ends = [(each / "step-00000006" / name).read_bytes() for each in (folder, tmp_path / "run")]
         assert ends[0] == ends[1], name
     assert resumed.result.val_loss == first.result.val_loss
+
+
+# Separate texts
+
+
+def test_separate_texts_are_read_from_the_first_state():
+    """Loss and validation are those of each text alone, after its start; padding does not count."""
+    recipe = tiny_stream.made(
+        train__separate=True, train__vary_bptt=False, train__shuffle=False, train__bptt=99
+    )
+    model = LanguageModel(**({"vocabulary": 16, "embedding": 6, "width": 8, "layers": 1} | NONE))
+    model.build()
+    train, valid = tiny_stream.documents(20, 0), tiny_stream.documents(4, 1)
+    trainer = NextTokenTrainer(model, recipe, train, valid, tiny_stream.TOKENIZER)
+
+    def alone(tokens, wanted):
+        logits, _ = model.read(tokens[None], model.initial_state(1))
+        return cross_entropy(logits, wanted[None]) * len(wanted)
+
+    inputs, labels = trainer.batches.batch(1)
+    kept = labels >= 0
+    assert not kept.all()
+    rows = zip(inputs["tokens"], labels, kept, strict=True)
+    expected = sum(alone(tokens[real], wanted[real]) for tokens, wanted, real in rows)
+    found = trainer.model.test_on_batch(inputs, labels, return_dict=True)["loss"]
+    np.testing.assert_allclose(found, expected / kept.sum(), rtol=1e-5)
+
+    texts = [np.array([0, *valid.tokens[i]]) for i in range(4)]
+    expected = sum(alone(ids[:-1], ids[1:]) for ids in texts)
+    counted = sum(len(ids) - 1 for ids in texts)
+    np.testing.assert_allclose(trainer.validate(), expected / counted, rtol=1e-5)
+
+
+def test_separate_texts_have_no_order_to_vary():
+    with pytest.raises(RecipeError, match="separate texts are shuffled and whole"):
+        tiny_stream.made(train__separate=True)

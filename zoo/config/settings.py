@@ -107,6 +107,7 @@ class Tokenizer(Table):
     normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
     byte_fallback: bool = False  # whether SentencePiece writes a character without a piece in bytes
     split_digits: bool = False  # whether each digit is a piece of its own in SentencePiece
+    end: bool = False  # whether a text of characters has an end; else a line break ends it
     sample: Positive | None = None  # number of training rows to learn from, none for all
     weights: Reference = ""  # trained model with the tokenizer to take, as for `zoo.load`
 
@@ -127,7 +128,10 @@ class Tokenizer(Table):
         if not isinstance(kind, str) or kind not in LEARNED:
             return data
         options = LEARNED[kind].options
-        return data | {key: data.get(key) or default for key, default in options.items()}
+        given = {key: data.get(key) for key in options}
+        return data | {
+            key: options[key] if value in (None, "") else value for key, value in given.items()
+        }
 
     @model_validator(mode="after")
     def _check_kind(self) -> Tokenizer:
@@ -190,6 +194,8 @@ class Train(Table):
     buckets: list[Positive] = []  # lengths that rows are padded to, in pieces or words, rising
     bptt: Positive | None = None  # words that a language model reads of its stream at a time
     vary_bptt: bool = False  # whether that number varies at random (merity2017, 4.1)
+    # whether a language model reads each text from its first state, as names, not one after another
+    separate: bool = False
     shuffle: bool = False  # whether each pass reads a language model's texts in another order
     # mean over a batch's target tokens, or their sum divided by the batch's sentences
     loss: Literal["token", "sentence"] = "token"
@@ -210,6 +216,10 @@ class Train(Table):
         if self.batch_tokens is not None and self.batch_sentences is not None:
             raise ValueError(
                 "batch_tokens and batch_sentences exclude each other: set one of them to none"
+            )
+        if self.separate and (self.vary_bptt or self.shuffle):
+            raise ValueError(
+                "separate texts are shuffled and whole: leave vary_bptt and shuffle out"
             )
         if self.batch_tokens is not None and self.batch_tokens < max(self.buckets, default=0):
             raise ValueError(

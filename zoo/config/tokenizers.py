@@ -15,7 +15,7 @@ class TokenizerSpec(NamedTuple):
 
     path: str  # of the class: "module:Class"
     suffixes: tuple[str, ...]  # of its file: written with the first one, read with any
-    unit: Literal["piece", "word"]  # of the cut text
+    unit: Literal["piece", "word", "character"]  # of the cut text
     about: str  # how it cuts a text, for the docs
     card: str = ""  # the same for a model card; "" is a kind of converted weights only
     train: tuple[str, ...] = ()  # arguments of the class' `train` beside lines and vocabulary
@@ -54,6 +54,12 @@ TOKENIZERS: dict[str, TokenizerSpec] = {
         "words between white space as they stand, the most frequent",
         "Words between white space, the {target_size} most frequent.",
         by_line=True,
+    ),
+    "characters": TokenizerSpec(
+        "zoo.text.characters:CharacterTokenizer", (".characters.json",), "character",
+        "single characters, those of the training texts",
+        "Single characters, {target_size} symbols.",
+        train=("end",), options={"end": True}, by_line=True,
     ),
     "bpe": TokenizerSpec(
         "zoo.text.bpe:BpeTokenizer", (".bpe.json",), "piece",

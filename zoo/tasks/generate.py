@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo import finite
 from zoo.config.recipe import Data, Recipe
+from zoo.config.tokenizers import TOKENIZERS
 from zoo.data import columns, corpora
 from zoo.data.encoded import Encoded, Ragged, text_ids, training_ids
 from zoo.data.examples import Example
@@ -236,8 +237,8 @@ class Generate(Task):
             "perplexity" per word, where words are split at whitespace, and the end of each text is
             one, and each line break that the tokenizer reads; "perplexity_per_token", of the
             tokenizer's tokens with the ends, and its "loss" in nats; "bits_per_character"; the
-            counts "words", "tokens" and "characters", a text's without white space around it and
-            with its end; the share of "unknown" tokens.
+            counts "words", "tokens" and "characters", a text's without white space around it (for a
+            tokenizer of characters: all of them) and with its end; the share of "unknown" tokens.
 
         Raises:
             DataError: no examples.
@@ -263,7 +264,9 @@ class Generate(Task):
         total = -float(log_p.sum())
         tokens = sum(len(ids) - 1 for ids in sequences)
         words = sum(len(text.split()) + tokenizer.line_breaks(text) + 1 for text in texts)
-        characters = sum(len(text.strip()) + 1 for text in texts)
+        characters = tokens
+        if TOKENIZERS[tokenizer.kind].unit != "character":
+            characters = sum(len(text.strip()) + 1 for text in texts)
         unknowns = sum(np.count_nonzero(ids == tokenizer.unk_id) for ids in sequences)
         return {
             "perplexity": float(np.exp(total / words)),

@@ -52,7 +52,8 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
             target = typed.where(chosen, ops.cast(1.0 - self.smoothing, logits.dtype), other)
             loss = ops.categorical_crossentropy(target, logits, from_logits=True)
         else:
-            loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+            existing = ops.maximum(labels, 0)  # TensorFlow refuses a padding below 0
+            loss = ops.sparse_categorical_crossentropy(existing, logits, from_logits=True)
         counted = ops.max(real, axis=1) if self.per == "sentence" else real
         return ops.sum(loss * real) / ops.maximum(ops.sum(counted), 1.0)
 

@@ -1,6 +1,7 @@
 """Tokenizers: train, save, load."""
 
 from zoo.text.bpe import BpeTokenizer
+from zoo.text.characters import CharacterTokenizer
 from zoo.text.fastai import FastaiTokenizer
 from zoo.text.kinds import load_tokenizers, save_tokenizers, train_tokenizers
 from zoo.text.marian import MarianTokenizer
@@ -11,7 +12,7 @@ from zoo.text.tokenizer import Tokenizer
 from zoo.text.whitespace import WhitespaceTokenizer
 
 __all__ = [
-    "BpeTokenizer", "FastaiTokenizer", "MarianTokenizer", "MosesTokenizer",
+    "BpeTokenizer", "CharacterTokenizer", "FastaiTokenizer", "MarianTokenizer", "MosesTokenizer",
     "SentencePieceTokenizer", "SubwordTokenizer", "Tokenizer", "WhitespaceTokenizer",
     "load_tokenizers", "save_tokenizers", "train_tokenizers",
 ]  # fmt: skip

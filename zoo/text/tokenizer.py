@@ -19,7 +19,7 @@ class Tokenizer:
     Attributes:
         kind: its row in `zoo.config.tokenizers`.
         pad_id, unk_id, start_id, end_id: ids of padding, unknown, start and end. Most tokenizers
-            have them at 0 to 3; some share one id for several of them.
+            have them at 0 to 3; some share one id for several of them; one below 0 is none.
         open_ended: whether a prompt has no start id and texts never end.
         unknown: the meaning of the unknown id: "characters" that occurred in no training text, or
             "words" too rare for the vocabulary.
@@ -48,8 +48,12 @@ class Tokenizer:
         Typographic signs that the vocabulary lacks are read in plain form; see
         `zoo.text.typography`. Raises InputError for a text with a lone surrogate.
         """
-        check_text("the text", text, nul=False)
+        self.check("the text", text)
         return self._encode(self.plain(text))
+
+    def check(self, name: str, text: str) -> None:
+        """Raise InputError, with the text's name, for a text that cannot be read at all."""
+        check_text(name, text, nul=False)
 
     @property
     def forbidden_ids(self) -> tuple[int, ...]:

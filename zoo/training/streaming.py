@@ -25,8 +25,8 @@ class Carried(keras.Model):
         self.names = list(state)
         self.carried = [
             self.add_weight(
-                shape=(rows, leaf.shape[1]), initializer="zeros", trainable=False, dtype="float32",
-                autocast=False, name=name,
+                shape=(rows, *leaf.shape[1:]), initializer="zeros", dtype="float32", name=name,
+                trainable=False, autocast=False,
             )
             for name, leaf in state.items()
         ]  # fmt: skip
@@ -41,10 +41,10 @@ class Carried(keras.Model):
         """
         carry = ops.cast(inputs["carry"], "float32")
         first = self.model.initial_state(ops.shape(carry)[0])
-        state = {
-            name: ops.copy(variable) * carry + first[name] * (1.0 - carry)
-            for name, variable in zip(self.names, self.carried, strict=True)
-        }
+        state = {}
+        for name, variable in zip(self.names, self.carried, strict=True):
+            on = ops.reshape(carry, (-1, *[1] * (len(variable.shape) - 1)))
+            state[name] = ops.copy(variable) * on + first[name] * (1.0 - on)
         logits, state = self.model.read(inputs["tokens"], state, training)
         for name, variable in zip(self.names, self.carried, strict=True):
             variable.assign(ops.stop_gradient(state[name]))

@@ -19,11 +19,12 @@ from zoo.config.tasks import task_class
 from zoo.data.batches import Batches, LabelledBatches, PairBatches
 from zoo.data.encoded import Encoded
 from zoo.data.mixture import MixedBatches, Mixture
+from zoo.data.separate import SeparateTexts
 from zoo.data.stream import Stream
 from zoo.models.contracts import Regularised
 from zoo.optim.asgd import ASGD
 from zoo.optim.optimizers import optimizer
-from zoo.tasks.likelihood import IGNORED, stream_loss
+from zoo.tasks.likelihood import IGNORED, log_probabilities, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.tasks.metrics import mean_loss, softmax
 from zoo.tasks.reading import classifier_logits
@@ -184,10 +185,17 @@ class NextTokenTrainer(Trainer):
     """Predict the next token of a stream; the state passes from batch to batch."""
 
     @classmethod
-    def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> Stream:
+    def make_batches(
+        cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer
+    ) -> Stream | SeparateTexts:
         settings = recipe.train
         assert settings.bptt is not None  # both are checked when the recipe is read
         assert settings.batch_sentences is not None
+        if settings.separate:
+            return SeparateTexts(
+                data.tokens, rows=settings.batch_sentences, bptt=settings.bptt, seed=recipe.seed,
+                start_id=tokenizer.start_id, end_id=tokenizer.end_id,
+            )  # fmt: skip
         return Stream(
             data.tokens, rows=settings.batch_sentences, bptt=settings.bptt,
             vary=settings.vary_bptt, shuffle=settings.shuffle, seed=recipe.seed,
@@ -195,8 +203,10 @@ class NextTokenTrainer(Trainer):
 
     @classmethod
     def rows(cls, recipe: Recipe, data: Encoded) -> int:
-        """Return how many rows of `train.bptt` tokens the text fills."""
+        """Return how many rows of `train.bptt` tokens the text fills, or the number of texts."""
         assert recipe.train.bptt is not None
+        if recipe.train.separate:
+            return len(data)
         return (len(data.tokens.ids) - 1) // recipe.train.bptt
 
     def wrap(self, model: keras.Model) -> keras.Model:
@@ -207,8 +217,9 @@ class NextTokenTrainer(Trainer):
 
     def make_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
         settings, stream = self.recipe.train, self.batches
-        assert isinstance(stream, Stream)
-        lengths = stream.lengths(settings.updates) if settings.vary_bptt else None
+        lengths = None
+        if settings.vary_bptt and isinstance(stream, Stream):
+            lengths = stream.lengths(settings.updates)
         return optimizer(self.recipe, model, lengths)
 
     def loss(self) -> keras.losses.Loss:
@@ -225,9 +236,13 @@ class NextTokenTrainer(Trainer):
     def validate(self) -> float:
         """Return the model's own loss in nats a token; with ASGD, of the averaged weights."""
         with self.measured_weights():
-            return stream_loss(
-                self.language_model, self.valid.tokens.ids, self.recipe.evaluate.batch_size
-            )
+            model, tokens = self.language_model, self.valid.tokens
+            rows = self.recipe.evaluate.batch_size
+            if isinstance(self.batches, SeparateTexts):
+                texts = self.batches.framed(tokens)
+                counted = sum(len(ids) - 1 for ids in texts)
+                return -float(log_probabilities(model, texts, rows).sum()) / counted
+            return stream_loss(model, tokens.ids, rows)
 
     def measured_weights(self) -> AbstractContextManager:
         asgd = self.model.optimizer

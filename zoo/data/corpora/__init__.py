@@ -10,6 +10,7 @@ from pathlib import Path
 from zoo.config.recipe import Data
 from zoo.data.corpora import glue, imdb, own, race, trec6, wikitext
 from zoo.data.corpora.corpus import Corpus, check_labels, inside
+from zoo.data.corpora.cut import Cut, shakespeare
 from zoo.data.corpora.parallel import Parallel
 from zoo.data.corpora.tatoeba import Tatoeba
 from zoo.data.examples import Example, some
@@ -38,7 +39,10 @@ CORPORA: dict[str, Corpus] = {
     "opus-100": Parallel(),
     "wmt14-de-en": Parallel(),
     "wmt14-fr-en": Parallel(),
-    "ptb": Corpus(stream=True),
+    # Each line has a blank at both ends, which would be characters.
+    "ptb": Corpus(clean=str.strip, stream=True),
+    "names": Cut(),  # first names, one a line
+    "tinyshakespeare": Cut(cut=shakespeare, file="input", stream=True),
     "wikitext-2": Corpus(join=wikitext.articles, stream=True),
     "wikitext-103": Corpus(join=wikitext.articles, stream=True),
     "books": Corpus(splits={"train": ("train",)}, stream=True),

@@ -59,6 +59,7 @@ ALLOWED = {
     },
     "loading": {"errors", "starting", "text", "bundle", "hub", "convert", "keeping", "pretrained"},
     "averaging": {"errors", "training"},
+    "interpolation": {"errors", "tasks", "training", "pretrained"},
     "reports": {
         "errors", "files", "config", "bundle", "tasks", "training", "pretrained", "loading",
     },
@@ -68,7 +69,7 @@ ALLOWED = {
     },
     "__init__": {
         "errors", "version", "starting", "config", "models", "pretrained", "loading", "training",
-        "averaging",
+        "averaging", "interpolation",
     },
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import zoo.models as _models_package
 from zoo import starting
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from zoo.averaging import Ensemble
     from zoo.config.cards import Card
     from zoo.config.recipe import Recipe
+    from zoo.data.columns import TableArguments
+    from zoo.interpolation import Mixture
     from zoo.pretrained import Pretrained
 
     def models() -> list[str]: ...
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Pretrained", "ZooError", "ZooWarning", "__version__", "build", "card", "ensemble", "load",
-    "models", "recipes", "train",
+    "mixture", "models", "recipes", "train",
 ]  # fmt: skip
 
 
@@ -147,6 +149,34 @@ def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
     from zoo.pretrained import Pretrained
 
     return Ensemble([m if isinstance(m, Pretrained) else load(m) for m in models])
+
+
+def mixture(
+    models: Iterable[str | Path | Pretrained],
+    data: Any = None,
+    *,
+    weights: Sequence[float] | None = None,
+    **table: Unpack[TableArguments],
+) -> Mixture:
+    """Interpolate language models of one vocabulary: the weighted mean of their probabilities.
+
+    Args:
+        models: two or more models, or references for `load`; such as a network and an n-gram model
+            (bengio2003, mikolov2010).
+        data, table: texts to learn the weights on by expectation maximisation, as
+            `Pretrained.evaluate` takes them; None takes the validation split of the first model's
+            corpus.
+        weights: the models' shares, in place of learning them.
+
+    Raises:
+        NotSupported, OptionError: a model is no language model, or has another vocabulary.
+    """
+    from zoo.interpolation import Mixture
+    from zoo.loading import load
+    from zoo.pretrained import Pretrained
+
+    chosen = [m if isinstance(m, Pretrained) else load(m) for m in models]
+    return Mixture(chosen, data, weights=weights, **table)
 
 
 def card(reference: str) -> Card:

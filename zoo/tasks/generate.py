@@ -12,13 +12,12 @@ import numpy as np
 
 from zoo import finite
 from zoo.config.recipe import Data, Recipe
-from zoo.config.tokenizers import TOKENIZERS
 from zoo.data import columns, corpora
 from zoo.data.encoded import Encoded, Ragged, text_ids, training_ids
 from zoo.data.examples import Example
 from zoo.decoding import sampling, search
 from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count, item_names
-from zoo.tasks import likelihood, unknown
+from zoo.tasks import likelihood, perplexity, unknown
 from zoo.tasks import prompts as prompting
 from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
 from zoo.tasks.batching import decode_by_length
@@ -245,39 +244,36 @@ class Generate(Task):
             PredictionError: the model's output is NaN or infinite.
         """
         check_examples(examples)
-        texts, tokenizer = [text for text, _ in examples], self.tokenizer
+        texts = [text for text, _ in examples]
+        log_p = self.log_probabilities(
+            texts, stream=stream, batch_size=batch_size, progress=progress
+        )
+        return perplexity.measure(self.tokenizer, texts, log_p)
+
+    def log_probabilities(
+        self,
+        texts: Sequence[str],
+        *,
+        stream: bool = False,
+        batch_size: int | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:
+        """Return log P of each token that `evaluate` measures, float64; 0 of starts in a stream."""
+        tokenizer, rows = self.tokenizer, self.batch_size(batch_size)
         sequences = [self._started(tokenizer.encode(text)) for text in texts]
-        rows = self.batch_size(batch_size)
         if stream:
             start, end = tokenizer.start_id, tokenizer.end_id
             # An end that is also the start of the next text stands there once.
             rest = [ids[1:] if start == end else ids for ids in sequences[1:]]
-            log_p = np.array(
-                likelihood.stream_log_probability(
-                    self.model, np.concatenate([sequences[0], *rest]), rows, progress,
-                    given=None if start == end else start,
-                )
+            log_p = likelihood.stream_log_probabilities(
+                self.model, np.concatenate([sequences[0], *rest]), rows, progress,
+                given=None if start == end else start,
             )  # fmt: skip
         else:
-            log_p = likelihood.log_probabilities(self.model, sequences, rows, progress)
+            each = likelihood.token_log_probabilities(self.model, sequences, rows, progress)
+            log_p = np.concatenate(each)
         finite.check(self.model, log_p)
-        total = -float(log_p.sum())
-        tokens = sum(len(ids) - 1 for ids in sequences)
-        words = sum(len(text.split()) + tokenizer.line_breaks(text) + 1 for text in texts)
-        characters = tokens
-        if TOKENIZERS[tokenizer.kind].unit != "character":
-            characters = sum(len(text.strip()) + 1 for text in texts)
-        unknowns = sum(np.count_nonzero(ids == tokenizer.unk_id) for ids in sequences)
-        return {
-            "perplexity": float(np.exp(total / words)),
-            "perplexity_per_token": float(np.exp(total / tokens)),
-            "loss": total / tokens,
-            "bits_per_character": total / characters / float(np.log(2.0)),
-            "words": words,
-            "tokens": tokens,
-            "characters": characters,
-            "unknown": round(unknowns / tokens, 4),
-        }
+        return log_p
 
     # Golden outputs --------------------------------------------------------------------------
 

@@ -39,17 +39,28 @@ def log_probabilities(
         sequences: int32 [tokens] each, at least one token.
         rows: sequences, or pieces of them, that are read together; None takes as many as fit.
     """
-    return _sums(model, [(ids[:-1], ids[1:]) for ids in sequences], rows, progress)
+    each = token_log_probabilities(model, sequences, rows, progress)
+    return np.array([log_p.sum() for log_p in each], dtype=np.float64)
 
 
-def stream_log_probability(
+def token_log_probabilities(
+    model: LanguageModel,
+    sequences: Sequence[np.ndarray],
+    rows: int | None = None,
+    progress: bool = False,
+) -> list[np.ndarray]:
+    """Return log P of each token of `log_probabilities`: float64 [tokens - 1] of each sequence."""
+    return _each(model, [(ids[:-1], ids[1:]) for ids in sequences], rows, progress)
+
+
+def stream_log_probabilities(
     model: LanguageModel,
     ids: np.ndarray,
     rows: int | None = None,
     progress: bool = False,
     given: int | None = None,
-) -> float:
-    """Return log P of a stream's tokens after the first, given those before.
+) -> np.ndarray:
+    """Return log P of a stream's tokens after the first, given those before: float64 [tokens - 1].
 
     A recurrent model reads parts of the stream side by side, each after the last tokens of the part
     before, which give it its state: on WikiText-2 the perplexity is that of reading the stream from
@@ -58,21 +69,21 @@ def stream_log_probability(
     Args:
         ids: int32 [tokens], at least one.
         rows, progress: see `log_probabilities`.
-        given: token whose probability does not count, such as the start of each text.
+        given: token whose probability does not count, such as the start of each text: it is 0.
     """
     ids = np.asarray(ids, dtype=np.int32)
     tokens, labels = ids[:-1], ids[1:]
     if given is not None:
         labels = np.where(labels == given, IGNORED, labels)
     if model.context is not None:
-        return float(_sums(model, [(tokens, labels)], rows, progress).sum())
+        return _each(model, [(tokens, labels)], rows, progress)[0]
     pairs = []
     for first in range(0, len(tokens), PART):
         begin, end = max(0, first - BEFORE), first + PART
-        counted = labels[begin:end].copy()
-        counted[: first - begin] = IGNORED
-        pairs.append((tokens[begin:end], counted))
-    return float(_sums(model, pairs, rows, progress).sum())
+        pairs.append((tokens[begin:end], labels[begin:end]))
+    parts = _each(model, pairs, rows, progress)
+    own = [part[min(BEFORE, number * PART) :] for number, part in enumerate(parts)]
+    return np.concatenate([np.zeros(0), *own])
 
 
 def stream_loss(model: LanguageModel, ids: np.ndarray, rows: int) -> float:
@@ -82,13 +93,13 @@ def stream_loss(model: LanguageModel, ids: np.ndarray, rows: int) -> float:
         ids: int32 [tokens], at least two.
         rows: see `log_probabilities`.
     """
-    return -stream_log_probability(model, ids, rows) / (len(ids) - 1)
+    return -float(stream_log_probabilities(model, ids, rows).sum()) / (len(ids) - 1)
 
 
-def _sums(
+def _each(
     model: LanguageModel, pairs: Sequence[Pair], rows: int | None, progress: bool
-) -> np.ndarray:
-    """Return the sum of log P of each pair's labels that are not ignored: float64 [pairs]."""
+) -> list[np.ndarray]:
+    """Return log P of each pair's labels, 0 for ignored ones: float64 [tokens] each."""
     context = model.context
     if context is None:
         return _read(model, pairs, rows, progress)
@@ -97,18 +108,19 @@ def _sums(
         for first in range(0, len(tokens), context):
             pieces.append((tokens[first : first + context], labels[first : first + context]))
             owners.append(owner)
-    sums = np.zeros(len(pairs), dtype=np.float64)
-    np.add.at(sums, np.array(owners, dtype=int), _read(model, pieces, rows, progress))
-    return sums
+    found: list[list[np.ndarray]] = [[np.zeros(0)] for _ in pairs]
+    for owner, log_p in zip(owners, _read(model, pieces, rows, progress), strict=True):
+        found[owner].append(log_p)
+    return [np.concatenate(parts) for parts in found]
 
 
 def _read(
     model: LanguageModel, pairs: Sequence[Pair], rows: int | None, progress: bool
-) -> np.ndarray:
-    """Do the work of `_sums`, for pairs no longer than the model's context."""
+) -> list[np.ndarray]:
+    """Do the work of `_each`, for pairs no longer than the model's context."""
     lengths = np.array([len(tokens) for tokens, _ in pairs], dtype=int)
     order = np.argsort(-lengths, kind="stable")  # the longest first
-    log_p = np.zeros(len(pairs), dtype=np.float64)
+    log_p = [np.zeros(length, dtype=np.float64) for length in lengths]
     for batch in with_progress(_batches(model, order, lengths, rows), progress):
         longest = int(lengths[batch].max())
         length = _piece_length(model, longest)
@@ -124,8 +136,10 @@ def _read(
         for first in range(0, width, length):
             piece = slice(first, first + length)
             arrays = {"tokens": tokens[:, piece], "labels": labels[:, piece], "state": state}
-            sums, state = compiling.run(_piece, model, None, arrays)
-            log_p[batch] += ops.convert_to_numpy(sums)[: len(batch)]
+            each, state = compiling.run(_piece, model, None, arrays)
+            for row, index in zip(ops.convert_to_numpy(each), batch, strict=False):
+                own = log_p[index][piece]
+                own[:] = row[: len(own)]
     return log_p
 
 
@@ -155,9 +169,9 @@ def _batches(
 
 
 def _piece(model: LanguageModel, options: None, arrays: dict) -> Any:
-    """Return log P [rows] of the labels that are not ignored, and the state after the tokens."""
+    """Return log P [rows, time] of the labels, 0 of ignored ones, and the state after them."""
     labels = arrays["labels"]
     logits, state = model.read(arrays["tokens"], arrays["state"])
     chosen = ops.take_along_axis(logits, ops.maximum(labels, 0)[:, :, None], axis=-1)[:, :, 0]
     log_p = chosen - ops.logsumexp(logits, axis=-1)
-    return ops.sum(typed.where(labels == IGNORED, 0.0, log_p), axis=1), state
+    return typed.where(labels == IGNORED, 0.0, log_p), state

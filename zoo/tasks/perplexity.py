@@ -1,0 +1,37 @@
+"""Perplexity and its kin, from the probabilities of a text's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from zoo.config.tokenizers import TOKENIZERS
+from zoo.text import Tokenizer
+
+
+def measure(tokenizer: Tokenizer, texts: Sequence[str], log_p: np.ndarray) -> dict[str, Any]:
+    """Return what `Generate.evaluate` does.
+
+    Args:
+        log_p: natural log P of each token of the texts and of their ends.
+    """
+    sequences = [tokenizer.encode(text) for text in texts]
+    total = -float(log_p.sum())
+    tokens = sum(len(ids) + 1 for ids in sequences)
+    words = sum(len(text.split()) + tokenizer.line_breaks(text) + 1 for text in texts)
+    characters = tokens
+    if TOKENIZERS[tokenizer.kind].unit != "character":
+        characters = sum(len(text.strip()) + 1 for text in texts)
+    unknown = sum(ids.count(tokenizer.unk_id) for ids in sequences)
+    return {
+        "perplexity": float(np.exp(total / words)),
+        "perplexity_per_token": float(np.exp(total / tokens)),
+        "loss": total / tokens,
+        "bits_per_character": total / characters / float(np.log(2.0)),
+        "words": words,
+        "tokens": tokens,
+        "characters": characters,
+        "unknown": round(unknown / tokens, 4),
+    }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ LABELS = {name: row.column for name, row in METRICS.items()}
 PER_PIECE = [name for name, row in METRICS.items() if row.per_piece]
 
 
+# A test split that takes longer is read once for "words a second", compiling included.
+MOST_SECONDS = 30.0
+
+
 @dataclass(frozen=True)
 class Result:
     """A variant's metrics by name, and how long it was trained."""
@@ -29,6 +34,7 @@ class Result:
     metrics: dict[str, float]
     updates: int
     seconds: int
+    facts: dict[str, int] = field(default_factory=dict)
 
 
 def write(
@@ -40,7 +46,7 @@ def write(
     """Write results.csv, results.md and the picture of the trained variants; return the folder.
 
     Args:
-        models: the variants by name.
+        models: the variants that are runs or weights, by name.
         out: the folder of the results and of the runs, whose data is read if it is still there.
         warnings: put at the head of results.md.
     """
@@ -50,6 +56,7 @@ def write(
         {"variant": result.variant, "changes": result.changes}
         | result.metrics
         | {"updates": result.updates, "seconds": result.seconds}
+        | result.facts
         for result in results
     ]
     files.write_csv(out / "results.csv", rows)
@@ -67,7 +74,7 @@ def measure(
     Means over pieces are left out, with a note, if the variants split targets differently.
     """
     if not next(iter(models.values())).recipe.spec.measured_again:
-        return _as_measured(experiment, models)
+        return _each_alone(experiment, models)
     kept, notes = list(experiment.metrics), []
     prepared = {name: out / f"{name}.run" / "data" for name in models}
     data = {name: path if path.is_dir() else None for name, path in prepared.items()}
@@ -84,8 +91,9 @@ def measure(
     likelihood = any(metric in PER_PIECE for metric in kept)
     results, setups = [], {}
     for name, model in models.items():
-        measured = model.evaluate(data[name], likelihood=likelihood)
-        results.append(_result(experiment, name, model, {key: measured[key] for key in kept}))
+        options = experiment.variants[name].evaluate
+        measured = model.evaluate(data[name], likelihood=likelihood, **options)
+        results.append(_result(experiment, name, [model], {key: measured[key] for key in kept}))
         setups[name] = (
             f"{model.recipe.name}, seed {model.recipe.seed}; trained on "
             f"{model.metrics['backend']}, {model.metrics['hardware']}; measured on "
@@ -104,29 +112,68 @@ def measure(
     return results, notes
 
 
-def _as_measured(
+def _each_alone(
     experiment: Experiment, models: Mapping[str, Pretrained]
 ) -> tuple[list[Result], list[str]]:
-    """Return each run's final measurements on its test split, and how they were made."""
+    """Return each variant's measurements on its test split, and how they were made.
+
+    Those of a run are its own, from its end.
+    """
     results, notes = [], []
-    for name, model in models.items():
-        facts = {**model.metrics, **derived(model.metrics)}
+    for name, variant in experiment.variants.items():
+        parts = [models[part] for part in variant.of or [name]]
+        facts = dict(parts[0].metrics)
+        made = f"Seed {parts[0].recipe.seed}; trained on {facts['backend']}, {facts['hardware']}"
+        measurable: Any = parts[0]
+        if len(parts) > 1:
+            from zoo.interpolation import Mixture
+
+            measurable = Mixture(parts)
+            shares = " + ".join(
+                f"{share:.3f} {part}"
+                for share, part in zip(measurable.weights, variant.of, strict=True)
+            )
+            made = f"{name}: {shares}, learned on the validation split"
+        if variant.of or variant.evaluate:
+            facts |= measurable.evaluate(**variant.evaluate)
+            facts |= derived(facts)
+        facts = {**facts, **derived(facts)}
         metrics = {metric: facts[metric] for metric in experiment.metrics}
-        results.append(_result(experiment, name, model, metrics))
+        own = _facts(experiment, measurable, parts)
+        results.append(_result(experiment, name, parts, metrics, own))
         size = next(f"{facts[unit]:,} {unit}" for unit in ("texts", "words") if unit in facts)
-        notes.append(
-            f"Seed {model.recipe.seed}; trained on {facts['backend']}, {facts['hardware']}; "
-            f"measured on {size} of {facts['data']} {facts['split']}."
-        )
+        notes.append(f"{made}; measured on {size} of {facts['data']} {facts['split']}.")
     return results, list(dict.fromkeys(notes))
 
 
+def _facts(experiment: Experiment, measurable: Any, parts: Sequence[Pretrained]) -> dict[str, int]:
+    """Return the columns that an experiment asks for beside its metrics."""
+    facts = {}
+    if "parameters" in experiment.facts:
+        facts["parameters"] = sum(part.model.count_params() for part in parts)
+    if "words a second" in experiment.facts:
+        begin = time.perf_counter()  # what a run measured is compiled only now
+        measured = measurable.evaluate()
+        between = time.perf_counter()
+        if between - begin < MOST_SECONDS:
+            begin, measured = between, measurable.evaluate()
+        facts["words a second"] = round(measured["words"] / (time.perf_counter() - begin))
+    return facts
+
+
 def _result(
-    experiment: Experiment, name: str, model: Pretrained, metrics: Mapping[str, float]
+    experiment: Experiment,
+    name: str,
+    parts: Sequence[Pretrained],
+    metrics: Mapping[str, float],
+    facts: Mapping[str, int] | None = None,
 ) -> Result:
     rounded = {metric: round(value, 4) for metric, value in metrics.items()}
-    updates, seconds = int(model.history[-1]["step"]), int(model.metrics["training_seconds"])
-    return Result(name, _assignments(experiment, name), rounded, updates, seconds)
+    updates = sum(int(part.history[-1]["step"]) for part in parts)
+    seconds = sum(int(part.metrics["training_seconds"]) for part in parts)
+    return Result(
+        name, _assignments(experiment, name), rounded, updates, seconds, dict(facts or {})
+    )
 
 
 def _pieces(model: Pretrained, texts: Sequence[str]) -> tuple[int, list[list[int]]]:
@@ -145,7 +192,9 @@ def report(
     metrics = list(results[0].metrics)
     reported = {name: variant.reported for name, variant in experiment.variants.items()}
     own = [name for name in experiment.metrics if any(name in x for x in reported.values())]
+    facts = list(results[0].facts)
     head = ["variant", "changes", *(LABELS[metric] for metric in metrics), "updates", "seconds"]
+    head += facts
     rows = [[*head, *(f"paper's {LABELS[metric]}" for metric in own)]]
     rows.append(["---", "---", *["---:"] * (len(rows[0]) - 2)])
     rows += [
@@ -155,6 +204,7 @@ def report(
             *(f"{value:.2f}" for value in result.metrics.values()),
             f"{result.updates:,}",
             f"{result.seconds:,}",
+            *(f"{result.facts[fact]:,}" for fact in facts),
             *(str(reported[result.variant].get(metric, "")) for metric in own),
         ]
         for result in results
@@ -191,18 +241,26 @@ def draw(
 
         metric = experiment.metrics[0]
         lines: dict[str, list[tuple[float, float]]] = {}
+        names: dict[tuple[float, float], str] = {}
         for result in results:
-            x = experiment.axis.place(models[result.variant].recipe)
-            line = experiment.variants[result.variant].series or result.variant
-            lines.setdefault(line, []).append((x, result.metrics[metric]))
-        across, up = experiment.axis.label, LABELS[metric]
-        return series.draw(lines, out, across=across, up=up, title=title)
+            variant = experiment.variants[result.variant]
+            parts = [models[part].recipe for part in variant.of or [result.variant]]
+            x = max(map(experiment.axis.place, parts))
+            point = (x, result.metrics[metric])
+            lines.setdefault(variant.series or result.variant, []).append(point)
+            if experiment.axis.names:
+                names[point] = result.variant
+        return series.draw(
+            lines, out, across=experiment.axis.label, up=LABELS[metric], title=title,
+            scale=experiment.axis.scale, names=names,
+        )  # fmt: skip
     from zoo.reports import figures
 
     if experiment.reported_on:
         title += f"; pale: the paper's own, {experiment.reported_on}"
+    names = [result.variant for result in results]
     bars = {
-        LABELS[metric]: dict(zip(models, _pairs(experiment, results, metric), strict=True))
+        LABELS[metric]: dict(zip(names, _pairs(experiment, results, metric), strict=True))
         for metric in results[0].metrics
     }
     histories = {name: model.history for name, model in models.items()}
@@ -245,9 +303,14 @@ def _assignments(experiment: Experiment, name: str) -> str:
             return "none"
         return value if isinstance(value, str) else json.dumps(value)
 
-    everyone = [variant.changes for variant in experiment.variants.values()]
-    return " ".join(
+    variant = experiment.variants[name]
+    if not variant.is_run:
+        told = [f"{key}={shown(value)}" for key, value in variant.evaluate.items()]
+        return " ".join([variant.weights or " + ".join(variant.of), *told])
+    everyone = [variant.changes for variant in experiment.variants.values() if variant.is_run]
+    source = f"{variant.recipe} " if variant.recipe else ""
+    return source + " ".join(
         f"{key}={shown(value)}"
-        for key, value in experiment.variants[name].changes.items()
+        for key, value in variant.changes.items()
         if not all(key in changes and changes[key] == value for changes in everyone)
     )

@@ -66,9 +66,9 @@ def run(
 ) -> Path:
     """Train the variants of an experiment, compare them, and return the folder of the results.
 
-    Each variant is an ordinary run: its bundle goes to `out`/VARIANT, the rest to
-    `out`/VARIANT.run. A variant with a bundle is not trained again. The results are results.csv,
-    results.md and the picture NAME.png.
+    Each run's bundle goes to `out`/VARIANT, the rest to `out`/VARIANT.run. A variant with a bundle
+    is not trained again; one of trained weights or of other variants is only measured. The results
+    are results.csv, results.md and the picture NAME.png.
 
     Args:
         changes: dotted keys to change in the recipes of all variants.
@@ -87,12 +87,18 @@ def run(
     from zoo import loading
     from zoo.training import run
 
-    for name in experiment.variants:
+    models = {  # a wrong name is told before hours of training
+        name: loading.load(variant.weights)
+        for name, variant in experiment.variants.items()
+        if variant.weights
+    }
+    trained = [name for name, variant in experiment.variants.items() if variant.is_run]
+    for name in trained:
         print(f"{name}: {'training' if name in missing else 'is trained'}", file=sys.stderr)
         if name in missing:
             continued = resume and (out / f"{name}.run").is_dir()
             run.train(missing[name], out / name, resume=continued)
-    models = {name: loading.load(out / name) for name in experiment.variants}
+    models |= {name: loading.load(out / name) for name in trained}
     return comparison.write(experiment, models, out, [SMOKE] if smoke else [])
 
 
@@ -130,7 +136,8 @@ def _check_folder(out: Path, experiment: Experiment, resume: bool) -> None:
     if out.exists() and not out.is_dir():
         raise OptionError(f"{out} is a file", "name a folder")
     present = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    runs = {f"{name}{end}" for name in experiment.variants for end in ("", ".run")}
+    trained = [name for name, variant in experiment.variants.items() if variant.is_run]
+    runs = {f"{name}{end}" for name in trained for end in ("", ".run")}
     results = {"results.csv", "results.md", f"{experiment.name}.png"} if present & runs else set()
     strange = sorted(name for name in present - runs - results if not name.startswith("."))
     if strange:

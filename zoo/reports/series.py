@@ -18,19 +18,38 @@ RESOLUTION = 150  # dots per inch
 Points = Sequence[tuple[float, float]]
 
 
-def draw(lines: Mapping[str, Points], out: Path, *, across: str, up: str, title: str) -> Path:
-    """Draw one line for each series of (x, y), x on a logarithmic axis; return the path."""
+def draw(
+    lines: Mapping[str, Points],
+    out: Path,
+    *,
+    across: str,
+    up: str,
+    title: str,
+    scale: str = "log",
+    names: Mapping[tuple[float, float], str] | None = None,
+) -> Path:
+    """Draw one line for each series of (x, y); return the path.
+
+    Args:
+        scale: "log" or "linear", of the axis of x.
+        names: names of points, written at them.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
     plot(axes, {name: sorted(points) for name, points in lines.items()}, across, up)
     for x, y in (point for points in lines.values() for point in points):
-        axes.annotate(f"{y:.1f}", (x, y), textcoords="offset points", xytext=(4, 5), fontsize=8)
+        text = axes.annotate(
+            f"{(names or {}).get((x, y), '')} {y:.1f}".strip(), (x, y),
+            textcoords="offset points", xytext=(4, 5), fontsize=8,
+        )  # fmt: skip
+        plain(text)
     ticks = sorted({x for points in lines.values() for x, _ in points})
-    axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-    axes.minorticks_off()
+    axes.set_xscale(scale)
+    if scale == "log":
+        axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+        axes.minorticks_off()
     axes.margins(x=0.08, y=0.1)  # room for the numbers
     axes.set_ylim(bottom=0)
     figure.suptitle(title, fontsize=10)

@@ -1,0 +1,144 @@
+"""Experiments over several papers: trained models, mixtures, other ways to measure, years."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+import zoo
+from zoo import experiments
+from zoo.errors import RecipeError, UnknownName
+from zoo.reports import claims, series
+
+TABLE = """
+paper = "merity2017"
+claim = "Two are better than one."
+recipe = "merity2017-ptb-starter"
+metrics = ["perplexity", "bits_per_character"]
+facts = ["parameters", "words a second"]
+axis = { key = "year", label = "year", scale = "linear", names = true }
+
+[variants.wide]
+series = "alone"
+
+[variants.narrow]
+series = "alone"
+changes = { "model.arguments.width" = 6 }
+
+[variants.both]
+of = ["wide", "narrow"]
+
+[variants.short]
+of = ["narrow"]
+evaluate = { limit = 3 }
+"""
+
+
+@pytest.fixture(autouse=True)
+def _corpora(monkeypatch, corpora_folder):
+    monkeypatch.setenv("ZOO_DATA", str(corpora_folder))
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict:
+    """What was drawn, see `finished`."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, corpora_folder, drawn):
+    """The folder of the experiment, and a trained model from elsewhere in it by name."""
+    root = tmp_path_factory.mktemp("several")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_DATA", str(corpora_folder))
+        other = zoo.train("merity2017-ptb-starter", root / "other", smoke_changes())
+        assert other.metrics["perplexity"] > 1
+        path = root / "two.toml"
+        path.write_text(TABLE + f'[variants.elsewhere]\nweights = "{root / "other"}"\n')
+        draw = series.draw
+
+        def record(lines, out, **options):
+            drawn.update(lines=lines, **options)
+            return draw(lines, out, **options)
+
+        patch.setattr(series, "draw", record)
+        return experiments.run(experiments.load(path), root / "results", smoke=True)
+
+
+def smoke_changes() -> dict:
+    """Changes that make the recipe's seconds-long version, and the pass shorter still."""
+    from zoo.config import recipe as recipes
+    from zoo.config.tables import flat
+
+    whole, short = recipes.load("merity2017-ptb-starter"), recipes.load("merity2017-ptb-starter")
+    before, after = flat(whole.tables()), flat(short.smoke().tables())
+    return {
+        key: value
+        for key, value in after.items()
+        if before.get(key) != value and not key.startswith("smoke")
+    } | {"train.updates": 2}
+
+
+def test_each_variant_is_measured_as_it_says(finished, drawn):
+    assert {path.name for path in finished.iterdir()} == {
+        "wide", "wide.run", "narrow", "narrow.run", "results.csv", "results.md", "two.png",
+    }  # fmt: skip
+    with (finished / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["variant"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["wide", "narrow", "both", "short", "elsewhere"]
+    wide, narrow = (zoo.load(finished / name) for name in ("wide", "narrow"))
+    other = zoo.load(finished.parent / "other")
+    for name, model in (("wide", wide), ("narrow", narrow), ("elsewhere", other)):
+        assert float(rows[name]["perplexity"]) == pytest.approx(model.metrics["perplexity"], 1e-4)
+        assert int(rows[name]["parameters"]) == model.model.count_params()
+        assert int(rows[name]["words a second"]) > 0
+    mixture = zoo.mixture([wide, narrow])
+    assert float(rows["both"]["perplexity"]) == pytest.approx(
+        mixture.evaluate()["perplexity"], 1e-4
+    )
+    assert int(rows["both"]["parameters"]) == sum(m.model.count_params() for m in mixture.models)
+    assert int(rows["both"]["updates"]) == 8
+    few = narrow.evaluate(limit=3)
+    assert float(rows["short"]["perplexity"]) == pytest.approx(few["perplexity"], 1e-4)
+    assert rows["both"]["changes"] == "wide + narrow"
+    assert rows["short"]["changes"] == "narrow limit=3"
+    assert rows["narrow"]["changes"] == "model.arguments.width=6"
+    assert rows["elsewhere"]["changes"].endswith("other")
+    text = (finished / "results.md").read_text("utf-8")
+    assert f"both: {mixture.weights[0]:.3f} wide + {mixture.weights[1]:.3f} narrow" in text
+    assert {x for points in drawn["lines"].values() for x, _ in points} == {2017.0}
+    assert len(drawn["lines"]["alone"]) == 2
+    assert set(drawn["names"].values()) == set(rows)
+    assert drawn["scale"] == "linear"
+
+
+@pytest.mark.parametrize(
+    ("variants", "told"),
+    [
+        ({"two": {"of": ["none"]}}, "two is of 'none', which must be a variant that is a run"),
+        ({"two": {"of": ["one"]}}, "two is one again: say in evaluate what differs"),
+        ({"two": {"of": ["one"], "weights": "gpt1"}}, "weights and of exclude each other"),
+        ({"two": {"weights": "gpt1", "recipe": "gpt1-starter"}}, "leave the others out"),
+    ],
+)
+def test_variants_that_make_no_sense(variants, told):
+    table = {
+        "name": "few", "paper": "merity2017", "claim": "", "recipe": "merity2017-ptb-starter",
+        "metrics": ["perplexity"], "variants": {"one": {}, **variants},
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=told):
+        claims.Experiment(**table)
+
+
+def test_other_recipes_need_the_metrics_too_and_weights_a_name(tmp_path):
+    table = {
+        "name": "few", "paper": "merity2017", "claim": "", "recipe": "merity2017-ptb-starter",
+        "metrics": ["perplexity"], "variants": {"one": {}, "two": {"recipe": "gpt1-sst2"}},
+    }  # fmt: skip
+    with pytest.raises(RecipeError, match="the task 'classify' has no metric 'perplexity'"):
+        claims.Experiment(**table).recipes()
+    table["variants"]["two"] = {"weights": "merity2018"}
+    with pytest.raises(UnknownName, match="merity2018"):
+        experiments.run(claims.Experiment(**table), tmp_path / "out", smoke=True)
+    assert not (tmp_path / "out").exists()

@@ -62,6 +62,7 @@ ALLOWED = {
     "interpolation": {"errors", "tasks", "training", "pretrained"},
     "reports": {
         "errors", "files", "config", "bundle", "tasks", "training", "pretrained", "loading",
+        "interpolation",
     },
     "cli": {
         "errors", "version", "starting", "config", "data", "hub", "convert", "training", "export",

@@ -258,9 +258,9 @@ def draw(
 
     if experiment.reported_on:
         title += f"; pale: the paper's own, {experiment.reported_on}"
-    names = [result.variant for result in results]
+    order = [result.variant for result in results]
     bars = {
-        LABELS[metric]: dict(zip(names, _pairs(experiment, results, metric), strict=True))
+        LABELS[metric]: dict(zip(order, _pairs(experiment, results, metric), strict=True))
         for metric in results[0].metrics
     }
     histories = {name: model.history for name, model in models.items()}

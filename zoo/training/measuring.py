@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo import progress
 from zoo.config.recipe import Recipe
@@ -15,8 +15,10 @@ from zoo.data import corpora
 from zoo.data.columns import PLAIN, TableOptions
 from zoo.data.examples import Example
 from zoo.errors import DataError, InputError, OptionError
-from zoo.tasks.base import Tokenizers
 from zoo.training.prepare import Prepared, load_test
+
+if TYPE_CHECKING:
+    from zoo.tasks.base import Tokenizers  # which imports Keras, and not quietly
 
 
 def find(

@@ -20,8 +20,8 @@ from given import PAIRS
 
 from zoo.config import recipe as recipes
 
-# Processes of tests that share the cores have one thread each: torch's threads wait for each other
-# in a loop, and two processes with two threads each made a test of 8 s take 155 s.
+# Processes of tests that share the cores have one thread each. Torch's threads wait for each other
+# in a loop: on two cores beside another job, two threads took 155 s for what took one thread 8 s.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, "1")

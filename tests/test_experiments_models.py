@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from types import SimpleNamespace
 
 import pytest
 
 import zoo
 from zoo import experiments
-from zoo.errors import RecipeError, UnknownName
-from zoo.reports import claims, series
+from zoo.errors import NotSupported, RecipeError, UnknownName
+from zoo.reports import claims, comparison, series
 
 TABLE = """
 paper = "merity2017"
@@ -141,4 +142,42 @@ def test_other_recipes_need_the_metrics_too_and_weights_a_name(tmp_path):
     table["variants"]["two"] = {"weights": "merity2018"}
     with pytest.raises(UnknownName, match="merity2018"):
         experiments.run(claims.Experiment(**table), tmp_path / "out", smoke=True)
+    assert not (tmp_path / "out").exists()
+
+
+TRANSLATORS = {
+    "name": "few", "paper": "vaswani2017", "claim": "", "recipe": "vaswani2017-multi30k-de-en",
+    "metrics": ["bleu"],
+}  # fmt: skip
+
+
+def test_a_translator_is_measured_as_its_variants_say(tmp_path):
+    """No variant is left out, and they come in their order."""
+    variants = {"greedy": {"of": ["one"], "evaluate": {"beam_size": 1}}, "one": {}, "two": {
+        "changes": {"seed": 1}}}  # fmt: skip
+    experiment = claims.Experiment(**TRANSLATORS, variants=variants)
+
+    def evaluate(data, likelihood, beam_size=4):
+        return {
+            "bleu": 10.0 + beam_size, "beam_size": beam_size, "data": "multi30k", "split": "test",
+            "signature": "s",
+        }  # fmt: skip
+
+    model = SimpleNamespace(
+        examples=lambda data: ({}, [("Va !", ["Go."])]), evaluate=evaluate,
+        target_tokenizer=SimpleNamespace(size=9, encode=lambda text: [4]),
+        history=[{"step": "4"}], recipe=experiment.recipes()["one"],
+        metrics={"training_seconds": 3, "backend": "jax", "hardware": "2 CPU cores"},
+    )  # fmt: skip
+    results, notes = comparison.measure(experiment, {"one": model, "two": model}, tmp_path)
+    found = [(result.variant, result.metrics["bleu"]) for result in results]
+    assert found == [("greedy", 11.0), ("one", 14.0), ("two", 14.0)]
+    assert "beam 1" in notes[0]
+
+
+def test_a_mixture_of_translators_is_refused_before_training(tmp_path):
+    variants = {"one": {}, "two": {"changes": {"seed": 1}}, "both": {"of": ["one", "two"]}}
+    experiment = claims.Experiment(**TRANSLATORS, variants=variants)
+    with pytest.raises(NotSupported, match="a mixture takes language models that read forwards"):
+        experiments.run(experiment, tmp_path / "out", smoke=True)
     assert not (tmp_path / "out").exists()

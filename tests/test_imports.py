@@ -59,7 +59,7 @@ ALLOWED = {
     },
     "loading": {"errors", "starting", "text", "bundle", "hub", "convert", "keeping", "pretrained"},
     "averaging": {"errors", "training"},
-    "interpolation": {"errors", "tasks", "training", "pretrained"},
+    "interpolation": {"errors", "config", "tasks", "training", "pretrained"},
     "reports": {
         "errors", "files", "config", "bundle", "tasks", "training", "pretrained", "loading",
         "interpolation",

@@ -145,10 +145,8 @@ def ensemble(models: Iterable[str | Path | Pretrained]) -> Ensemble:
         NotSupported, OptionError: a model is not a classifier, or has other labels.
     """
     from zoo.averaging import Ensemble
-    from zoo.loading import load
-    from zoo.pretrained import Pretrained
 
-    return Ensemble([m if isinstance(m, Pretrained) else load(m) for m in models])
+    return Ensemble(_loaded(models))
 
 
 def mixture(
@@ -172,11 +170,16 @@ def mixture(
         NotSupported, OptionError: a model is no language model, or has another vocabulary.
     """
     from zoo.interpolation import Mixture
+
+    return Mixture(_loaded(models), data, weights=weights, **table)
+
+
+def _loaded(models: Iterable[str | Path | Pretrained]) -> list[Pretrained]:
+    """Return models, with references loaded."""
     from zoo.loading import load
     from zoo.pretrained import Pretrained
 
-    chosen = [m if isinstance(m, Pretrained) else load(m) for m in models]
-    return Mixture(chosen, data, weights=weights, **table)
+    return [model if isinstance(model, Pretrained) else load(model) for model in models]
 
 
 def card(reference: str) -> Card:

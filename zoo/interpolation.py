@@ -14,6 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.config.recipe import Recipe
+from zoo.config.tasks import task_class
 from zoo.errors import NotSupported, OptionError
 from zoo.tasks import perplexity
 from zoo.tasks.generate import Generate
@@ -45,6 +47,15 @@ def learn_weights(log_p: np.ndarray) -> np.ndarray:
             if np.abs(weights - before).max() < CHANGE:
                 break
     return weights
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise NotSupported unless the models of a recipe can be part of a mixture."""
+    if not issubclass(task_class(recipe.task), Generate) or recipe.data.reverse:
+        raise NotSupported(
+            f"{recipe.name} does not say how probable each next word of a text is",
+            "a mixture takes language models that read forwards",
+        )
 
 
 class InterpolatedModel(keras.Model):
@@ -152,7 +163,7 @@ class Mixture:
             self.weights = self._checked(weights)
         else:
             split = None if data is not None else "valid"
-            self.weights = learn_weights(np.stack(self._log_p(data, split, table)[2]))
+            self.weights = learn_weights(self._examples(data, split, table)[-1])
 
     def __repr__(self) -> str:
         parts = (
@@ -169,11 +180,7 @@ class Mixture:
         first = self.models[0]
         for model in self.models:
             name = model.recipe.name
-            if not isinstance(model.task, Generate) or model.recipe.data.reverse:
-                raise NotSupported(
-                    f"{name} does not say how probable each next word of a text is",
-                    "a mixture takes language models that read forwards",
-                )
+            check_recipe(model.recipe)
             own, its = first.tokenizer, model.tokenizer
             if own.kind != its.kind or own.pieces(range(own.size)) != its.pieces(range(its.size)):
                 raise OptionError(
@@ -194,28 +201,29 @@ class Mixture:
             )
         return shares
 
-    def _log_p(
+    def _examples(
         self, data: Any, split: str | None, table: Any, batch_size: int | None = None
-    ) -> tuple[dict[str, Any], list[str], list[np.ndarray]]:
-        """Return facts of the data, its texts, and log P of its tokens by each model."""
+    ) -> tuple[dict[str, Any], list[str], list[np.ndarray], np.ndarray]:
+        """Return facts of the data, its texts, their ids, and log P of these by each model."""
         about, examples = self.models[0].examples(data, None, split=split, **table)
         # A corpus may be one text, as for `Pretrained.evaluate`.
         corpus = self.models[0].task.corpus_options(about["data"]) if "split" in about else {}
         texts = [text for text, _ in examples]
-        log_p = []
         for model in self.models:
             tokenizers = model.source_tokenizer, model.target_tokenizer
             measuring.check_own(model.recipe, tokenizers, about, examples)
-            own = self._task_of(model)
-            log_p.append(own.log_probabilities(texts, batch_size=batch_size, **corpus))
-        return about, texts, log_p
+        sequences = self._tasks[0].sequences(texts)
+        log_p = self._log_p(sequences, batch_size=batch_size, **corpus)
+        return about, texts, sequences, log_p
 
-    def _mean(self, log_p: Sequence[np.ndarray]) -> np.ndarray:
+    def _log_p(self, sequences: Sequence[np.ndarray], **options: Any) -> np.ndarray:
+        """Return log P of the tokens by each model, float64 [models, tokens]."""
+        return np.stack([task.log_probabilities(sequences, **options) for task in self._tasks])
+
+    def _mean(self, log_p: np.ndarray) -> np.ndarray:
         """Return the log of the weighted mean of probabilities, given their logs."""
         with np.errstate(divide="ignore"):
-            mixed: np.ndarray = np.logaddexp.reduce(
-                np.log(self.weights)[:, None] + np.stack(log_p), axis=0
-            )
+            mixed: np.ndarray = np.logaddexp.reduce(np.log(self.weights)[:, None] + log_p, axis=0)
         return mixed
 
     def evaluate(
@@ -231,21 +239,20 @@ class Mixture:
         Args:
             data: texts, or None for the corpus of the first model's recipe and `split`.
         """
-        about, texts, log_p = self._log_p(data, split, table, batch_size)
+        about, texts, sequences, log_p = self._examples(data, split, table, batch_size)
         first = self.models[0]
-        measured = perplexity.measure(first.tokenizer, texts, self._mean(log_p))
+        measured = perplexity.measure(first.tokenizer, texts, sequences, self._mean(log_p))
         metric = first.recipe.evaluate.metric
         return {"metric": metric, "value": measured[metric], **about, **measured}
 
     def score(self, texts: str | Iterable[str]) -> Any:
         """Return log P of a text, or of each text, as `Pretrained.score` does."""
-        first = self.models[0].task
-        one, (listed,) = first.scored(texts, None)
+        one, (listed,) = self._tasks[0].scored(texts, None)
         for model in self.models:
             model.encode_sources(listed)  # tells of texts that it cannot read
-        each = [self._task_of(model).log_probabilities(listed) for model in self.models]
-        log_p = self._mean(each)
-        ends = np.cumsum([len(first.tokenizer.encode(text)) + 1 for text in listed])
+        sequences = self._tasks[0].sequences(listed)
+        log_p = self._mean(self._log_p(sequences))
+        ends = np.cumsum([len(ids) - 1 for ids in sequences])
         sums = np.array([part.sum() for part in np.split(log_p, ends[:-1])])
         return float(sums[0]) if one else sums
 
@@ -273,7 +280,6 @@ class Mixture:
         mixed = InterpolatedModel([model.model for model in self.models], self.weights)
         return Pretrained(mixed, first.recipe, (first.source_tokenizer, first.target_tokenizer))
 
-    @staticmethod
-    def _task_of(model: Pretrained) -> Generate:
-        assert isinstance(model.task, Generate)  # checked at the beginning
-        return model.task
+    @property
+    def _tasks(self) -> list[Generate]:
+        return [model.task for model in self.models if isinstance(model.task, Generate)]  # all are

@@ -17,6 +17,9 @@ from zoo.errors import DataError
 # The inputs of a model, an array or several by name, and the labels.
 Batch = tuple[Any, np.ndarray]
 
+# The label of a place without a token, which adds nothing to a language model's loss.
+IGNORED = -1
+
 # Texts are sorted by length within this many batches of a shuffled pass.
 SORTED_BATCHES = 50
 

@@ -140,7 +140,7 @@ def _mapped(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r")
 
 
-def padded(rows: Sequence[Sequence[int]], length: int, pad_id: int) -> np.ndarray:
+def padded(rows: Sequence[Sequence[int] | np.ndarray], length: int, pad_id: int) -> np.ndarray:
     """Return rows of ids padded on the right: int32 [rows, length]."""
     array = np.full((len(rows), length), pad_id, dtype=np.int32)
     for row, ids in zip(array, rows, strict=True):

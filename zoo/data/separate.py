@@ -7,12 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from zoo.data.batches import Batch
+from zoo.data.batches import IGNORED, Batch
 from zoo.data.encoded import Ragged, padded
 from zoo.errors import DataError
-
-# The label of a place without a token, which adds nothing to the loss.
-IGNORED = -1
 
 
 class SeparateTexts:
@@ -78,6 +75,6 @@ class SeparateTexts:
         labels there are -1, which the loss leaves out. carry is float32 [rows, 1], all 0.
         """
         members = self._members(step)
-        tokens = padded([ids[:-1].tolist() for ids in members], self.length, self.end_id)
-        labels = padded([ids[1:].tolist() for ids in members], self.length, IGNORED)
+        tokens = padded([ids[:-1] for ids in members], self.length, self.end_id)
+        labels = padded([ids[1:] for ids in members], self.length, IGNORED)
         return {"tokens": tokens, "carry": np.zeros((self.rows, 1), np.float32)}, labels

@@ -110,6 +110,11 @@ class Experiment(Table):
                 raise ValueError(f"{name} is {variant.of[0]} again: say in evaluate what differs")
         return self
 
+    @property
+    def runs(self) -> list[str]:
+        """The variants that are trained."""
+        return [name for name, variant in self.variants.items() if variant.is_run]
+
     def recipes(
         self, changes: Mapping[str, Any] | None = None, smoke: bool = False
     ) -> dict[str, Recipe]:
@@ -123,9 +128,8 @@ class Experiment(Table):
         changes = legacy.changes(changes or {})
         bases: dict[str, Recipe] = {}
         variants: dict[str, Recipe] = {}
-        for name, variant in self.variants.items():
-            if not variant.is_run:
-                continue
+        for name in self.runs:
+            variant = self.variants[name]
             source = variant.recipe or self.recipe
             if source not in bases:
                 bases[source] = self._base(source, changes, smoke)

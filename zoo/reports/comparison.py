@@ -90,9 +90,10 @@ def measure(
             notes.append(f"No {dropped}: the variants cut targets into different pieces.")
     likelihood = any(metric in PER_PIECE for metric in kept)
     results, setups = [], {}
-    for name, model in models.items():
-        options = experiment.variants[name].evaluate
-        measured = model.evaluate(data[name], likelihood=likelihood, **options)
+    for name, variant in experiment.variants.items():
+        owner = variant.of[0] if variant.of else name
+        model = models[owner]
+        measured = model.evaluate(data[owner], likelihood=likelihood, **variant.evaluate)
         results.append(_result(experiment, name, [model], {key: measured[key] for key in kept}))
         setups[name] = (
             f"{model.recipe.name}, seed {model.recipe.seed}; trained on "
@@ -136,7 +137,6 @@ def _each_alone(
             made = f"{name}: {shares}, learned on the validation split"
         if variant.of or variant.evaluate:
             facts |= measurable.evaluate(**variant.evaluate)
-            facts |= derived(facts)
         facts = {**facts, **derived(facts)}
         metrics = {metric: facts[metric] for metric in experiment.metrics}
         own = _facts(experiment, measurable, parts)

@@ -80,11 +80,13 @@ def run(
         BundleError: a bundle or a run in `out` is of another recipe.
         CheckpointError: a run exists without `resume`, or `resume` is set without a run.
         UnknownName, RecipeError: see `Experiment.recipes`.
+        NotSupported: a mixture of variants that are no language models.
         DataError, TrainingError: see `zoo.training.run.train`.
     """
     out = Path(out).expanduser()
     missing = check(experiment, out, changes=changes, smoke=smoke, resume=resume)
     from zoo import loading
+    from zoo.interpolation import check_recipe
     from zoo.training import run
 
     models = {  # a wrong name is told before hours of training
@@ -92,13 +94,16 @@ def run(
         for name, variant in experiment.variants.items()
         if variant.weights
     }
-    trained = [name for name, variant in experiment.variants.items() if variant.is_run]
-    for name in trained:
+    known = experiment.recipes(changes, smoke) | {n: model.recipe for n, model in models.items()}
+    for variant in experiment.variants.values():
+        for part in variant.of if len(variant.of) > 1 else []:
+            check_recipe(known[part])
+    for name in experiment.runs:
         print(f"{name}: {'training' if name in missing else 'is trained'}", file=sys.stderr)
         if name in missing:
             continued = resume and (out / f"{name}.run").is_dir()
             run.train(missing[name], out / name, resume=continued)
-    models |= {name: loading.load(out / name) for name in trained}
+    models |= {name: loading.load(out / name) for name in experiment.runs}
     return comparison.write(experiment, models, out, [SMOKE] if smoke else [])
 
 
@@ -136,8 +141,7 @@ def _check_folder(out: Path, experiment: Experiment, resume: bool) -> None:
     if out.exists() and not out.is_dir():
         raise OptionError(f"{out} is a file", "name a folder")
     present = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    trained = [name for name, variant in experiment.variants.items() if variant.is_run]
-    runs = {f"{name}{end}" for name in trained for end in ("", ".run")}
+    runs = {f"{name}{end}" for name in experiment.runs for end in ("", ".run")}
     results = {"results.csv", "results.md", f"{experiment.name}.png"} if present & runs else set()
     strange = sorted(name for name in present - runs - results if not name.startswith("."))
     if strange:

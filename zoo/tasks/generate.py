@@ -245,24 +245,28 @@ class Generate(Task):
         """
         check_examples(examples)
         texts = [text for text, _ in examples]
+        sequences = self.sequences(texts)
         log_p = self.log_probabilities(
-            texts, stream=stream, batch_size=batch_size, progress=progress
+            sequences, stream=stream, batch_size=batch_size, progress=progress
         )
-        return perplexity.measure(self.tokenizer, texts, log_p)
+        return perplexity.measure(self.tokenizer, texts, sequences, log_p)
+
+    def sequences(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return each text as it is scored, from the start id to the end id: int32 [tokens]."""
+        return [self._started(self.tokenizer.encode(text)) for text in texts]
 
     def log_probabilities(
         self,
-        texts: Sequence[str],
+        sequences: Sequence[np.ndarray],
         *,
         stream: bool = False,
         batch_size: int | None = None,
         progress: bool = False,
     ) -> np.ndarray:
-        """Return log P of each token that `evaluate` measures, float64; 0 of starts in a stream."""
-        tokenizer, rows = self.tokenizer, self.batch_size(batch_size)
-        sequences = [self._started(tokenizer.encode(text)) for text in texts]
+        """Return log P of each token of `sequences`, float64; 0 of starts within a stream."""
+        rows = self.batch_size(batch_size)
         if stream:
-            start, end = tokenizer.start_id, tokenizer.end_id
+            start, end = self.tokenizer.start_id, self.tokenizer.end_id
             # An end that is also the start of the next text stands there once.
             rest = [ids[1:] if start == end else ids for ids in sequences[1:]]
             log_p = likelihood.stream_log_probabilities(

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from zoo import compiling, typed
+from zoo.data.batches import IGNORED
 from zoo.models.contracts import LanguageModel
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 
@@ -17,7 +18,6 @@ PIECE = 64
 POSITIONS = 2048
 # A recurrent model reads a stream in parts of so many tokens, each after so many tokens before it.
 PART, BEFORE = 8192, 1024
-IGNORED = -1
 
 # The tokens of a text, and for each the token after it or IGNORED, int32 [tokens] both.
 Pair = tuple[np.ndarray, np.ndarray]

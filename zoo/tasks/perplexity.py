@@ -11,20 +11,22 @@ from zoo.config.tokenizers import TOKENIZERS
 from zoo.text import Tokenizer
 
 
-def measure(tokenizer: Tokenizer, texts: Sequence[str], log_p: np.ndarray) -> dict[str, Any]:
+def measure(
+    tokenizer: Tokenizer, texts: Sequence[str], sequences: Sequence[np.ndarray], log_p: np.ndarray
+) -> dict[str, Any]:
     """Return what `Generate.evaluate` does.
 
     Args:
-        log_p: natural log P of each token of the texts and of their ends.
+        sequences: the ids of each text, from the start to the end.
+        log_p: natural log P of each token after the starts.
     """
-    sequences = [tokenizer.encode(text) for text in texts]
     total = -float(log_p.sum())
-    tokens = sum(len(ids) + 1 for ids in sequences)
+    tokens = sum(len(ids) - 1 for ids in sequences)
     words = sum(len(text.split()) + tokenizer.line_breaks(text) + 1 for text in texts)
     characters = tokens
     if TOKENIZERS[tokenizer.kind].unit != "character":
         characters = sum(len(text.strip()) + 1 for text in texts)
-    unknown = sum(ids.count(tokenizer.unk_id) for ids in sequences)
+    unknown = sum(np.count_nonzero(ids == tokenizer.unk_id) for ids in sequences)
     return {
         "perplexity": float(np.exp(total / words)),
         "perplexity_per_token": float(np.exp(total / tokens)),

@@ -51,8 +51,7 @@ class Reading:
         Raises:
             InputError: the text is empty, or the tokenizer knows nothing of it.
         """
-        tokenizer.check(name, text)
-        ids = tokenizer.encode(text)
+        ids = tokenizer.encode(text, name)
         if is_blank(tokenizer.prefix(text)[1]) or not ids:
             raise InputError(f"{name} is empty", "give at least one word")
         if tokenizer.unk_id not in ids:
@@ -85,8 +84,7 @@ class Reading:
         for number, text in enumerate(texts, start=1):
             if legible and tokenizer.unknown == "words":
                 break  # unknown words are no news
-            tokenizer.check(f"{name} of row {number}", text)
-            ids = tokenizer.encode(text)
+            ids = tokenizer.encode(text, f"{name} of row {number}")
             if tokenizer.unk_id in ids:
                 self._note(tokenizer, text, number)
                 unread = unread or text

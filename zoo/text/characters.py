@@ -33,18 +33,16 @@ class CharacterTokenizer(Tokenizer):
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
-        self.special = tuple(word for word in self.words if word in (END, UNKNOWN))
-        vocabularies.check(self.words, self.special)
-        self._ids = {word: i for i, word in enumerate(self.words) if word not in self.special}
-        if any(len(word) != 1 for word in self._ids) or not (
-            END in self.special or BREAK in self._ids
-        ):
+        special = [word for word in self.words if word in (END, UNKNOWN)]
+        vocabularies.check(self.words, special)
+        self._ids = {word: i for i, word in enumerate(self.words) if word not in special}
+        if any(len(word) != 1 for word in self._ids) or not (END in special or BREAK in self._ids):
             raise BundleError(
                 "a vocabulary of characters has single ones, and <end> or a line break",
                 "make it with `zoo prepare`",
             )
-        self.unk_id = self.words.index(UNKNOWN) if UNKNOWN in self.special else -1
-        self.open_ended = END not in self.special
+        self.unk_id = self.words.index(UNKNOWN) if UNKNOWN in special else -1
+        self.open_ended = END not in special
         if self.open_ended:
             self.pad_id = -1
             self.start_id = self.end_id = self._ids[BREAK]
@@ -128,14 +126,9 @@ class CharacterTokenizer(Tokenizer):
         return text.count(BREAK) if BREAK in self._ids else 0
 
     def known(self, ids: Sequence[int]) -> list[int]:
-        return [int(i) for i in ids if self._is_character(int(i))]
+        return [i for i in map(int, ids) if 0 <= i < self.size and self.words[i] in self._ids]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, without `<end>`."""
-        return "".join(self.words[int(i)] for i in ids if self._is_character(int(i), unknown=True))
-
-    def _is_character(self, i: int, unknown: bool = False) -> bool:
-        special = () if self.open_ended else (self.end_id,)
-        if not unknown:
-            special = (*special, self.unk_id)
-        return 0 <= i < self.size and i not in special
+        words = (self.words[i] for i in map(int, ids) if 0 <= i < self.size)
+        return "".join(word for word in words if word != END)

@@ -42,13 +42,14 @@ class Tokenizer:
         """Return the pieces of a text, including those that the vocabulary lacks."""
         raise NotImplementedError
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, name: str = "the text") -> list[int]:
         """Return the ids of a text's pieces, without start and end.
 
         Typographic signs that the vocabulary lacks are read in plain form; see
-        `zoo.text.typography`. Raises InputError for a text with a lone surrogate.
+        `zoo.text.typography`. Raises InputError, with the text's name, for a text with a lone
+        surrogate.
         """
-        self.check("the text", text)
+        self.check(name, text)
         return self._encode(self.plain(text))
 
     def check(self, name: str, text: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from zoo.config.choices import imported
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
-from zoo.data.batches import Batches, LabelledBatches, PairBatches
+from zoo.data.batches import IGNORED, Batches, LabelledBatches, PairBatches
 from zoo.data.encoded import Encoded
 from zoo.data.mixture import MixedBatches, Mixture
 from zoo.data.separate import SeparateTexts
@@ -24,7 +24,7 @@ from zoo.data.stream import Stream
 from zoo.models.contracts import Regularised
 from zoo.optim.asgd import ASGD
 from zoo.optim.optimizers import optimizer
-from zoo.tasks.likelihood import IGNORED, log_probabilities, stream_loss
+from zoo.tasks.likelihood import log_probabilities, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.tasks.metrics import mean_loss, softmax
 from zoo.tasks.reading import classifier_logits
@@ -216,10 +216,10 @@ class NextTokenTrainer(Trainer):
         return Carried(model, settings.batch_sentences)
 
     def make_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
-        settings, stream = self.recipe.train, self.batches
-        lengths = None
-        if settings.vary_bptt and isinstance(stream, Stream):
-            lengths = stream.lengths(settings.updates)
+        settings, lengths = self.recipe.train, None
+        if settings.vary_bptt:
+            assert isinstance(self.batches, Stream)  # separate texts have no length to vary
+            lengths = self.batches.lengths(settings.updates)
         return optimizer(self.recipe, model, lengths)
 
     def loss(self) -> keras.losses.Loss:

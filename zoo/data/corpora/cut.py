@@ -10,8 +10,6 @@ from pathlib import Path
 from zoo.config.recipe import Data
 from zoo.data.corpora.corpus import Corpus
 from zoo.data.examples import Example
-from zoo.data.readers import find, read_lines
-from zoo.errors import DataError
 
 SHARES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}
 
@@ -53,7 +51,5 @@ class Cut(Corpus):
     file: str = "names"
 
     def read_folder(self, folder: Path, name: str, data: Data) -> Iterable[Example]:
-        path = find(folder, f"{self.file}.{self.ending}")
-        if path is None:
-            raise DataError(f"{folder} has no {self.file}.{self.ending}", "see docs/data.md")
-        return map(Example, self.cut(list(read_lines(path)), name))
+        lines = [text for text, _ in super().read_folder(folder, self.file, data)]
+        return map(Example, self.cut(lines, name))

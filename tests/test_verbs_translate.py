@@ -24,8 +24,8 @@ class Turned:
     def __getattr__(self, name: str):
         return getattr(self.tokenizer, name)
 
-    def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text)[::-1]
+    def encode(self, *text: str) -> list[int]:
+        return self.tokenizer.encode(*text)[::-1]
 
 
 @pytest.fixture(scope="module")

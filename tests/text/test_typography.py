@@ -101,7 +101,8 @@ def test_what_is_blank(text, blank):
 
 
 @pytest.mark.parametrize(
-    "name", ["vaswani2017", "vaswani2017.tatoeba-en-fr", "vaswani2017.multi30k-de-en"]
+    "name",
+    ["vaswani2017.general-en-fr", "vaswani2017.tatoeba-en-fr", "vaswani2017.multi30k-de-en"],
 )
 def test_the_translators_read_printed_text(name):
     try:

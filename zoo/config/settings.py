@@ -95,6 +95,11 @@ class Data(Also):
         languages = (self.source, self.target, self.language)
         return [language for language in languages if language]
 
+    @property
+    def mixed(self) -> bool:
+        """Whether further corpora have a share of the updates."""
+        return any(also.share for also in self.also)
+
 
 class Tokenizer(Table):
     """The tokenizer."""

@@ -96,8 +96,8 @@ def _readme(path: Path) -> str:
 def comparison(task: str) -> list[list[str]]:
     """Return rows of cells: one task's papers by data set, with result and training time.
 
-    Weights that learned from shares of several corpora are left out: the others saw the data set's
-    own training split.
+    Weights of mixed corpora are left out: the others learned from the data set's own training
+    split.
     """
     cells: dict[tuple[str, str], str] = {}
     for name in catalog.names():
@@ -106,8 +106,8 @@ def comparison(task: str) -> list[list[str]]:
             if catalog.task(entry, weights.size) != task:
                 continue
             metrics = catalog.metrics(entry, tag)
-            shown = "" if metrics.get("also") else catalog.measured(metrics)
-            if shown:
+            shown = catalog.measured(metrics)
+            if shown and not recipes.load(weights.recipe).data.mixed:
                 minutes = metrics.get("training_seconds", 0) / 60
                 cells[name, f"{metrics['data']} {metrics['split']}"] = f"{shown}, {minutes:.0f} min"
     names = list(dict.fromkeys(name for name, _ in cells))

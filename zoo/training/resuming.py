@@ -55,7 +55,7 @@ def check(folder: Path, recipe: Recipe, resume: bool) -> list[str]:
         )
     name = recipe.schedule.name
     by_length = [f"the rate of schedule '{name}'"] if SCHEDULES[name].ends else []
-    if any(also.share for also in recipe.data.also):
+    if recipe.data.mixed:
         by_length.append("the share of each corpus")
     if before.train.updates != recipe.train.updates and by_length:
         warnings.warn(

@@ -159,6 +159,18 @@ def test_schedules_that_end_are_told_and_no_others(name, smoke, tmp_path):
         assert resuming.check(tmp_path, begun.changed(longer), True) == told  # without a warning
 
 
+def test_shares_of_mixed_corpora_are_told(smoke, tmp_path):
+    """A share goes from its first value to its last over the updates of a run."""
+    also = [{"corpus": "europarl-en-fr", "share": [0.5, 0.2]}]
+    begun = smoke.changed({"schedule.name": "noam", "data.also": also})
+    assert begun.data.mixed
+    assert not smoke.data.mixed
+    resuming.write(tmp_path, begun)
+    (tmp_path / "step-00000002").mkdir()
+    with pytest.warns(ZooWarning, match="^the share of each corpus depends on train.updates"):
+        resuming.check(tmp_path, begun.changed({"train.updates": 9}), True)
+
+
 def test_data_of_an_earlier_start_are_those_of_the_recipe(smoke, mine, tmp_path, monkeypatch):
     """A start that trained nothing leaves data, which another seed would hold out otherwise."""
     from zoo.training import run

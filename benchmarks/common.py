@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START, END, PAD = 2, 3, 0
 # Those with a peer in peers.py or recurrent.py.
 TRANSLATORS = ("vaswani2017", "sutskever2014", "bahdanau2015")
-LANGUAGE_MODELS = ("merity2017",)
+LANGUAGE_MODELS = ("merity2017", "mikolov2010", "graves2013")
 PAPERS = TRANSLATORS + LANGUAGE_MODELS
 
 Measured = dict[str, Any]

@@ -68,7 +68,8 @@ def arguments(paper: str, size: str, smoke: bool) -> dict[str, Any]:
     else:
         found = catalog.size(catalog.entry(paper), size).arguments
     marian = {"positions": "halves", "attention_bias": True, "epsilon": 1e-5}
-    padding = {} if paper == "gpt1" else {"padding_id": PAD}  # whose padding is no token
+    # These two have no token for padding.
+    padding = {} if paper in ("gpt1", "oord2016") else {"padding_id": PAD}
     return {**found, **(marian if paper == "vaswani2017" else {}), **padding}
 
 

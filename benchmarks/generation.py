@@ -1,11 +1,13 @@
 """Words a second of a language model that goes on from prompts: our backends against a plain loop.
 
     python -m benchmarks.generation [--paper merity2017] [--size ptb] [--smoke]
+    python -m benchmarks.generation --paper oord2016 --size characters
 
 All contestants get the same random prompts and the same random weights, and write as many words,
 since none is taken for the end. They follow the most probable word; ours draw words too, at
 temperature 1 from all of them. The peer is the loop that a textbook has, over torch's own LSTMs, or
-for gpt1 transformers' `generate`, whose GPT has no cache and reads everything again for each word.
+for oord2016 over its convolutions, which read their window again for each word; for gpt1 it is
+transformers' `generate`, whose GPT has no cache and reads everything again.
 The first pass over the prompts, which compiles, is left out.
 """
 
@@ -22,7 +24,7 @@ from benchmarks.common import START
 from benchmarks.decoding import OURS, arguments, model_of
 
 # Who else takes part, by paper.
-PEER = {"merity2017": "PyTorch", "gpt1": "transformers"}
+PEER = {"merity2017": "PyTorch", "gpt1": "transformers", "oord2016": "PyTorch"}
 PROMPT, WORDS = 16, 64
 NONE = -1  # the id of no word: nothing ends, and what were not written would be seen
 # Batch -> prompts of a pass.
@@ -78,14 +80,15 @@ def ours(paper: str, made: dict[str, Any]) -> GoOn:
 def theirs(paper: str, made: dict[str, Any]) -> GoOn:
     import torch
 
-    from benchmarks import recurrent
+    from benchmarks import convolutional, recurrent
     from zoo.bundle import weights
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     held = weights.arrays(model_of(paper, made))
     if paper == "gpt1":
         return _transformers(made, held, device)
-    plain = recurrent.PEERS[paper](made).load(held).to(device).eval()
+    peers = {**recurrent.PEERS, "oord2016": convolutional.TorchWaveNet}
+    plain = peers[paper](made).load(held).to(device).eval()
 
     def go_on(prompts: np.ndarray, drawn: bool) -> np.ndarray:
         tokens = torch.from_numpy(prompts).long().to(device)

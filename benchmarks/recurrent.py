@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.peepholes import TorchPredictionNetwork
+
 
 class TorchSequenceToSequence(nn.Module):
     """sutskever2014 with nn.LSTM.
@@ -287,10 +289,53 @@ class TorchLanguageModel(nn.Module):
         return _loaded(self, state)
 
 
+class TorchElmanNetwork(nn.Module):
+    """mikolov2010 with a loop over the words: nn.RNN has tanh or ReLU, not the logistic function.
+
+    A state is a list of one hidden layer. Gradients flow through the whole loop, as with tau = 0.
+    """
+
+    def __init__(self, arguments: dict) -> None:
+        super().__init__()
+        vocabulary, width = arguments["vocabulary"], arguments["width"]
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.recurrent = nn.Linear(width, width, bias=False)
+        self.softmax = nn.Linear(width, vocabulary, bias=False)
+        self.dropout = nn.Dropout(arguments["dropout"])
+
+    def zero_state(self, batch: int) -> list[torch.Tensor]:
+        return [self.softmax.weight.new_full((batch, self.softmax.in_features), 0.1)]
+
+    def forward(self, tokens: torch.Tensor, state: list) -> tuple:
+        """Return logits [batch, time, vocabulary] and the state."""
+        x, states = self.dropout(self.embedding(tokens)), []
+        (s,) = state
+        for t in range(tokens.shape[1]):
+            s = torch.sigmoid(x[:, t] + self.recurrent(s))
+            states.append(s)
+        return self.softmax(self.dropout(torch.stack(states, 1))), [s]
+
+    def load(self, weights: dict[str, np.ndarray]) -> TorchElmanNetwork:
+        """Take the weights of ours, keyed as in a bundle."""
+        names = {
+            "embedding.weight": "embedding.embeddings",
+            "recurrent.weight": "hidden.recurrent_kernel", "softmax.weight": "softmax.kernel",
+        }  # fmt: skip
+        return _loaded(
+            self,
+            {
+                theirs: weights[ours] if theirs == "embedding.weight" else weights[ours].T
+                for theirs, ours in names.items()
+            },
+        )
+
+
 PEERS = {
+    "mikolov2010": TorchElmanNetwork,
     "sutskever2014": TorchSequenceToSequence,
     "bahdanau2015": TorchRNNSearch,
     "merity2017": TorchLanguageModel,
+    "graves2013": TorchPredictionNetwork,
 }
 
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.training [--paper sutskever2014] [--size base] [--smoke]
 
-Each contestant makes whole updates (forward, loss, backward, clipping, Adam) on the very same
-batches of random ids. Ours run through the code of `zoo train`. The peer is the same model of
-torch's own layers (nn.Transformer's, nn.LSTM; nn.Linear where torch has none), in the loop that
-anybody would write, with the same loss. Compiling is outside the measurement.
+Each contestant makes whole updates (forward, loss, backward, clipping, the optimizer's step) on the
+very same batches of random ids. Ours run through the code of `zoo train`. The peer is the same
+model of torch's own layers (nn.Transformer's, nn.LSTM; nn.Linear where torch has none), in the loop
+that anybody would write, with the same loss and optimizer, Adam or plain SGD. Compiling is outside
+the measurement.
 
 Translators get the shapes that the buckets of the paper's default recipe give for sentences as long
 as Tatoeba's; only real target tokens are counted. Language models get the recipe's rows of `bptt`
@@ -64,6 +65,8 @@ def recipe(paper: str, size: str = "starter", smoke: bool = False) -> Recipe:
     if smoke:
         # Compiling, so that the tiny version takes the same way as the full one.
         made = made.smoke().changed({"train.jit": None})
+    if "weight_noise" in made.model.arguments:
+        made = made.changed({"model.arguments.weight_noise": 0.0})  # the peer has none
     if made.task == "generate":
         return made.changed({"train.vary_bptt": False})
     return made.changed({"train.buckets": [8, 64]}) if smoke else made
@@ -209,9 +212,13 @@ def updates_of(model: Any, made: Recipe, data: PairBatches | Stream) -> Callable
     model.train()
     settings = made.optimizer
     rates = _rates(made)
-    optimizer = torch.optim.Adam(
-        model.parameters(), betas=(settings.beta_1, settings.beta_2), eps=settings.epsilon
-    )
+    optimizer: torch.optim.Optimizer
+    if settings.name == "sgd":
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=settings.momentum or 0.0)
+    else:
+        optimizer = torch.optim.Adam(
+            model.parameters(), betas=(settings.beta_1, settings.beta_2), eps=settings.epsilon
+        )
     loss_of = (_loss_of_pairs if isinstance(data, PairBatches) else _loss_of_stream)(model, made)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
@@ -264,14 +271,25 @@ def _loss_of_stream(model: Any, made: Recipe) -> Callable[[dict[str, Any], Any],
     alpha, beta = (arguments.get(each, 0.0) for each in ("ar_alpha", "tar_beta"))
     state = model.zero_state(settings.batch_sentences)
 
+    first = model.zero_state(settings.batch_sentences)
+
+    def on(part: Any, begin: Any, carry: Any) -> Any:
+        """Return a part of the state, a tensor or a tuple of them, or its beginning."""
+        if isinstance(part, tuple):
+            return tuple(on(*pair, carry) for pair in zip(part, begin, strict=True))
+        return part.detach() * carry + begin * (1.0 - carry)
+
     def loss_of(inputs: dict[str, Any], labels: Any) -> Any:
         nonlocal state
-        state = [tuple(each.detach() * inputs["carry"] for each in pair) for pair in state]
+        state = [on(*pair, inputs["carry"]) for pair in zip(state, first, strict=True)]
         with _precision(made, labels.device.type):
-            logits, raw, dropped, state = model(inputs["tokens"], state)
+            logits, *outputs, state = model(inputs["tokens"], state)
         loss = smoothed_loss(logits, labels, settings.label_smoothing, IGNORED)
-        loss = loss + alpha * dropped.float().square().mean()
-        return loss + beta * (raw[1:] - raw[:-1]).float().square().mean()
+        if outputs:  # AR and TAR
+            raw, dropped = outputs
+            loss = loss + alpha * dropped.float().square().mean()
+            loss = loss + beta * (raw[1:] - raw[:-1]).float().square().mean()
+        return loss
 
     return loss_of
 

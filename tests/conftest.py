@@ -129,6 +129,7 @@ ROWS = {
 def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
     """Write the sources of pairs, with labels in turn, in the form that their corpus has."""
     from zoo.data.corpora import CORPORA
+    from zoo.data.corpora.cut import Cut
 
     corpus, texts = CORPORA[data.corpus], [source for source, _ in pairs]
     if data.corpus.startswith("wikitext"):
@@ -145,6 +146,9 @@ def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) 
     elif data.labels:
         lines = [f"{label}:x {text}" for text, label in zip(texts, labels, strict=False)]
     splits = {name for each in (corpus.splits, corpus.texts) for n in each.values() for name in n}
+    if isinstance(corpus, Cut):
+        splits = {corpus.file}
+        lines = "\n\n".join(texts).split("\n") if data.corpus == "tinyshakespeare" else texts
     for split in splits:
         path = folder / f"{split}.{corpus.ending}"
         if data.labels or not path.exists():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from zoo.config import catalog
 from zoo.config.recipe import Recipe
 from zoo.errors import ZooError
 
@@ -42,6 +43,7 @@ GOOD_PAIRS = list(zip(TEXTS, TARGETS, strict=True))
 QUICK: dict[str, dict[str, Any]] = {
     "translate": {"train.buckets": [40], "data.max_length": 40, "train.batch_tokens": 160},
     "generate": {"train.bptt": 10, "train.batch_sentences": 4},
+    "fill": {"data.max_length": 10, "train.batch_sentences": 4},
     "classify": {"train.buckets": [20], "train.batch_sentences": 8, "schedule.unfreeze_every": 1},
 }
 UPDATES = {"train.updates": 2, "train.updates_per_epoch": 1, "train.jit": False}
@@ -57,9 +59,20 @@ def quick(pretrained: Pretrained) -> dict[str, Any]:
     return changes
 
 
+def can_be_finetuned(pretrained) -> bool:
+    """A model that counted once cannot."""
+    return bool(catalog.entry(pretrained.recipe.paper).finetune)
+
+
 def good(pretrained: Pretrained) -> list[Any]:
     """Return three examples of the model's task."""
     return examples(pretrained.recipe, GOOD_PAIRS)
+
+
+def asked(pretrained: Pretrained) -> list[str]:
+    """Return three inputs of `predict`: the texts, with a hidden word where the task needs one."""
+    hidden = [text.replace(text.split()[1].strip(".?"), "[MASK]") for text in TEXTS]
+    return hidden if pretrained.recipe.task == "fill" else TEXTS
 
 
 def examples(made: Recipe, pairs: Sequence[tuple[str, str]] = PAIRS) -> list[Any]:
@@ -67,7 +80,7 @@ def examples(made: Recipe, pairs: Sequence[tuple[str, str]] = PAIRS) -> list[Any
     if made.task == "translate":
         return list(pairs)
     texts, labels = [source for source, _ in pairs], made.data.labels
-    if made.task == "generate":
+    if made.task in ("generate", "fill"):
         return texts
     return [(text, labels[i % len(labels)]) for i, text in enumerate(texts)]
 

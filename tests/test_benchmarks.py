@@ -15,6 +15,7 @@ from zoo.config import catalog
 from zoo.decoding import search
 from zoo.layers.positions import sinusoid
 from zoo.models.merity2017 import LanguageModel
+from zoo.models.oord2016 import LanguageModel as WaveNet
 from zoo.models.vaswani2017 import Transformer
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 
@@ -246,6 +247,36 @@ def test_a_language_models_peer_drops_as_the_paper_does(language_models):
     assert 0.4 < float(zero) < 0.6  # one mask for the whole pass
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_convolutional_peer_writes_the_same_from_its_window(size):
+    """Ours keeps queues of the past, the peer reads a window that it fills with padding first."""
+    from benchmarks.convolutional import TorchWaveNet
+    from benchmarks.recurrent import greedy
+
+    sizes = {"vocabulary": 30, "width": 6, "gate": 5, "skip": 7, "layers": 2, "stacks": 2}
+    ours = WaveNet(**sizes, size=size, start_id=4)
+    ours.build()
+    scatter(ours, 1.0)
+    bias = ours.output_layer.bias
+    bias.assign(bias * 0.1)  # or one word would win everywhere
+    theirs = TorchWaveNet(vars(ours.arguments)).load(bundle.arrays(ours)).eval()
+    assert sum(each.numel() for each in theirs.parameters()) == ours.count_params()
+    assert theirs.window == ours.window
+    prompts = np.random.default_rng(0).integers(0, 30, (5, 3), dtype="int32")
+    with torch.no_grad():
+        memory, window = theirs.start(tensors(prompts))
+        expected, _ = theirs.step(tensors(prompts[:, -1]), 0, memory, window)
+    found = keras.ops.convert_to_numpy(ours(prompts))[:, -1]
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
+    written = greedy(theirs, tensors(prompts), tensors(prompts[:, -1]), -1, -1, longest=40)
+    found = search.decode(
+        ours, {"tokens": prompts, "lengths": np.full(5, 3, "int32")}, start_id=prompts[:, -1],
+        end_id=-1, pad_id=-1, max_length=40, complete=False,
+    ).ids[:, 0]  # fmt: skip
+    np.testing.assert_array_equal(found, written.numpy())
+    assert len(np.unique(found)) > 3
+
+
 def test_a_language_models_peer_is_trained_by_the_same_updates():
     from benchmarks import training
     from zoo.training.run import build
@@ -301,7 +332,7 @@ def test_every_translator_writes_as_much_as_its_peer(paper):
     assert pieces[0] == pieces[1] > 0
 
 
-@pytest.mark.parametrize("paper", ["merity2017", "gpt1"])
+@pytest.mark.parametrize("paper", ["merity2017", "gpt1", "oord2016"])
 def test_every_language_model_writes_as_much_as_its_peer(paper):
     from benchmarks import decoding as benchmark
     from benchmarks import generation

@@ -76,7 +76,12 @@ def test_every_experiment_can_be_run(name):
     assert found.name == name
     assert found.claim.endswith(".")
     made = found.recipes()
-    assert {each.paper for each in made.values()} == {found.paper}
+    taken = [each.weights for each in found.variants.values() if each.weights]
+    entries = [catalog.split_reference(name) for name in taken]
+    assert all(catalog.weights(paper, tag) for paper, tag in entries)
+    papers = {each.paper for each in made.values()} | {paper.name for paper, _ in entries}
+    several = taken or any("paper" in each.changes for each in found.variants.values())
+    assert found.paper in papers if several else {found.paper} == papers
     for each in [*made.values(), *found.recipes(smoke=True).values()]:
         each.resolved()
 

@@ -92,13 +92,13 @@ def test_each_variant_is_measured_as_it_says(finished, drawn):
     other = zoo.load(finished.parent / "other")
     for name, model in (("wide", wide), ("narrow", narrow), ("elsewhere", other)):
         assert float(rows[name]["perplexity"]) == pytest.approx(model.metrics["perplexity"], 1e-4)
-        assert int(rows[name]["parameters"]) == model.model.count_params()
+        assert int(rows[name]["parameters"]) == model.model.parameter_count
         assert int(rows[name]["words a second"]) > 0
     mixture = zoo.mixture([wide, narrow])
     assert float(rows["both"]["perplexity"]) == pytest.approx(
         mixture.evaluate()["perplexity"], 1e-4
     )
-    assert int(rows["both"]["parameters"]) == sum(m.model.count_params() for m in mixture.models)
+    assert int(rows["both"]["parameters"]) == sum(m.model.parameter_count for m in mixture.models)
     assert int(rows["both"]["updates"]) == 8
     few = narrow.evaluate(limit=3)
     assert float(rows["short"]["perplexity"]) == pytest.approx(few["perplexity"], 1e-4)
@@ -181,3 +181,65 @@ def test_a_mixture_of_translators_is_refused_before_training(tmp_path):
     with pytest.raises(NotSupported, match="a mixture takes language models that read forwards"):
         experiments.run(experiment, tmp_path / "out", smoke=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_mixture_has_no_training_curve_and_a_bar_in_the_picture(tmp_path, monkeypatch):
+    table = {
+        "name": "few", "paper": "merity2017", "claim": "", "recipe": "merity2017-ptb-starter",
+        "metrics": ["perplexity"], "variants": {
+            "one": {}, "two": {"weights": "bigram"}, "both": {"of": ["one", "two"]},
+        },
+    }  # fmt: skip
+    results = [
+        comparison.Result(name, "", {"perplexity": value}, 4, 3)
+        for name, value in (("one", 5.0), ("two", 6.0), ("both", 4.0))
+    ]
+    model = SimpleNamespace(history=[{"step": "4", "val_loss": "1.5"}])
+    drawn = {}
+    monkeypatch.setattr(
+        "zoo.reports.figures.comparison",
+        lambda histories, bars, out, title: drawn.update(histories=histories, bars=bars),
+    )
+    models = {"one": model, "two": model}
+    comparison.draw(claims.Experiment(**table), results, models, tmp_path / "a.png")
+    assert drawn["histories"] == {"one": model.history}
+    assert list(drawn["bars"]["perplexity"]) == ["one", "two", "both"]
+
+
+def test_an_experiment_may_train_nothing(finished, tmp_path):
+    table = {
+        "name": "few", "paper": "merity2017", "claim": "", "recipe": "merity2017-ptb-starter",
+        "metrics": ["perplexity"], "variants": {
+            "one": {"weights": str(finished / "wide")},
+            "two": {"weights": str(finished / "narrow")},
+            "both": {"of": ["one", "two"]},
+        },
+    }  # fmt: skip
+    for _ in range(2):  # the second one replaces the results of the first
+        out = experiments.run(claims.Experiment(**table), tmp_path / "new" / "out")
+    assert {path.name for path in out.iterdir()} == {"results.csv", "results.md", "few.png"}
+    with (out / "results.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["variant"]: float(row["perplexity"]) for row in csv.DictReader(file)}
+    assert found["both"] <= min(found["one"], found["two"]) + 0.1
+
+
+@pytest.mark.parametrize(("heights", "begins_at_0"), [((3.1, 2.9), False), ((141.0, 98.6), True)])
+def test_points_that_lie_close_together_are_told_apart(tmp_path, monkeypatch, heights, begins_at_0):
+    kept = []
+    monkeypatch.setattr(series, "save", lambda figure, path: kept.append(figure))
+    lines = {"one": list(enumerate(heights))}
+    series.draw(lines, tmp_path / "a.png", across="x", up="y", title="", scale="linear", digits=3)
+    (axes,) = kept[0].axes
+    assert (axes.get_ylim()[0] == 0) == begins_at_0
+    assert {text.get_text() for text in axes.texts} == {f"{y:.3f}" for y in heights}
+
+
+def test_points_with_names_have_the_same_room(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(series, "save", lambda figure, path: kept.append(figure))
+    points = {(1951.0, 141.0): "bigram", (2003.0, 143.0): "bengio2003", (2010.0, 128.0): "mikolov"}
+    series.draw({"one": [*points]}, tmp_path / "a.png", across="", up="", title="", names=points)
+    (axes,) = kept[0].axes
+    assert list(axes.get_xticks()) == [0, 1, 2]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1951", "2003", "2010"]
+    assert list(axes.lines[0].get_xdata()) == [0, 1, 2]

@@ -339,3 +339,13 @@ def test_comparison_shows_histories_and_bars(tmp_path):
     assert {text.get_text() for text in bleu.texts} == {"30.00", "30.6", "28.00"}
     assert (bleu.get_title(), labels(bleu.xaxis)) == ("BLEU", ["with", "without"])
     assert min(size(figures.comparison(histories, bars, tmp_path / "a.png"))) > 400
+
+
+@pytest.mark.parametrize("histories", [{}, {"alone": HISTORY}])
+def test_what_is_only_measured_has_bars_and_no_curve(histories):
+    bars = {"perplexity": {"alone": (5.0, None), "both": (4.0, None)}}
+    *curves, panel = figures.draw_comparison(histories, bars, "title").axes
+    assert len(curves) == len(histories)
+    assert [bar.get_height() for bar in panel.patches] == [5.0, 4.0]
+    one, other = (bar.get_facecolor() for bar in panel.patches)
+    assert one != other

@@ -29,12 +29,13 @@ ALLOWED = {
     "seeds": set(),
     "config": {"errors"},
     "layers": {"errors", "typed"},
-    "models": {"errors", "typed", "layers"},
+    "ngrams": {"errors"},
+    "models": {"errors", "typed", "layers", "ngrams"},
     "contracts": set(),  # what models offer, in models/contracts.py
     "text": {"errors", "config"},
     "decoding": {"errors", "starting", "contracts", "config", "compiling", "typed", "finite"},
     "bundle": {"errors", "version", "files", "processes", "seeds", "config", "text"},
-    "convert": {"errors", "config", "text", "layers", "bundle"},
+    "convert": {"errors", "config", "text", "layers", "ngrams", "bundle"},
     "hub": {"errors", "version", "files", "config", "text", "bundle", "convert"},
     "data": {"errors", "files", "config", "text", "hub"},
     "tasks": {
@@ -45,11 +46,11 @@ ALLOWED = {
     "optim": {"errors", "contracts", "typed", "config"},
     "training": {
         "errors", "contracts", "version", "files", "progress", "seeds", "config", "text", "data",
-        "tasks", "bundle", "hub", "golden", "optim",
+        "tasks", "bundle", "hub", "golden", "optim", "ngrams",
     },
     "export": {
-        "errors", "contracts", "version", "files", "config", "text", "bundle", "decoding", "data",
-        "tasks",
+        "errors", "contracts", "version", "files", "config", "text", "ngrams", "bundle",
+        "decoding", "data", "tasks",
     },
     "keeping": {
         "errors", "files", "config", "tasks", "bundle", "hub", "golden", "training",

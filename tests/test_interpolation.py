@@ -97,6 +97,59 @@ def test_what_cannot_be_mixed(two, bundles):
         zoo.mixture([two[0], bundles("gpt1-starter")], TEXTS)
     with pytest.raises(OptionError, match="data to learn its weights on, and weights"):
         zoo.mixture(two, TEXTS, weights=[0.5, 0.5])
+    with pytest.raises(OptionError, match="bigram is one model"):
+        zoo.mixture("bigram")
+    with pytest.raises(OptionError, match="weights are 'ab'"):
+        zoo.mixture(two, weights="ab")
     for weights in ([1.0], [0.7, 0.7], [-0.5, 1.5], [float("nan"), 1.0]):
         with pytest.raises(OptionError, match="one share for each model"):
             zoo.mixture(two, weights=weights)
+
+
+# With counts, as in bengio2003 and mikolov2010
+
+
+# Words as they were counted, and words in an order that never occurred.
+HELD_OUT = ["The cat eats a fish.", "cat dog cat dog dog cat"]
+
+
+@pytest.fixture(scope="module", params=["bigram-ptb", "bigram-ptb-trigram"])
+def network_and_counts(request, bundles, loaded):
+    """A network that finds cats and dogs everywhere, and counts of the same words."""
+    network = zoo.load(bundles("bengio2003-ptb"))
+    bias = network.model.output_layer.bias
+    often = np.zeros(bias.shape, dtype="float32")
+    often[network.tokenizer.encode("cat dog")] = 4.0
+    bias.assign(often)
+    return [network, loaded(request.param)]
+
+
+def probabilities(pretrained, ids: np.ndarray) -> np.ndarray:
+    """Return the probability of each of the ids after the first, float64, by one model."""
+    logits = tiny.logits(pretrained.model, ids[None, :-1])[0].astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    return np.take_along_axis(p, ids[1:, None], axis=-1)[:, 0]
+
+
+def test_a_network_is_mixed_with_counts(network_and_counts):
+    """The words of both have the same ids, and the mixture is better than either."""
+    models = network_and_counts
+    mixture = zoo.mixture(models, HELD_OUT)
+    assert 0.1 < mixture.weights[1] < 0.9
+    own = [model.evaluate(HELD_OUT)["perplexity"] for model in models]
+    assert mixture.evaluate(HELD_OUT)["perplexity"] < min(own) / 1.2
+    for text in HELD_OUT:
+        ids = np.array([0, *models[0].tokenizer.encode(text), 0], dtype="int32")
+        p = sum(
+            share * probabilities(model, ids)
+            for model, share in zip(models, mixture.weights, strict=True)
+        )
+        assert mixture.score(text) == pytest.approx(np.log(p).sum(), rel=1e-4)
+
+
+def test_a_mixture_with_counts_writes(network_and_counts):
+    models = network_and_counts
+    prompts = ["The cat", "A dog"]
+    for weights, alone in (([1.0, 0.0], models[0]), ([0.0, 1.0], models[1])):
+        found = zoo.mixture(models, weights=weights).predict(prompts, max_length=6)
+        assert found == alone.predict(prompts, max_length=6)

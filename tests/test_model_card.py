@@ -107,6 +107,14 @@ def test_a_language_model_is_described():
     assert "It began with the weights ulmfit2018.wikitext-2." in card
 
 
+def test_models_of_characters_are_measured_in_bits():
+    metrics = {"metric": "bits_per_character", "value": 2.87, "perplexity": 1137.0, "loss": 1.99}
+    card = model_card.text(recipe.load("oord2016-names"), metrics, 1)
+    assert front_matter(card)["metrics"] == ["bits_per_character"]
+    assert "**bits per character 2.870** on names, split `valid`." in card
+    assert "- perplexity per word: 1137" in card
+
+
 def test_further_corpora_are_named():
     made = recipe.load("gpt1-starter").resolved()
     card = model_card.text(made, {}, 10)
@@ -144,6 +152,12 @@ def test_a_users_own_weights_name_no_licence(tiny_recipe):
     assert 'zoo.load("./tiny")' in card
     assert "Nothing has been measured yet." in card
     assert "Not stated" in model_card.license_text(tiny_recipe)
+
+
+def test_a_model_that_counted_is_described():
+    card = model_card.text(recipe.load("bigram-names"), {}, 1)
+    assert "On names (en): counts of one pass, without a gradient, seed 1951." in card
+    assert "updates of" not in card
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,28 @@ from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.tasks import task_class
 from zoo.data.examples import Example
+from zoo.ngrams import layout
+from zoo.ngrams.counts import count
+from zoo.ngrams.smoothing import smooth
+from zoo.ngrams.tables import NGrams
 from zoo.text import train_tokenizers
+from zoo.training.trainers import trainer_of
 
 # Most pieces that can be learned of a few lines, of both languages and of one; words, of one.
 SHARED, APART, WORDS = 96, 64, 40
 # So many byte pairs have room for every character at the end of a word and within one.
 BYTE_PAIRS = 80
 # The tasks whose inputs are single texts. Those of the others are in tiny_sequences.py.
-TASKS = ("translate", "generate", "classify")
+TASKS = ("translate", "generate", "fill", "classify")
 # A classifier of documents that are longer than what it pools, and that longer than a chunk.
 SHORT = {"model.arguments.chunk": 3, "model.arguments.kept": 6}
 
 START, END = 2, 3
+# Windows that hold a whole row of TOKENS, whichever recipe the sizes are of.
+WINDOWS: dict[str, dict[str, Any]] = {
+    "bengio2003": {"order": 7, "direct": True},
+    "oord2016": {"units": "gated", "layers": 2, "stacks": 2, "gate": 8, "skip": 12},
+}
 # A batch for the model of each task. A classifier's has some rows, for its batch normalisation.
 SOURCE = np.array([[5, 6, 7, 8, END], [9, 10, END, 0, 0]], dtype="int32")
 TARGET = np.array([[START, 11, 12, 13], [START, 14, 15, 5]], dtype="int32")
@@ -49,13 +59,15 @@ DOCUMENTS = np.array(
     dtype="int32",
 )
 INPUTS = {
-    "translate": {"source": SOURCE, "target": TARGET}, "generate": TOKENS, "classify": DOCUMENTS,
+    "translate": {"source": SOURCE, "target": TARGET}, "generate": TOKENS, "fill": TOKENS,
+    "classify": DOCUMENTS,
     "entail": DOCUMENTS, "similarity": np.stack([DOCUMENTS, DOCUMENTS[:, ::-1]], axis=1),
     "choose": np.stack([DOCUMENTS, DOCUMENTS[::-1], DOCUMENTS[:, ::-1]], axis=1),
 }  # fmt: skip
 LABELS = {
     "translate": np.array([[11, 12, 13, END], [14, 15, 5, END]], dtype="int32"),
     "generate": np.array([[5, 6, 7, 8, 9, END], [10, 11, 5, 12, 13, END]], dtype="int32"),
+    "fill": TOKENS[:, ::-1].copy(),
     "classify": np.array([0, 1, 1, 0, 1], dtype="int32"),
     "entail": np.array([0, 1, 1, 0, 1], dtype="int32"),
     "similarity": np.array([0, 1, 1, 0, 1], dtype="int32"),
@@ -114,7 +126,8 @@ def small(name: str) -> recipes.Recipe:
     made = recipes.load(name).smoke()
     settings = made.tokenizer
     apart = APART if settings.kind == "sentencepiece" else WORDS
-    together = {"sentencepiece": SHARED, "bpe": BYTE_PAIRS}.get(settings.kind, WORDS)
+    pieces = {"sentencepiece": SHARED, "bpe": BYTE_PAIRS, "wordpiece": BYTE_PAIRS}
+    together = pieces.get(settings.kind, WORDS)
     changes = {
         "name": "tiny",
         "tokenizer.vocabulary": together if settings.shared else apart,
@@ -155,9 +168,17 @@ def write_bundle(name: str, folder: Path, pairs: list[tuple[str, str]]) -> Path:
     keras.utils.set_random_seed(1)
     model = catalog.builder(catalog.entry(made.paper), made.model.size)(**made.model.arguments)
     model.build()
-    randomise(model)
     rows = task_class(made.task).learned_texts(Example(*pair) for pair in pairs)
     tokenizers = train_tokenizers(made.tokenizer, rows, made.data.languages, made.seed)
+    if model.trainable_variables:
+        randomise(model)
+    else:
+        texts = task_class(made.task).encode_examples(
+            [Example(*row) for row in pairs], tokenizers, made
+        )
+        trainer = trainer_of(made)(model, made, texts, texts, tokenizers[0])
+        trainer.update(0)
+        made, model = trainer.result(model)
     return bundle.write(
         folder,
         model=model,
@@ -209,11 +230,17 @@ class Variant:
         return LABELS[self.task]
 
     def make(self, **changes: Any) -> keras.Model:
-        """Return the model, built, with random weights."""
+        """Return the model, built, with random weights, or with counts of a random text."""
         keras.utils.set_random_seed(1)
         model = self.builder(**(self.arguments | changes))
         model.build()
-        randomise(model)
+        if model.trainable_variables:
+            randomise(model)
+        else:
+            own = model.arguments
+            values = counted(own.order, own.smoothing, own.interpolated)[1]
+            for name, variable in weights.variables(model).items():
+                variable.assign(values[name])
         return model
 
     def copy(self, model: keras.Model, **changes: Any) -> keras.Model:
@@ -227,6 +254,26 @@ class Variant:
         return weights.filled(build, weights.arrays(model))
 
 
+@functools.cache
+def counted(
+    order: int, smoothing: str, interpolated: bool
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return sizes and weights of n-grams of a random text of 30 words, TOKENS among it.
+
+    A little noise on each number keeps equal counts apart, so that a search has no ties.
+    """
+    random = np.random.default_rng(SEED)
+    rows = [np.array([START, *random.integers(3, 30, 8), END]) for _ in range(300)]
+    rows += [np.array([*row, word]) for row in TOKENS for word in random.integers(3, 30, 12)]
+    offsets = np.cumsum([0, *map(len, rows)])
+    counts = count(np.concatenate(rows), offsets, order, 30, started=True)
+    table = smooth(counts, smoothing, interpolated=interpolated, started=True)
+    orders = [
+        replace(each, log_p=each.log_p - random.uniform(0, 0.1, len(each))) for each in table.orders
+    ]
+    return layout.laid_out(NGrams(orders, table.interpolated))
+
+
 def variants(task: str | None = None) -> dict[str, Variant]:
     """Return every paper of the catalog in each of its tasks, or those of one task.
 
@@ -238,7 +285,7 @@ def variants(task: str | None = None) -> dict[str, Variant]:
         for each in dict.fromkeys([entry.task, *entry.builders]):
             classes = {"classes": 2} if each == "similarity" else {}  # a number has one alone
             name = paper if each == entry.task else f"{paper}-{each}"
-            found[name] = Variant(paper, each, classes)
+            found[name] = Variant(paper, each, classes | WINDOWS.get(paper, {}))
     marian = {
         "attention_bias": True, "positions": "halves", "activation": "swish", "output_bias": True,
     }  # fmt: skip
@@ -247,7 +294,17 @@ def variants(task: str | None = None) -> dict[str, Variant]:
         "bahdanau2015-conditional": Variant(
             "bahdanau2015", "translate", {"decoder": "conditional"}
         ),
+        "bengio2003-direct": Variant(
+            "bengio2003", "generate", {"order": 7, "direct": True, "hidden": 0}
+        ),
+        "oord2016-tree": Variant("oord2016", "generate", {"layers": 3, "units": "tree"}),
     }
+    # Histories that hold a whole row of TOKENS.
+    for name, smoothing, interpolated in (
+        ("bigram", "kneser-ney", True), ("bigram-back-off", "witten-bell", False),
+    ):  # fmt: skip
+        sizes = {"order": 7, "smoothing": smoothing, "interpolated": interpolated, "start": START}
+        found[name] = Variant("bigram", "generate", sizes | counted(7, smoothing, interpolated)[0])
     return {name: each for name, each in found.items() if task in (None, each.task)}
 
 

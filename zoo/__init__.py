@@ -175,7 +175,9 @@ def mixture(
 
 
 def _loaded(models: Iterable[str | Path | Pretrained]) -> list[Pretrained]:
-    """Return models, with references loaded."""
+    """Return models, with references loaded; raise OptionError for one that is in no list."""
+    if isinstance(models, (str, Path)):
+        raise OptionError(f"{models} is one model", "give several in a list, as in [one, other]")
     from zoo.loading import load
     from zoo.pretrained import Pretrained
 

@@ -91,6 +91,102 @@ def _compile_jax(function: Traced, model: weakref.ref, options: Hashable) -> Cal
     return jax.jit(traced)
 
 
+def descend(
+    function: Traced,
+    model: keras.Model,
+    weights: list[Any] | None,
+    rate: float,
+    arrays: Mapping[str, Any],
+) -> tuple[Any, list[Any]]:
+    """Return what a function gives, and weights after one step of plain gradient descent on it.
+
+    The model keeps its own weights: the function sees others in their place.
+
+    Args:
+        function: of (model, None, arrays), see `run`; returns a loss, a scalar, and nested arrays.
+        weights: values of the model's trainable variables, from an earlier call; None takes the
+            model's own.
+        rate: by which the gradients are multiplied.
+
+    Returns:
+        The nested arrays, of the weights before the step; and the weights after it.
+    """
+    uses_models()
+    backend = keras.backend.backend()
+    if weights is None:
+        weights = [ops.convert_to_tensor(variable) for variable in model.trainable_variables]
+    if backend == "torch":
+        arrays = tree.map_structure(ops.convert_to_tensor, dict(arrays))
+        return _descend_torch(function, model, weights, rate, arrays)
+    shapes = tuple(tuple(leaf.shape) for leaf in tree.flatten(arrays))
+    key = (descend, function, rate, shapes, len(model.variables))
+    with _lock:
+        functions = _compiled.setdefault(model, {})
+        if key not in functions:
+            make = _descend_tensorflow if backend == "tensorflow" else _descend_jax
+            functions[key] = make(function, weakref.ref(model), rate)
+    if backend == "jax":
+        others = [variable.value for variable in model.non_trainable_variables]
+        return functions[key](weights, others, arrays)
+    return functions[key](weights, arrays)
+
+
+def _descend_torch(
+    function: Traced, model: keras.Model, weights: list[Any], rate: float, arrays: Any
+) -> tuple[Any, list[Any]]:
+    import torch
+
+    weights = [weight.detach().requires_grad_() for weight in weights]
+    with keras.StatelessScope(
+        state_mapping=list(zip(model.trainable_variables, weights, strict=True))
+    ):
+        loss, found = function(model, None, arrays)
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    with torch.no_grad():
+        return tree.map_structure(lambda leaf: leaf.detach(), found), [
+            weight if gradient is None else weight - rate * gradient
+            for weight, gradient in zip(weights, gradients, strict=True)
+        ]
+
+
+def _descend_tensorflow(function: Traced, model: weakref.ref, rate: float) -> Callable:
+    import tensorflow
+
+    def traced(weights, arrays):
+        alive = _traced(model)
+        mapping = list(zip(alive.trainable_variables, weights, strict=True))
+        with tensorflow.GradientTape() as tape, keras.StatelessScope(state_mapping=mapping):
+            tape.watch(weights)
+            loss, found = function(alive, None, arrays)
+        gradients = tape.gradient(loss, weights)
+        return found, [
+            weight if gradient is None else weight - rate * tensorflow.convert_to_tensor(gradient)
+            for weight, gradient in zip(weights, gradients, strict=True)
+        ]
+
+    return tensorflow.function(traced, autograph=False)
+
+
+def _descend_jax(function: Traced, model: weakref.ref, rate: float) -> Callable:
+    import jax
+
+    def traced(weights, others, arrays):
+        alive = _traced(model)
+        variables = [*alive.trainable_variables, *alive.non_trainable_variables]
+
+        def loss_of(weights):
+            mapping = list(zip(variables, [*weights, *others], strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                return function(alive, None, arrays)
+
+        gradients, found = jax.grad(loss_of, has_aux=True)(weights)
+        return found, [
+            weight - rate * gradient for weight, gradient in zip(weights, gradients, strict=True)
+        ]
+
+    return jax.jit(traced)
+
+
 def loop(
     condition: Callable[[Any, Any], Any], body: Callable[[Any, Any], tuple], start: Any, carry: Any
 ) -> tuple[Any, Any]:

@@ -191,7 +191,12 @@ class Mixture:
                 )
 
     def _checked(self, weights: Sequence[float]) -> np.ndarray:
-        shares = np.asarray(list(weights), dtype=np.float64)
+        try:
+            shares = np.asarray(list(weights), dtype=np.float64)
+        except (TypeError, ValueError):
+            raise OptionError(
+                f"weights are {weights!r}", "give a list of numbers, one share for each model"
+            ) from None
         if len(shares) != len(self.models) or not (
             (shares >= 0).all() and abs(shares.sum() - 1.0) < 1e-6
         ):

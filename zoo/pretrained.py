@@ -200,17 +200,13 @@ class Pretrained:
         data: Any = None,
         targets: Iterable[Any] | None = None,
         *,
-        split: str | None = None,
-        limit: int | None = None,
-        beam_size: int | None = None,
-        length_penalty: float | None = None,
-        batch_size: int | None = None,
-        progress: bool = True,
-        likelihood: bool = False,
-        stream: bool | None = None,
-        split_sentences: bool = False,
+        split: str | None = None, limit: int | None = None,
+        beam_size: int | None = None, length_penalty: float | None = None,
+        batch_size: int | None = None, progress: bool = True,
+        likelihood: bool = False, stream: bool | None = None, split_sentences: bool = False,
+        dynamic: bool = False, dynamic_rate: float | None = None, dynamic_chunk: int | None = None,
         **table: Unpack[TableArguments],
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any]:  # fmt: skip
         """Measure the model on examples; pairs with one source are its several references.
 
         Args:
@@ -225,6 +221,8 @@ class Pretrained:
                 so for corpora that are one text, such as WikiText-2.
             split_sentences: of translators, translate sentence by sentence, as `predict` does;
                 published numbers are those of whole lines.
+            dynamic: of recurrent language models, let a copy learn from each `dynamic_chunk` of
+                tokens once it is predicted, see `zoo.tasks.dynamic.Dynamic`.
 
         Returns:
             "metric", "value", "data", "split" and the task's metrics: for translators "bleu", its
@@ -232,6 +230,8 @@ class Pretrained:
             token and "bits_per_character"; for labels "accuracy", "macro_f1" and "confusion"; for
             numbers "pearson" and "spearman"; for answers "accuracy".
         """
+        from zoo.tasks import dynamic as learning
+
         if limit is not None:
             check_count("limit", limit)
         reading = TableOptions.of(**table)
@@ -240,6 +240,7 @@ class Pretrained:
             "batch_size": batch_size, "beam_size": beam_size, "length_penalty": length_penalty,
             "likelihood": likelihood or None, "progress": progress, "stream": stream,
             "split_sentences": split_sentences or None,
+            "dynamic": learning.chosen(self.model, dynamic, dynamic_rate, dynamic_chunk),
         }  # fmt: skip
         options = tasks.options(self.task, "evaluate", options)
         if "split" in about:  # a corpus

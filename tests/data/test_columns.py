@@ -306,6 +306,16 @@ def test_archives_have_a_hint(tmp_path):
             read_pairs(tmp_path / "x.csv")
 
 
+def test_an_archive_is_told_whatever_its_time(tmp_path):
+    """20 seconds past a minute that 8 divides have a line feed in the archive's head."""
+    for minute, second in ((40, 20), (41, 20), (40, 22)):
+        inside = zipfile.ZipInfo("xl/workbook.xml", (2026, 11, 29, 21, minute, second))
+        with zipfile.ZipFile(tmp_path / "x.csv", "w") as archive:
+            archive.writestr(inside, "a,b\n")
+        with pytest.raises(DataError, match="an Excel workbook"):
+            read_pairs(tmp_path / "x.csv")
+
+
 # The line
 
 

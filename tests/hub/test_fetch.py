@@ -210,7 +210,7 @@ def test_wrong_names_are_told(hub, small, reference, text):
 
 
 def test_a_repository_that_is_nothing_known_is_not_fetched(hub, small):
-    hub.add("user/repo", {"config.json": b'{"model_type": "bert"}', LARGE: small[LARGE]})
+    hub.add("user/repo", {"config.json": b'{"model_type": "t5"}', LARGE: small[LARGE]})
     with pytest.raises(
         HubError,
         match=r"neither a bundle .* nor a checkpoint that is known; it holds config.json, "

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass, fields
 
 import keras
+import numpy as np
 import pytest
 
+import zoo
 from zoo.config import catalog
-from zoo.errors import OptionError
+from zoo.errors import OptionError, RecipeError
 from zoo.layers.model import PaperModel
 
 
@@ -93,3 +96,35 @@ def test_the_registrys_check_reads_the_same_fields(monkeypatch):
     assert changes.items() <= catalog.arguments(entry, None, changes).items()
     with pytest.raises(OptionError, match=r"no argument 'clases'\n.*did you mean 'classes'"):
         catalog.arguments(entry, None, {"clases": 3})
+
+
+WRONG = [
+    ("vocabulary", "9", "not a whole number"),
+    ("vocabulary", 9.5, "not a whole number"),
+    ("vocabulary", True, "not a whole number"),
+    ("vocabulary", None, "not a whole number"),
+    ("dropout", "much", "not a number"),
+    ("dropout", [0.1], "not a number"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), WRONG)
+def test_an_argument_of_another_type_is_named(name, value, message):
+    with pytest.raises(TypeError, match=re.escape(f"{name} is {value!r}, {message}")):
+        Pretend(**{"vocabulary": 9, name: value})
+
+
+def test_numbers_of_numpy_are_numbers():
+    made = Pretend(vocabulary=np.int64(9), dropout=np.float32(0.5))
+    assert (made.arguments.vocabulary, made.arguments.dropout) == (9, 0.5)
+    assert type(made.arguments.vocabulary) is int
+    assert Pretend(vocabulary=9, dropout=0).arguments.dropout == 0
+
+
+def test_a_builder_and_a_recipe_name_it_too(tmp_path):
+    with pytest.raises(OptionError, match="cannot be built so: width is '9', not a whole number"):
+        zoo.build("graves2013", width="9")
+    with pytest.raises(OptionError, match="clip is 'no', not a number"):
+        zoo.build("graves2013", clip="no")
+    with pytest.raises(RecipeError, match=r"bigram cannot be built so: order is 2\.5, not a"):
+        zoo.train("bigram-names", tmp_path / "it", changes={"model.arguments.order": 2.5})

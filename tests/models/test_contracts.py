@@ -19,6 +19,7 @@ TRANSLATOR = {contracts.Decoder, contracts.Encoder, contracts.Translator}
 KINDS = {
     "translate": TRANSLATOR,
     "generate": {contracts.Decoder, contracts.LanguageModel},
+    "fill": {contracts.Filler, contracts.Encoder},
     "classify": {contracts.Model},
     "entail": {contracts.SequenceClassifier},
     "similarity": {contracts.SequenceClassifier},
@@ -61,7 +62,7 @@ def test_a_model_keeps_the_contracts_of_its_kind(variant, model):
 def test_a_model_is_of_one_kind(model):
     kinds = (
         contracts.Translator, contracts.LanguageModel, contracts.SequenceClassifier,
-        contracts.StatefulClassifier,
+        contracts.StatefulClassifier, contracts.Filler,
     )  # fmt: skip
     assert sum(isinstance(model, kind) for kind in kinds) == 1
 
@@ -72,7 +73,12 @@ def test_the_attributes_are_what_the_contracts_say(model):
         assert value is None or value > 0
     if isinstance(model, contracts.SequenceClassifier):
         first = model.arguments.vocabulary
-        assert model.specials == tuple(range(first, first + len(model.specials)))
+        own = (
+            (model.arguments.start_id, *[model.arguments.separator_id] * 2)
+            if "start_id" in vars(model.arguments)
+            else ()
+        )
+        assert model.specials == (own or tuple(range(first, first + len(model.specials))))
     if isinstance(model, contracts.LanguageModel):
         assert (model.context is None) == bool(model.initial_state(1))
     if isinstance(model, contracts.StatefulClassifier):

@@ -110,6 +110,8 @@ def test_weights_have_names_and_come_back(variant, model, expected, tmp_path):
 def test_every_weight_learns(variant):
     """One step of plain gradient descent moves every weight: each one gets a gradient."""
     model = variant.make()
+    if not model.trainable_variables:
+        pytest.skip("it is counted, without a gradient")
     before = weights.arrays(model)
     model.compile(
         optimizer=keras.optimizers.SGD(10.0),

@@ -103,3 +103,37 @@ def test_config_rebuilds_it():
     again = LabelSmoothedCrossEntropy.from_config(loss.get_config())
     assert (again.smoothing, again.padding_id, again.per) == (0.2, 5, "sentence")
     assert again.name == "cross_entropy"
+
+
+def test_its_gradient_is_the_probabilities_without_the_label():
+    """Over the number of tokens, and nothing at padding; by one step of plain gradient descent."""
+    labels, logits = example()
+    logits[0, 0] = [0, 0, 0, -300, 9, 0, 0]  # of a label whose P no float32 can hold
+
+    class Logits(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.logits = self.add_weight(shape=logits.shape, name="logits")
+
+        def call(self, inputs):
+            return self.logits + 0.0 * keras.ops.cast(inputs[..., None], "float32")
+
+    model = Logits()
+    model.logits.assign(logits)
+    model.compile(keras.optimizers.SGD(1.0), LabelSmoothedCrossEntropy())
+    model.train_on_batch(labels, labels)
+    found = logits - keras.ops.convert_to_numpy(model.logits)
+    p = np.exp(logits.astype(np.float64))
+    expected = p / p.sum(-1, keepdims=True) - np.eye(VOCABULARY)[labels]
+    expected *= (labels != 0)[..., None] / np.count_nonzero(labels)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_label_that_seems_impossible_has_a_large_loss_and_no_infinite_one():
+    logits = np.array([[[0.0, 80.0, 0.0], [0.0, 400.0, 0.0]]], "float32")
+    loss, labels = LabelSmoothedCrossEntropy(0.0, -1), np.array([[2]], "int32")
+    found = [
+        float(keras.ops.convert_to_numpy(loss(labels, logits[:, i : i + 1]))) for i in range(2)
+    ]
+    assert found[0] == pytest.approx(80.0, rel=1e-5)
+    assert found[1] == pytest.approx(37 * np.log(10.0), rel=1e-5)

@@ -88,6 +88,15 @@ def test_rows_of_a_stream_are_an_eighth_of_few_pieces(tokens, rows, updates):
 # Recipes
 
 
+def test_a_model_of_characters_is_measured_in_its_bases_metric():
+    for name, metric in (
+        ("bengio2003-names", "bits_per_character"),
+        ("bengio2003-ptb", "perplexity"),
+    ):
+        base = recipes.load(name).resolved()
+        assert finetune.recipe(base, "mine.txt", "generate", None, []).evaluate.metric == metric
+
+
 def test_a_classifiers_recipe_is_the_papers_with_the_language_models_sizes(writer):
     base = writer.recipe
     found = finetune.recipe(base, "mine.csv", "classify", None, ["a", "b", "c"])

@@ -292,3 +292,12 @@ def test_the_run_keeps_the_path_that_the_bundle_hides(trained, mine):
     for path in ("data/recipe.toml", "checkpoints/recipe.toml"):
         text = (trained.with_name("out.run") / path).read_text("utf-8")
         assert f"corpus = {json.dumps(str(mine))}" in text
+
+
+def test_characters_of_the_held_out_part_are_known_too(tmp_path):
+    names = [chr(ord("a") + i) * 3 for i in range(20)]  # each letter is in one name alone
+    (tmp_path / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    model = zoo.train("bigram-names", tmp_path / "out", data=tmp_path / "names.txt")
+    assert set("abcdefghijklmnopqrst") <= set(model.tokenizer.words)
+    assert model.metrics["unknown"] == 0
+    assert all(score < 0 for score in model.score(names))

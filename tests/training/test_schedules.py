@@ -42,11 +42,15 @@ def test_the_learning_rate_scales_the_schedule(small):
             "schedule.halve_every": 5,
             "schedule.cut": 0.1,
             "schedule.ratio": 32.0,
+            "schedule.improvement": 1.003,
+            "schedule.decay": 0.01,
         }
     )
     twice = small.changed({"optimizer.learning_rate": 2.0})
     for name in SCHEDULES:
-        change = {"schedule.name": name}
+        change: dict = {"schedule.name": name}
+        if SCHEDULES[name].by_validation:
+            change["schedule.warmup"] = 0
         first, second = rate(small.changed(change), 30), rate(twice.changed(change), 30)
         assert second == pytest.approx(2 * first)
 
@@ -85,6 +89,16 @@ def test_halving_is_constant_and_then_halved_at_once_and_in_even_steps(small):
     found = [rate(made, update) for update in range(1, len(expected) + 1)]
     assert found == pytest.approx(expected, rel=1e-6)
     assert rate(made.changed({"optimizer.learning_rate": 2.0}), 11) == pytest.approx(0.7)
+
+
+def test_bengios_rate_falls_with_the_updates_made(small):
+    """epsilon_t = epsilon_0 / (1 + r t) of bengio2003, where t counts from 0."""
+    changes = {"schedule.name": "inverse_time", "schedule.peak": 1e-3, "schedule.decay": 0.25}
+    made = small.changed(changes | {"schedule.warmup": 0})
+    for t in (0, 1, 2, 7, 1000):
+        assert rate(made, t + 1) == pytest.approx(1e-3 / (1 + 0.25 * t), rel=1e-6)
+    with pytest.raises(RecipeError, match="'inverse_time' needs how fast the rate falls"):
+        small.changed({"schedule.name": "inverse_time"})
 
 
 def test_sutskevers_rates():

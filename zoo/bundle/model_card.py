@@ -11,6 +11,7 @@ from zoo.config import cards, catalog
 from zoo.config import metrics as measures
 from zoo.config import recipe as recipes
 from zoo.config.base import Base
+from zoo.config.choices import OPTIMIZERS
 from zoo.config.recipe import Recipe
 from zoo.errors import UnknownName
 from zoo.text import typography
@@ -191,7 +192,9 @@ def _measured(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     per = recipe.spec.loss_per or (piece if recipe.train.loss == "token" else recipe.train.loss)
     unit = "mean squared error" if recipe.regression else f"nats per {per}"
     labels = FACTS | {
-        name: (row.card or row.label).format(piece=piece, loss_unit=unit)
+        name: (row.card or row.label).format(
+            piece=recipe.spec.perplexity_per or piece, loss_unit=unit
+        )
         for name, row in measures.METRICS.items()
     }
     lines += [
@@ -278,10 +281,14 @@ def _trained(recipe: Recipe) -> str:
         begun = f" It began with {began(recipe.base)}.{_merged(recipe)}"
         if not _trained_further(recipe):
             begun = f" It is {began(recipe.base)}, rounded to a type of fewer bits."
+    how = (
+        f"at most {train.updates:,} updates of {batch}, {recipe.optimizer.name}, schedule "
+        f"{recipe.schedule.name}, {loss}, precision {train.precision}"
+    )
+    if OPTIMIZERS[recipe.optimizer.name].trainer:
+        how = f"{recipe.optimizer.name} of one pass, without a gradient"
     return (
-        f"On {texts}: at most {train.updates:,} updates of {batch}, "
-        f"{recipe.optimizer.name}, schedule {recipe.schedule.name}, {loss}, precision "
-        f"{train.precision}, seed {recipe.seed}.{begun} {_tokenizer(recipe)} Everything else is in "
+        f"On {texts}: {how}, seed {recipe.seed}.{begun} {_tokenizer(recipe)} Everything else is in "
         f"recipe.toml, the training curve in history.csv; {_again(recipe)}."
     )
 
@@ -361,6 +368,7 @@ def _tokenizer(recipe: Recipe) -> str:
     return settings.spec.card.format(
         many=many, source_size=source, target_size=target, algorithm=settings.algorithm,
         normalization=settings.normalization, source=recipe.data.source, target=recipe.data.target,
+        case="in lower case" if settings.lowercase else "capitals kept",
     )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def open_lines(file: Path | None) -> Lines:
     first = next(raw, None)
     if first is None:
         raise DataError(f"{name}: no rows", "give one text a line")
-    check_kind(first, name)
+    check_kind(first, name, raw)
     return Lines(name, itertools.chain([first], raw))
 
 

@@ -134,6 +134,11 @@ def evaluate(
         bool | None, typer.Option(help="Language models: read all texts as one; else by the data.")
     ] = None,
     split_sentences: SplitSentences = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Recurrent models: learn from what was predicted.")
+    ] = False,
+    dynamic_rate: Annotated[float | None, typer.Option(help="Its learning rate; 0.03.")] = None,
+    dynamic_chunk: Annotated[int | None, typer.Option(help="Tokens between steps; 10.")] = None,
     dtype: Dtype = None,
     *,
     reading: dict[str, Any],
@@ -143,7 +148,8 @@ def evaluate(
     model = _load(name, dtype)
     measured = model.evaluate(
         data, split=split, beam_size=beam_size, length_penalty=length_penalty,
-        batch_size=batch_size, stream=stream, split_sentences=bool(split_sentences), **reading,
+        batch_size=batch_size, stream=stream, split_sentences=bool(split_sentences),
+        dynamic=dynamic, dynamic_rate=dynamic_rate, dynamic_chunk=dynamic_chunk, **reading,
     )  # fmt: skip
     print(json.dumps(measured, indent=2, ensure_ascii=False))
 
@@ -272,9 +278,14 @@ def convert(
 @app.command()
 def export(
     name: Name,
-    folder: Annotated[Path, typer.Argument(help="Folder of the SavedModel.", metavar="DIR")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the SavedModel, or FILE.arpa.", metavar="DIR")
+    ],
 ) -> None:
-    """Write a TensorFlow SavedModel that takes strings and gives strings or labels."""
+    """Write a TensorFlow SavedModel that takes strings and gives strings or labels.
+
+    A name that ends in .arpa or .arpa.gz is a file of n-grams, of a model that counts them.
+    """
     model = _load(name)
     from zoo import export as exporting
 

@@ -9,6 +9,9 @@ from zoo.config import catalog
 from zoo.config.entries import Entry, Result, Weights
 from zoo.errors import UnknownName
 
+# What BibTeX calls the venue, by kind of entry.
+VENUES = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}
+
 
 @dataclass(frozen=True)
 class Card:
@@ -30,12 +33,12 @@ class Card:
         fields = {
             "title": f"{{{paper.title}}}",
             "author": " and ".join(paper.authors),
-            "booktitle": paper.venue,
+            VENUES[paper.kind]: paper.venue,
             "year": str(paper.year),
             "url": paper.url,
         }
-        body = "".join(f"  {name:<9} = {{{value}}},\n" for name, value in fields.items())
-        return f"@inproceedings{{{self.entry.name},\n{body}}}"
+        body = "".join(f"  {name:<12} = {{{value}}},\n" for name, value in fields.items())
+        return f"@{paper.kind}{{{self.entry.name},\n{body}}}"
 
     def __str__(self) -> str:
         entry, paper = self.entry, self.entry.paper

@@ -115,6 +115,11 @@ def find_bundle(reference: str | os.PathLike[str]) -> Path:
             missing, f"load them from a checkout, or make them with `zoo train {chosen.recipe}`"
         )
     path = Path(reference).expanduser()
+    if path.is_file():
+        raise BundleError(
+            f"{path} is a file, and a model is a folder",
+            f"a checkpoint of another library: `zoo convert {path} --as NAME --out FOLDER`",
+        )
     if not path.is_dir():
         raise BundleError(f"there is no folder {path}", "`zoo list` shows the models by name")
     return path

@@ -24,6 +24,7 @@ class OptimizerSpec(NamedTuple):
     keys: tuple[str, ...] = ()  # of [optimizer], beside those that all optimizers take
     path_of_groups: str = ""  # of the class with a rate for each group of layers
     averages: bool = False  # whether it averages the weights itself
+    trainer: str = ""  # of the class that trains by it whatever the task; "" is the task's own
 
 
 class ScheduleSpec(NamedTuple):
@@ -33,6 +34,7 @@ class ScheduleSpec(NamedTuple):
     about: str  # the rate, for the docs
     needs: Mapping[str, str] = {}  # required keys of [schedule] and their meanings
     ends: bool = False  # whether the rate falls to its end by `train.updates`
+    by_validation: bool = False  # whether validation losses set the rate, and end the run
 
 
 class AugmentationSpec(NamedTuple):
@@ -61,6 +63,10 @@ OPTIMIZERS: dict[str, OptimizerSpec] = {
         "zoo.optim.asgd:ASGD", "SGD that averages its weights once the validation loss stops "
         "falling, see `optimizer.nonmonotone` (NT-ASGD)", averages=True,
     ),
+    "counts": OptimizerSpec(
+        "keras.optimizers:SGD", "no optimizer: n-grams are counted in one pass, without a gradient",
+        trainer="zoo.training.counting:CountTrainer",
+    ),
 }  # fmt: skip
 
 _PEAK = {"peak": "a peak rate"}
@@ -69,6 +75,7 @@ _AT = "zoo.optim.schedules"
 
 SCHEDULES: dict[str, ScheduleSpec] = {
     "constant": ScheduleSpec(f"{_AT}:constant", f"{_RISE} constant", _PEAK),
+    "none": ScheduleSpec(f"{_AT}:none", "0, for what has no gradient"),
     "cosine": ScheduleSpec(
         f"{_AT}:cosine", f"{_RISE} half a cosine to zero at the last update", _PEAK, ends=True
     ),
@@ -79,6 +86,23 @@ SCHEDULES: dict[str, ScheduleSpec] = {
             **_PEAK, "halve_after": "the number of updates before the first halving",
             "halve_every": "the number of updates between two halvings",
         },
+    ),
+    "halving_by_validation": ScheduleSpec(
+        f"{_AT}:halving_by_validation",
+        "`peak` until an epoch's validation loss is not `improvement` times as good as the last "
+        "one's, then half the rate in each further epoch, until one helps no more again, which "
+        "ends the run",
+        {
+            "peak": "a rate to begin with",
+            "improvement": "the ratio of one epoch's validation loss to the next one's that counts "
+            "as better",
+        },
+        by_validation=True,
+    ),
+    "inverse_time": ScheduleSpec(
+        f"{_AT}:inverse_time",
+        "`peak` / (1 + `decay` * updates made before); with `warmup`, first linear up to it",
+        {**_PEAK, "decay": "how fast the rate falls"},
     ),
     "inverse_sqrt": ScheduleSpec(
         f"{_AT}:inverse_sqrt", f"{_RISE} falling with the root of the update", _PEAK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ class Paper(Table):
     authors: Annotated[list[str], Field(min_length=1)]
     year: int
     venue: str
+    kind: Literal["inproceedings", "article", "misc"] = "inproceedings"  # of the BibTeX entry
     url: str
     introduced: str  # the news in one sentence
     results: list[Result] = []

@@ -40,7 +40,7 @@ METRICS: dict[str, MetricSpec] = {
         "perplexity", higher=False, card="perplexity per {piece}", per_piece=True
     ),
     "perplexity_per_token": MetricSpec("perplexity per token", higher=False, indexed=True),
-    "bits_per_character": MetricSpec("bits per character", higher=False, indexed=True),
+    "bits_per_character": MetricSpec("bits per character", digits=3, higher=False, indexed=True),
     "pearson": MetricSpec("Pearson"),
     "spearman": MetricSpec("Spearman", indexed=True),
     "loss": MetricSpec("loss", higher=False, card="validation loss ({loss_unit})", per_piece=True),

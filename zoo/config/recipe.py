@@ -47,11 +47,15 @@ class Recipe(Table):
         labels = self.data.labels
         for key in self.spec.needs:
             table, name = key.split(".")
+            if table == "train" and OPTIMIZERS[self.optimizer.name].trainer:
+                continue  # the task's own way to make batches is not used
             if not getattr(getattr(self, table), name):
                 raise ValueError(f"the task '{self.task}' needs {key}")
-        if self.evaluate.metric != (metric := tasks.main_metric(self.task, bool(labels))):
+        metric = tasks.main_metric(self.task, bool(labels))
+        if self.evaluate.metric not in (metric, *self.spec.other_metrics):
             without = " without data.labels" if metric == self.spec.number_metric else ""
-            raise ValueError(f"the task '{self.task}'{without} has evaluate.metric '{metric}'")
+            choice = " or ".join(f"'{each}'" for each in (metric, *self.spec.other_metrics))
+            raise ValueError(f"the task '{self.task}'{without} has evaluate.metric {choice}")
         repeated = {label for label in labels if labels.count(label) > 1}
         if repeated:
             raise ValueError(f"data.labels has '{min(repeated)}' twice")

@@ -112,6 +112,7 @@ class Tokenizer(Table):
     normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
     byte_fallback: bool = False  # whether SentencePiece writes a character without a piece in bytes
     split_digits: bool = False  # whether each digit is a piece of its own in SentencePiece
+    lowercase: bool = False  # whether WordPiece reads capitals as small letters
     end: bool = False  # whether a text of characters has an end; else a line break ends it
     sample: Positive | None = None  # number of training rows to learn from, none for all
     weights: Reference = ""  # trained model with the tokenizer to take, as for `zoo.load`
@@ -178,6 +179,9 @@ class Schedule(Table):
     peak: Above | None = None  # highest rate
     halve_after: Positive | None = None  # updates before the first halving
     halve_every: Positive | None = None  # updates between two halvings
+    # least ratio of an epoch's validation loss to the next one's that counts as better
+    improvement: Annotated[float, Field(ge=1)] | None = None
+    decay: Above | None = None  # how much 1 / rate grows with an update, in units of 1 / peak
     cut: Inside | None = None  # share of a triangle's updates that the rate rises for
     ratio: Annotated[float, Field(gt=1)] | None = None  # peak over the rate at a triangle's ends
     cycles: Positive = 1  # number of triangles, one after the other
@@ -186,6 +190,8 @@ class Schedule(Table):
     @model_validator(mode="after")
     def _check_needs(self) -> Schedule:
         check_needs(self.name, SCHEDULES[self.name].needs, self, "schedule")
+        if SCHEDULES[self.name].by_validation and self.warmup:
+            raise ValueError(f"'{self.name}' begins with its peak: set warmup to 0")
         return self
 
 
@@ -245,5 +251,6 @@ class Evaluate(Table):
     length_penalty: Annotated[float, Field(ge=0)] = 0.6  # alpha, 0 for none
     max_extra: Positive = 50  # most pieces of an output beyond the length of its input
     batch_size: Positive = 32  # rows to decode or score together
+    skip_unknown: bool = False  # whether unknown words are left out of a perplexity
     minimum: float | None = None  # value that this recipe promises to reach
     maximum: float | None = None  # the same for a metric that should be low

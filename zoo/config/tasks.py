@@ -34,9 +34,11 @@ class TaskSpec:
     # whether `data.labels` lists classes; without it, some tasks have numbers
     labels: Literal["none", "classes", "classes or numbers"] = "none"
     number_metric: str = ""  # main metric of numbers in place of labels
+    other_metrics: tuple[str, ...] = ()  # what recipes may name in place of the main metric
     unit: str = "texts"  # name of examples in counts
     seen: str = "texts_in_training"  # metrics.json's key of test examples that training saw too
     loss_per: str = "text"  # the validation loss is a mean per this; "" leaves it to `train.loss`
+    perplexity_per: str = ""  # a perplexity is per this; "" is a piece of the tokenizer
     measured_again: bool = False  # whether experiments measure models again for missing metrics
     # how training reads further corpora (`data.also`): not, all texts as one, or by shares
     also: Literal["no", "joined", "shares"] = "no"
@@ -96,9 +98,25 @@ TASKS: dict[str, TaskSpec] = {
         pipeline="text-generation",
         needs=("data.language", "train.bptt", "train.batch_sentences"),
         metrics=("perplexity", "loss", "bits_per_character"),
+        other_metrics=("bits_per_character",),
         columns=(("text",),),
         synonyms={"text": _TEXT},
         loss_per="token",
+        perplexity_per="word",
+        also="joined",
+        rows=("text", "pair", "question"),
+    ),
+    "fill": TaskSpec(
+        path="zoo.tasks.fill:Fill",
+        pipeline="fill-mask",
+        needs=("data.language", "data.max_length", "train.batch_sentences"),
+        metrics=("accuracy", "perplexity", "loss"),
+        columns=(("text",),),
+        synonyms={"text": _TEXT},
+        example="a text with [MASK]",
+        card_example='"... [MASK] ..."',
+        loss_per="hidden piece",
+        perplexity_per="hidden piece",
         also="joined",
         rows=("text", "pair", "question"),
     ),

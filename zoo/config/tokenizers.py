@@ -66,6 +66,12 @@ TOKENIZERS: dict[str, TokenizerSpec] = {
         "GPT's byte pairs in lower case, with `</w>` at the end of a word",
         "Lower-cased byte pairs, {target_size} pieces.",
     ),
+    "wordpiece": TokenizerSpec(
+        "zoo.text.wordpiece:WordPieceTokenizer", (".wordpiece.json",), "piece",
+        "BERT's WordPiece: words by its rules, each cut into the longest known pieces",
+        "WordPiece, {target_size} pieces, {case}.",
+        train=("lowercase",), options={"lowercase": True},
+    ),
     "marian": TokenizerSpec(
         "zoo.text.marian:MarianTokenizer", (".marian.json",), "piece",
         "Marian's pieces, SentencePiece with a vocabulary of its own; of converted weights alone",

@@ -22,10 +22,13 @@ from zoo.text import Tokenizer
 # Modules with `recognises(path)` and `read(path)`, and what they read.
 LAYOUTS = {
     "zoo.convert.openai_gpt": "OpenAI GPT as transformers or OpenAI wrote it",
+    "zoo.convert.bert": "BERT as transformers wrote it",
     "zoo.convert.opus_mt": "OPUS-MT as transformers wrote it",
     "zoo.convert.fastai": "fast.ai's wt103 with itos_wt103.pkl",
     "zoo.convert.nematus": "Nematus' model.npz with options and dictionaries",
     "zoo.convert.fairseq": "fairseq's model.pt with dictionaries",
+    "zoo.convert.arpa": "n-grams in an ARPA file, name.arpa or name.arpa.gz",
+    "zoo.convert.rnnlm": "RNNLM's model as text",
 }
 KNOWN = f"`zoo list` shows the models by name; known checkpoints: {'; '.join(LAYOUTS.values())}"
 

@@ -24,6 +24,15 @@ IGNORED = -1
 SORTED_BATCHES = 50
 
 
+def check_rows(count: int, rows: int, noun: str = "texts") -> None:
+    """Raise DataError if there are fewer rows than a batch holds; `noun` names them."""
+    if count < rows:
+        raise DataError(
+            f"there are {count} {noun}, fewer than a batch of {rows}",
+            "give more texts, or lower train.batch_sentences",
+        )
+
+
 class Batches(Protocol):
     """The interface of all batches; step 0 is the first update of a run."""
 
@@ -148,11 +157,7 @@ class LabelledBatches:
     def __init__(
         self, data: Encoded, *, rows: int, buckets: list[int], seed: int, pad_id: int
     ) -> None:
-        if len(data) < rows:
-            raise DataError(
-                f"there are {len(data)} texts, fewer than a batch of {rows}",
-                "give more texts, or lower train.batch_sentences",
-            )
+        check_rows(len(data), rows)
         self.data = data
         self.rows = rows
         self.buckets = buckets

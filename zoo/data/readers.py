@@ -33,6 +33,8 @@ KEPT_BY_DATASETS = (
     'give the path of the file itself, or load it with load_dataset("csv", ..., '
     "keep_default_na=False)"
 )
+# Lines that a head of 30 bytes may be torn to.
+HEAD = 30
 # Bytes that other kinds of files begin with: what they are, and the next step.
 SIGNATURES = {
     b"\xff\xfe": ("UTF-16", "convert it: iconv -f utf-16 -t utf-8 {name}"),
@@ -93,9 +95,10 @@ def read_lines(path: Path, ends: bool = False, encoding: str = "utf-8") -> Itera
         DataError: a line is not UTF-8, or the file cannot be read or is of another kind; names file
             and line.
     """
-    for number, line in enumerate(byte_lines(path), start=1):
+    lines = byte_lines(path)
+    for number, line in enumerate(lines, start=1):
         if number == 1 and encoding == "utf-8":
-            check_kind(line, path.name)
+            check_kind(line, path.name, lines)
         try:
             text = line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
         except UnicodeDecodeError as error:
@@ -120,8 +123,15 @@ def byte_lines(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path} cannot be read: {error}", "check the file") from error
 
 
-def check_kind(first: bytes, name: str) -> None:
-    """Raise DataError if the first line of a file shows that it is not text in UTF-8."""
+def check_kind(first: bytes, name: str, rest: Iterator[bytes]) -> None:
+    """Raise DataError if the first line of a file shows that it is not text in UTF-8.
+
+    Args:
+        rest: its other lines, of which an archive's are read: the time in its head may be a line
+            feed.
+    """
+    if first.startswith(b"PK"):
+        first += b"".join(itertools.islice(rest, HEAD))
     for signature, (what, hint) in SIGNATURES.items():
         if first.startswith(signature):
             if signature.startswith(b"PK") and first[30:].startswith(WORKBOOKS):

@@ -7,9 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from zoo.data.batches import IGNORED, Batch
+from zoo.data.batches import IGNORED, Batch, check_rows
 from zoo.data.encoded import Ragged, padded
-from zoo.errors import DataError
 
 
 class SeparateTexts:
@@ -41,11 +40,7 @@ class SeparateTexts:
             for ids in self.framed(texts)
             for begin in range(0, len(ids) - 1, bptt)
         ]
-        if len(self.pieces) < rows:
-            raise DataError(
-                f"there are {len(self.pieces)} texts, fewer than a batch of {rows}",
-                "give more texts, or lower train.batch_sentences",
-            )
+        check_rows(len(self.pieces), rows)
         self.length = max(len(ids) for ids in self.pieces) - 1
         self.per_pass = len(self.pieces) // rows
         self._order = lru_cache(maxsize=2)(self._draw)

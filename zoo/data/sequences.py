@@ -208,8 +208,8 @@ def of_recipe(
 ) -> Sequences | None:
     """Return the encoder of a recipe's training sequences; None if its model reads plain texts.
 
-    A model of sequences has the argument `context`, the most ids of a sequence; its special ids
-    follow the vocabulary.
+    A model of sequences has the argument `context`, the most ids of a sequence. Its special ids are
+    those of a tokenizer that has some for texts, as BERT's, or follow the vocabulary.
     """
     arguments = recipe.resolved().model.arguments
     if "context" not in arguments:
@@ -217,5 +217,5 @@ def of_recipe(
     first, data = arguments["vocabulary"], recipe.data
     # A batch cuts the start of sequences that are longer than the longest bucket.
     longest = longest_of_model(min(arguments["context"], recipe.train.buckets[-1]), data)
-    specials = Specials(first, first + 1, first + 2)
+    specials = Specials(*(tokenizer.sequence_ids or (first, first + 1, first + 2)))
     return Sequences(form, recipe.task, names, tokenizer, specials, longest, data.reverse)

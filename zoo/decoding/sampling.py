@@ -151,3 +151,14 @@ def draw(strategy: Strategy, options: dict, logits, position):
     # Subtract the maximum, so that a small temperature sends only improbable logits to -inf.
     logits = (logits - ops.max(logits, axis=-1, keepdims=True)) / options["temperature"]
     return sampler.get_next_token(ops.softmax(logits, axis=-1))
+
+
+def sampler(
+    temperature: float | None, top_k: int | None, top_p: float | None, seed: int | None
+) -> Sampler | None:
+    """Return a `Sampler`, with some seed for None; None if no option asks for sampling."""
+    if temperature is None and top_k is None and top_p is None and seed is None:
+        return None
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    return Sampler(1.0 if temperature is None else temperature, top_k, top_p, seed)

@@ -28,7 +28,9 @@ from typing import TYPE_CHECKING
 
 import keras
 
+from zoo.config.tokenizers import TOKENIZERS
 from zoo.errors import BundleError, NotSupported, OptionError, check_path
+from zoo.export import arpa
 from zoo.files import replacing_folder
 from zoo.tasks.generate import Generate
 from zoo.text import SentencePieceTokenizer
@@ -42,7 +44,7 @@ ABOUT = "paperzoo.json"
 
 
 def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
-    """Write a SavedModel that takes texts, and return its folder.
+    """Write a SavedModel that takes texts, and return its folder; or an ARPA file.
 
     Its functions are listed above, string or float32 [batch] each, "probabilities" float32 [batch,
     labels]; the labels are in paperzoo.json. An output equals that of `predict`, for a translator
@@ -51,7 +53,8 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
     empty. The folder is written aside and renamed, so it is whole or absent.
 
     Args:
-        folder: a new or empty folder, or an earlier export, which is replaced.
+        folder: a new or empty folder, or an earlier export, which is replaced. A name that ends in
+            .arpa or .arpa.gz is a file, see `zoo.export.arpa.write`.
 
     Raises:
         NotSupported: the model reads texts in a way that TensorFlow cannot; Keras does not run on
@@ -60,6 +63,8 @@ def export(pretrained: Pretrained, folder: str | os.PathLike[str]) -> Path:
         BundleError: the disk refuses.
     """
     check_path("folder", folder)
+    if arpa.names_arpa(folder):
+        return arpa.write(pretrained, folder)
     _check_model(pretrained)
     _check_backend()
     folder = Path(folder).expanduser().resolve()
@@ -87,9 +92,13 @@ def _check_model(pretrained: Pretrained) -> None:
         if not isinstance(tokenizer, (SentencePieceTokenizer, BpeTokenizer)):
             words = tokenizer.unknown == "words"
             read = "words cut by the rules of Moses" if words else "pieces of another library"
+            if TOKENIZERS[tokenizer.kind].unit == "character":
+                read = "single characters"
+            counted = "`zoo export NAME FILE.arpa` writes its table of n-grams; "
             raise NotSupported(
                 f"{name} reads {read}, which no SavedModel can hold",
-                "use `zoo predict`, or `model.model.export` with ids in, logits out; models with "
+                f"{counted * arpa.has_table(pretrained.model)}use `zoo predict`, or "
+                "`model.model.export` with ids in, logits out; models with "
                 "tokenizer.kind 'sentencepiece' or 'bpe' can be exported",
             )
     if isinstance(pretrained.task, Generate) and pretrained.recipe.data.reverse:

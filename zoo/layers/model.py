@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 
 from zoo.errors import BundleError, NotSupported
+from zoo.layers import arguments as checked
 
 ONNX = "onnx"
 
@@ -45,8 +48,14 @@ class PaperModel(keras.Model):
         """Keep the paper's arguments and give Keras the others: dtype, name."""
         names = inspect.signature(self.Arguments).parameters
         super().__init__(**{name: arguments[name] for name in arguments if name not in names})
-        own = {name: arguments[name] for name in arguments if name in names}
+        own = {name: _plain(arguments[name]) for name in arguments if name in names}
         self.arguments = self.Arguments(**own)
+        checked.check(self.arguments)
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of parameters that training sets."""
+        return sum(math.prod(variable.shape) for variable in self.trainable_variables)
 
     def get_config(self) -> dict:
         return {**super().get_config(), **vars(self.arguments)}
@@ -116,6 +125,11 @@ class PaperModel(keras.Model):
         if not self.inputs_by_name:
             return ids("ids")
         return {name: ids(name) for name in self.inputs_by_name}
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as Python's, which Keras and a config need."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _modules(config: Any) -> Iterator[str]:

@@ -15,12 +15,16 @@ from keras import ops
 from zoo import typed
 
 
-def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
+def lstm(
+    x, kernel, h, c, mask=None, chunk: int | None = None, peepholes=None, clip: float | None = None
+):
     """Return h_t and c_t at every time, float32 [time, batch, 2 width], h first.
 
         i, f, o = s(x_t + U h_t-1), a quarter each; g = tanh(its quarter)
         c_t     = f * c_t-1 + i * g
         h_t     = o * tanh(c_t)
+
+    With peepholes p, i and f also see p_i * c_t-1 and p_f * c_t-1, and o sees p_o * c_t.
 
     Args:
         x: W x_t + b for the gates i, f, g, o side by side: float [time, batch, 4 width].
@@ -29,6 +33,9 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
         mask: bool [time, batch]; false keeps the state as it is. None is true everywhere.
         chunk: number of steps in a chunk; gradients do not flow through the state into the
             previous chunk. Chunks count from the last step. None lets gradients flow all the way.
+        peepholes: p_i, p_f and p_o, [3, width].
+        clip: largest absolute value of a derivative with respect to what a gate's function is
+            applied to; all other gradients follow from the clipped ones.
     """
     width = kernel.shape[0]
     x, h, c = (ops.cast(part, "float32") for part in (x, h, c))
@@ -47,13 +54,17 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
     def parts(joined, count):
         return [joined[..., n * width : (n + 1) * width] for n in range(count)]
 
+    def clipped(derivative):
+        return derivative if clip is None else ops.clip(derivative, -clip, clip)
+
     # A Keras scan returns one array of the state's shape per step, so the state holds all outputs.
     @ops.custom_gradient
-    def run(x, kernel, h, c):
+    def run(x, kernel, h, c, *peepholes):
+        p = ops.cast(peepholes[0], "float32") if peepholes else None
+
         def forward(state, inputs):
             h, c = parts(state, 2)
-            i, f, g, o = _activated(inputs["x"] + product(h, kernel), width)
-            new_c = f * c + i * g
+            i, f, g, o, new_c = _cell(inputs["x"] + product(h, kernel), c, p)
             new_h = o * ops.tanh(new_c)
             if "real" in inputs:
                 real = inputs["real"]
@@ -81,16 +92,17 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
                     dh, dc = real * dh, real * dc
                 t = ops.tanh(after)
                 dc = dc + dh * o * (1.0 - t * t)
-                dgates = ops.concatenate(
-                    [
-                        dc * g * i * (1.0 - i),
-                        dc * inputs["before"] * f * (1.0 - f),
-                        dc * i * (1.0 - g * g),
-                        dh * t * o * (1.0 - o),
-                    ],
-                    axis=-1,
-                )
-                state = ops.concatenate([product(dgates, back), dc * f], axis=-1) + stay
+                do = clipped(dh * t * o * (1.0 - o))
+                if p is not None:
+                    dc = dc + p[2] * do
+                di = clipped(dc * g * i * (1.0 - i))
+                df = clipped(dc * inputs["before"] * f * (1.0 - f))
+                dg = clipped(dc * i * (1.0 - g * g))
+                dgates = ops.concatenate([di, df, dg, do], axis=-1)
+                dc = dc * f
+                if p is not None:
+                    dc = dc + p[0] * di + p[1] * df
+                state = ops.concatenate([product(dgates, back), dc], axis=-1) + stay
                 if "flows" in inputs:
                     state = state * inputs["flows"]
                 state = ops.concatenate([state, dgates], axis=-1)
@@ -102,19 +114,26 @@ def lstm(x, kernel, h, c, mask=None, chunk: int | None = None):
             dgates = steps[:, :, 2 * width :]
             hidden = ops.reshape(ops.cast(before[:, :, :width], kernel.dtype), (-1, width))
             flat = ops.reshape(ops.cast(dgates, kernel.dtype), (-1, 4 * width))
-            return dgates, ops.matmul(ops.transpose(hidden), flat), *parts(last, 2)
+            found = [dgates, ops.matmul(ops.transpose(hidden), flat), *parts(last, 2)]
+            if p is not None:
+                di, df, _, do = parts(dgates, 4)
+                seen = before[:, :, width:]  # c_t-1
+                sums = [ops.sum(a * b, axis=(0, 1)) for a, b in ((di, seen), (df, seen))]
+                sums.append(ops.sum(do * states[:, :, width : 2 * width], axis=(0, 1)))
+                found.append(ops.cast(ops.stack(sums), peepholes[0].dtype))
+            return tuple(found)
 
         return states[:, :, : 2 * width], gradient
 
-    return run(x, kernel, h, c)
+    return run(x, kernel, h, c) if peepholes is None else run(x, kernel, h, c, peepholes)
 
 
-def step(x, kernel, h, c):
+def step(x, kernel, h, c, peepholes=None):
     """Return h_t and c_t, each [batch, width], for one x [batch, 4 width]; see `lstm`."""
-    width = kernel.shape[0]
     product = ops.matmul(ops.cast(h, kernel.dtype), kernel)
-    i, f, g, o = _activated(ops.cast(x, "float32") + ops.cast(product, "float32"), width)
-    c = f * c + i * g
+    gates = ops.cast(x, "float32") + ops.cast(product, "float32")
+    p = None if peepholes is None else ops.cast(peepholes, "float32")
+    _, _, _, o, c = _cell(gates, c, p)
     return o * ops.tanh(c), c
 
 
@@ -136,7 +155,14 @@ def _scan(step, begin, inputs: dict, reverse: bool = False):
     return ops.scan(joined, begin, row, reverse=reverse)
 
 
-def _activated(gates, width: int):
-    """Return i, f, g, o of gates [batch, 4 width]."""
+def _cell(gates, c, p):
+    """Return i, f, g, o and c_t, each [batch, width], of gates [batch, 4 width], c_t-1 and p."""
+    width = c.shape[-1]
     i, f, g, o = (gates[:, n * width : (n + 1) * width] for n in range(4))
-    return ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+    if p is not None:
+        i, f = i + p[0] * c, f + p[1] * c
+    i, f, g = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g)
+    c = f * c + i * g
+    if p is not None:
+        o = o + p[2] * c
+    return i, f, g, ops.sigmoid(o), c

@@ -14,6 +14,11 @@ def gelu_tanh(x):
     return keras.activations.gelu(x, approximate=True)
 
 
+def activation_of(name: str) -> Any:
+    """Return an activation: "gelu_tanh" or one of Keras'."""
+    return gelu_tanh if name == "gelu_tanh" else keras.activations.get(name)
+
+
 class FeedForward(keras.layers.Layer):
     """FFN(x) = activation(x W_1 + b_1) W_2 + b_2 at each position (section 3.3).
 
@@ -32,8 +37,9 @@ class FeedForward(keras.layers.Layer):
         super().__init__(**kwargs)
         self.width = width
         common = {"dtype": self.dtype_policy}
-        function = gelu_tanh if activation == "gelu_tanh" else activation
-        self.inner = dense(feed_forward, initializer, activation=function, **common)
+        self.inner = dense(
+            feed_forward, initializer, activation=activation_of(activation), **common
+        )
         self.outer = dense(width, residual_initializer or initializer, **common)
 
     def build(self, input_shape=None) -> None:

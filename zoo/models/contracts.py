@@ -112,12 +112,32 @@ class Encoder(Model, Protocol):
 
 
 @runtime_checkable
+class Filler(Model, Protocol):
+    """A model that guesses the words at hidden places; its call takes int32 [batch, time].
+
+    Attributes:
+        context: the most tokens that it reads.
+    """
+
+    context: int
+
+    def fill(self, tokens: Tensor, places: Tensor, training: bool = False) -> Tensor:
+        """Return float32 logits [batch, places, vocabulary].
+
+        Args:
+            tokens: int32 [batch, time], padded.
+            places: int32 [batch, places], counted from the left, padding included.
+        """
+
+
+@runtime_checkable
 class SequenceClassifier(Model, Protocol):
     """A classifier of sequences; its call takes int32 [batch, time] or [batch, sequences, time].
 
     Attributes:
         context: the most tokens of a sequence.
-        specials: ids of the start, delimiter and extract token, right after the vocabulary's.
+        specials: ids of the start, delimiter and extract token, right after the vocabulary's, or
+            the tokenizer's own.
     """
 
     context: int
@@ -165,3 +185,16 @@ class Regularised(Protocol):
     """
 
     adds_loss: bool
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A model whose weights are a table of n-grams, see `zoo.ngrams.layout`.
+
+    Attributes:
+        tables: the n-grams of each order.
+        levels: the numbers that they share.
+    """
+
+    tables: Any
+    levels: Tensor

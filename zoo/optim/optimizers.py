@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+from keras import ops
 
-from zoo.config.choices import OPTIMIZERS, imported
+from zoo.config.choices import OPTIMIZERS, SCHEDULES, imported
 from zoo.config.recipe import Recipe
 from zoo.errors import RecipeError
 from zoo.models.contracts import Grouped
@@ -22,12 +23,28 @@ def optimizer(
         lengths: see `zoo.optim.schedules.schedule`.
 
     Raises:
-        RecipeError: rates by groups need Adam and a model with groups.
+        RecipeError: rates by groups need Adam and a model with groups; rates by validation one
+            length of pieces; the model has no weights that gradients change.
     """
     settings = recipe.optimizer
     row = OPTIMIZERS[settings.name]
+    if model is not None and not model.trainable_variables and not row.trainer:
+        able = " or ".join(name for name, spec in OPTIMIZERS.items() if spec.trainer)
+        raise RecipeError(
+            f"recipe {recipe.name}: {recipe.paper} has no weights that gradients change",
+            f"set optimizer.name to {able}",
+        )
     arguments = {key: value for key in row.keys if (value := getattr(settings, key)) is not None}
     arguments["learning_rate"] = schedule(recipe, lengths)
+    if SCHEDULES[recipe.schedule.name].by_validation:
+        if lengths is not None:
+            raise RecipeError(
+                f"recipe {recipe.name}: lengths that vary scale the rate of each update, and "
+                f"'{recipe.schedule.name}' has one for an epoch",
+                "set train.vary_bptt to false",
+            )
+        # A variable of the optimizer, which a checkpoint holds and a callback may set.
+        arguments["learning_rate"] = float(ops.convert_to_numpy(arguments["learning_rate"](0)))
     arguments["global_clipnorm"] = settings.clip_norm
     arguments["weight_decay"] = settings.weight_decay
     if settings.discriminate is None and recipe.schedule.unfreeze_every is None:

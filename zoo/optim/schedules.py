@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,6 +48,11 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         return schedule(recipe, config["lengths"])
 
 
+def none(recipe: Recipe) -> Rate:
+    """0, for what has no gradient."""
+    return Rate(lambda step: 0.0 * step)
+
+
 def noam(recipe: Recipe) -> Rate:
     """width^-0.5 * min(step^-0.5, step * warmup^-1.5), scaled (vaswani2017, equation 3)."""
     width = recipe.resolved().model.arguments["width"]
@@ -89,6 +95,13 @@ def constant(recipe: Recipe) -> Rate:
     return Rate(lambda step: peak * ops.minimum(step / warmup, 1.0))
 
 
+def inverse_time(recipe: Recipe) -> Rate:
+    """peak / (1 + decay * t), t the updates made before this one (bengio2003, section 3.1)."""
+    peak, warmup, _ = _rise(recipe)
+    decay = _number(recipe, "decay")
+    return Rate(lambda step: peak * ops.minimum(step / warmup, 1.0) / (1.0 + decay * (step - 1.0)))
+
+
 def halving(recipe: Recipe) -> Rate:
     """`peak`, then half of it, halved again every `halve_every` (sutskever2014, section 3.4)."""
     peak, _, _ = _rise(recipe)
@@ -98,6 +111,32 @@ def halving(recipe: Recipe) -> Rate:
     return Rate(
         lambda step: peak * 0.5 ** ops.maximum(ops.floor((step - after - 0.5) / every) + 1.0, 0.0)
     )
+
+
+def halving_by_validation(recipe: Recipe) -> Rate:
+    """`peak`, which validation losses halve: see `halvings` (mikolov2010, section 2)."""
+    peak, _, _ = _rise(recipe)
+    return Rate(lambda step: peak * ops.ones_like(step))
+
+
+def halvings(losses: Sequence[float], improvement: float) -> tuple[int, bool]:
+    """Return how often to halve the rate after these epochs, and whether training ends.
+
+    The first epoch that is not better enough begins the halving, once in each epoch from then on;
+    the next such epoch ends the training (mikolov2010, section 2).
+
+    Args:
+        losses: validation loss of each epoch so far.
+        improvement: ratio of one loss to the next that is better enough; the authors' toolkit has
+            1.003, the paper only calls it significant.
+    """
+    count = 0
+    for before, after in itertools.pairwise(losses):
+        better = before >= after * improvement
+        if count and not better:
+            return count, True
+        count += bool(count) or not better
+    return count, False
 
 
 def slanted_triangular(recipe: Recipe) -> Rate:

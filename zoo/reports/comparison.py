@@ -150,7 +150,7 @@ def _facts(experiment: Experiment, measurable: Any, parts: Sequence[Pretrained])
     """Return the columns that an experiment asks for beside its metrics."""
     facts = {}
     if "parameters" in experiment.facts:
-        facts["parameters"] = sum(part.model.count_params() for part in parts)
+        facts["parameters"] = sum(part.model.parameter_count for part in parts)
     if "words a second" in experiment.facts:
         begin = time.perf_counter()  # what a run measured is compiled only now
         measured = measurable.evaluate()
@@ -201,7 +201,10 @@ def report(
         [
             result.variant,
             f"`{result.changes}`" if result.changes else "none",
-            *(f"{value:.2f}" for value in result.metrics.values()),
+            *(
+                f"{value:.{max(2, METRICS[metric].digits)}f}"
+                for metric, value in result.metrics.items()
+            ),
             f"{result.updates:,}",
             f"{result.seconds:,}",
             *(f"{result.facts[fact]:,}" for fact in facts),
@@ -252,7 +255,7 @@ def draw(
                 names[point] = result.variant
         return series.draw(
             lines, out, across=experiment.axis.label, up=LABELS[metric], title=title,
-            scale=experiment.axis.scale, names=names,
+            scale=experiment.axis.scale, names=names, digits=METRICS[metric].digits,
         )  # fmt: skip
     from zoo.reports import figures
 
@@ -263,7 +266,7 @@ def draw(
         LABELS[metric]: dict(zip(order, _pairs(experiment, results, metric), strict=True))
         for metric in results[0].metrics
     }
-    histories = {name: model.history for name, model in models.items()}
+    histories = {name: models[name].history for name in experiment.runs}
     return figures.comparison(histories, bars, out, title)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ BEGIN = "<!-- results: made by `zoo docs`, do not edit -->"
 END = "<!-- end of results -->"
 TABLE_END = "<!-- end of table -->"
 TABLE = re.compile(
-    r"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|task (?P<task>\w+)|(?P<name>\w+)) -->).*?"
-    + TABLE_END,
+    r"(?P<begin><!-- table: (?:(?P<file>[\w/.-]+\.csv)|"
+    r"task (?P<task>\w+)(?: on (?P<data>[\w -]+))?|(?P<name>\w+)) -->).*?" + TABLE_END,
     re.DOTALL,
 )
 
@@ -57,9 +57,9 @@ def write(folder: Path | None = None, check: bool = False) -> list[Path]:
     """Make the tables of README.md and docs/ again; return the pages that change.
 
     A page of docs/ asks for a table by a comment: `<!-- table: results/NAME.csv -->`, the rows of
-    that file, which a command wrote; `<!-- table: task NAME -->`, the `comparison` of that task;
-    `<!-- table: trained -->`, the runs of benchmarks/trained; `<!-- table: keys -->`; or a name of
-    `TABLES`.
+    that file, which a command wrote; `<!-- table: task NAME on DATA -->`, the `comparison` of that
+    task; `<!-- table: trained -->`, the runs of benchmarks/trained; `<!-- table: keys -->`; or a
+    name of `TABLES`.
 
     Args:
         folder: the checkout.
@@ -93,13 +93,16 @@ def _readme(path: Path) -> str:
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
-def comparison(task: str) -> list[list[str]]:
+def comparison(task: str, data: Collection[str] = ()) -> list[list[str]]:
     """Return rows of cells: one task's papers by data set, with result and training time.
 
     Weights of mixed corpora are left out: the others learned from the data set's own training
-    split.
+    split. Several weights of one paper share a cell.
+
+    Args:
+        data: the data sets; empty takes all.
     """
-    cells: dict[tuple[str, str], str] = {}
+    cells: dict[tuple[str, str], list[str]] = {}
     for name in catalog.names():
         entry = catalog.entry(name)
         for tag, weights in entry.weights.items():
@@ -107,12 +110,18 @@ def comparison(task: str) -> list[list[str]]:
                 continue
             metrics = catalog.metrics(entry, tag)
             shown = catalog.measured(metrics)
-            if shown and not recipes.load(weights.recipe).data.mixed:
+            if not shown or (data and metrics["data"] not in data):
+                continue
+            if not recipes.load(weights.recipe).data.mixed:
                 minutes = metrics.get("training_seconds", 0) / 60
-                cells[name, f"{metrics['data']} {metrics['split']}"] = f"{shown}, {minutes:.0f} min"
+                column = f"{metrics['data']} {metrics['split']}"
+                cells.setdefault((name, column), []).append(f"{shown}, {minutes:.0f} min")
     names = list(dict.fromkeys(name for name, _ in cells))
     columns = list(dict.fromkeys(column for _, column in cells))
-    rows = [[f"`{name}`", *(cells.get((name, column), "") for column in columns)] for name in names]
+    rows = [
+        [f"`{name}`", *("; ".join(cells.get((name, column), [])) for column in columns)]
+        for name in names
+    ]
     return [["", *columns], *rows]
 
 
@@ -210,7 +219,7 @@ def _with_tables(page: Path) -> str:
 
     def rows(match: re.Match) -> list[list[str]]:
         if match["task"]:
-            return comparison(match["task"])
+            return comparison(match["task"], (match["data"] or "").split())
         if match["name"] == "trained":
             return trained(page.parents[1] / "benchmarks" / "trained")
         if match["name"] == "keys":

@@ -98,6 +98,7 @@ def run(
     for variant in experiment.variants.values():
         for part in variant.of if len(variant.of) > 1 else []:
             check_recipe(known[part])
+    out.mkdir(parents=True, exist_ok=True)
     for name in experiment.runs:
         print(f"{name}: {'training' if name in missing else 'is trained'}", file=sys.stderr)
         if name in missing:
@@ -142,7 +143,9 @@ def _check_folder(out: Path, experiment: Experiment, resume: bool) -> None:
         raise OptionError(f"{out} is a file", "name a folder")
     present = {path.name for path in out.iterdir()} if out.is_dir() else set()
     runs = {f"{name}{end}" for name in experiment.runs for end in ("", ".run")}
-    results = {"results.csv", "results.md", f"{experiment.name}.png"} if present & runs else set()
+    results = {"results.csv", "results.md", f"{experiment.name}.png"}
+    if runs and not present & runs:
+        results = set()
     strange = sorted(name for name in present - runs - results if not name.startswith("."))
     if strange:
         raise OptionError(

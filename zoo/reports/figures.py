@@ -6,6 +6,7 @@ Drawn without a display, and written whole or not at all.
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -250,7 +251,7 @@ def comparison(
     """Draw the runs of an experiment beside each other; return the picture's path.
 
     Args:
-        histories: the rows of history.csv by the name of the run.
+        histories: the rows of history.csv by the name of the run; {} draws no curves.
         bars: by metric and run, the measured number and the one that a paper reports, or None.
 
     Raises:
@@ -330,17 +331,22 @@ def draw_comparison(
     bars: Mapping[str, Mapping[str, tuple[float, float | None]]],
     title: str,
 ) -> Figure:
-    """Return the validation losses over the updates, and bars by metric; pale: reported numbers."""
+    """Return the validation losses over the updates, and bars by metric; pale: reported numbers.
+
+    Bars may have names without a history. Without any history there are bars alone.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.0 + 2.6 * len(bars), 4.2), layout="constrained")
-    axes, *panels = figure.subplots(
-        1, 1 + len(bars), width_ratios=[2.0] + [1.0] * len(bars), squeeze=False
-    )[0]
-    colours = {name: f"C{i % 10}" for i, name in enumerate(histories)}  # those of `series.plot`
     lines = {name: _points(history, "val_loss", "step") for name, history in histories.items()}
-    # The nats are per piece or per sentence, as the recipe has it.
-    series.plot(axes, lines, "updates", "validation loss, nats", 3)
+    inches = max(series.SIZE[0], (5.0 if lines else 2.4) + 2.6 * len(bars))
+    figure = Figure(figsize=(inches, 4.2), layout="constrained")
+    widths = [2.0] * bool(lines) + [1.0] * len(bars)
+    panels = list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
+    if lines:
+        # The nats are per piece or per sentence, as the recipe has it.
+        series.plot(panels.pop(0), lines, "updates", "validation loss, nats", 3)
+    names = dict.fromkeys([*histories, *(name for values in bars.values() for name in values)])
+    colours = {name: f"C{i % 10}" for i, name in enumerate(names)}  # those of `series.plot`
     for panel, (metric, values) in zip(panels, bars.items(), strict=True):
         paired = any(reported is not None for _, reported in values.values())
         width = 0.4 if paired else 0.6
@@ -354,7 +360,7 @@ def draw_comparison(
         panel.set_xticks(range(len(values)), list(values), rotation=30, fontsize=9)
         panel.margins(y=0.1)
         plain(panel.set_title(metric, fontsize=10), *panel.get_xticklabels())
-    plain(figure.suptitle(title, fontsize=10))
+    plain(figure.suptitle(textwrap.fill(title, int(13 * inches)), fontsize=10))
     return figure
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SIZE = (7.0, 4.2)  # inches
 RESOLUTION = 150  # dots per inch
+CLOSE = 0.8  # the least share of the highest y that points lie close together with
 Points = Sequence[tuple[float, float]]
 
 
@@ -27,31 +28,43 @@ def draw(
     title: str,
     scale: str = "log",
     names: Mapping[tuple[float, float], str] | None = None,
+    digits: int = 1,
 ) -> Path:
     """Draw one line for each series of (x, y); return the path.
 
+    The axis of y begins at 0, unless all points lie so close together that they would be one line.
+
     Args:
-        scale: "log" or "linear", of the axis of x.
-        names: names of points, written at them.
+        scale: "log" or "linear", of the axis of x where points have no names.
+        names: names of points, written at them; every x then has the same room.
+        digits: of y after the point, at the points.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
-    plot(axes, {name: sorted(points) for name, points in lines.items()}, across, up)
+    ticks = sorted({x for points in lines.values() for x, _ in points})
+    place = {x: ticks.index(x) if names else x for x in ticks}
+    placed = {name: sorted((place[x], y) for x, y in points) for name, points in lines.items()}
+    plot(axes, placed, across, up)
     for x, y in (point for points in lines.values() for point in points):
+        named = {"ha": "center", "xytext": (0, 6)} if names else {"xytext": (4, 5)}
         text = axes.annotate(
-            f"{(names or {}).get((x, y), '')} {y:.1f}".strip(), (x, y),
-            textcoords="offset points", xytext=(4, 5), fontsize=8,
+            f"{(names or {}).get((x, y), '')}\n{y:.{digits}f}".strip(), (place[x], y),
+            textcoords="offset points", fontsize=8, **named,
         )  # fmt: skip
         plain(text)
-    ticks = sorted({x for points in lines.values() for x, _ in points})
-    axes.set_xscale(scale)
-    if scale == "log":
-        axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-        axes.minorticks_off()
-    axes.margins(x=0.08, y=0.1)  # room for the numbers
-    axes.set_ylim(bottom=0)
+    if names:
+        axes.set_xticks(list(place.values()), [f"{tick:.0f}" for tick in ticks])
+    else:
+        axes.set_xscale(scale)
+        if scale == "log":
+            axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+            axes.minorticks_off()
+    axes.margins(x=0.1, y=0.15 if names else 0.1)  # room for the numbers
+    heights = [y for points in lines.values() for _, y in points]
+    if min(heights) < CLOSE * max(heights):
+        axes.set_ylim(bottom=0, top=1.15 * max(heights) if names else None)
     figure.suptitle(title, fontsize=10)
     return save(figure, out)
 

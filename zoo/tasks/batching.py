@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +21,10 @@ def bucket(value: int, buckets: Sequence[int]) -> int:
     return next((size for size in buckets if size >= value), rounded_up)
 
 
-def with_progress(batches: Sequence[np.ndarray], progress: bool) -> Iterator[np.ndarray]:
+Some = TypeVar("Some", bound=Sized)
+
+
+def with_progress(batches: Sequence[Some], progress: bool) -> Iterator[Some]:
     """Yield batches; `progress` counts their texts in a bar if stderr is a terminal."""
     if not progress or len(batches) < 2:
         yield from batches

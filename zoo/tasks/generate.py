@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from zoo import finite
-from zoo.config.recipe import Data, Recipe
-from zoo.data import columns, corpora
-from zoo.data.encoded import Encoded, Ragged, text_ids, training_ids
+from zoo.data import corpora
+from zoo.data.encoded import text_ids
 from zoo.data.examples import Example
 from zoo.decoding import sampling, search
-from zoo.errors import DataError, InputError, NotSupported, OptionError, check_count, item_names
+from zoo.errors import InputError, NotSupported, OptionError, check_count, item_names
 from zoo.tasks import likelihood, perplexity, unknown
 from zoo.tasks import prompts as prompting
-from zoo.tasks.base import Task, Tokenizers, check_examples, listed_texts
+from zoo.tasks.base import check_examples, listed_texts
 from zoo.tasks.batching import decode_by_length
+from zoo.tasks.dynamic import Dynamic
+from zoo.tasks.texts import Texts
 
 # -1 means that there is no end token.
 NO_END = -1
@@ -29,7 +29,7 @@ NO_END = -1
 GOLDEN_WORDS = 8
 
 
-class Generate(Task):
+class Generate(Texts):
     """Write and score texts with a built language model, which may have a limited `context`."""
 
     name = "generate"
@@ -37,66 +37,7 @@ class Generate(Task):
     adapts = True
     quick_limit = 100
 
-    # Examples --------------------------------------------------------------------------------
-
-    @classmethod
-    def read(
-        cls,
-        recipe: Recipe,
-        data: Any,
-        targets: Iterable[Any] | None = None,
-        *,
-        fresh: bool = False,
-        table: columns.TableOptions = columns.PLAIN,
-    ) -> list[Example]:
-        """Read a user's texts, which have no labels."""
-        if targets is not None:
-            raise DataError(
-                "a language model is trained on texts alone, and there are labels",
-                'leave them out, or train a classifier on them with task="classify"',
-            )
-        return [Example(text) for text in columns.read_texts(data, cls.roles(recipe), table)]
-
-    @classmethod
-    def load(cls, recipe: Recipe, split: str, folder: Path | None = None) -> list[Example]:
-        """Read the texts of one split of the recipe's corpus, for training of all its corpora.
-
-        Whitespace tokenizers read line by line, as papers compare word-level perplexities; for
-        others an article is one text.
-        """
-        further = recipe.data.also if split == "train" else []
-        data = [recipe.data, *(recipe.data.model_copy(update=dict(also)) for also in further)]
-        whole = not recipe.tokenizer.spec.by_line
-        texts: list[Example] = []
-        for i, corpus in enumerate(data):
-            if corpus.path is not None:
-                texts += cls.load_own(recipe, corpus, split, None if i else folder)
-                continue
-            texts += corpora.load(
-                corpus, split, labelled=False, whole=whole, seed=recipe.seed,
-                folder=None if i else folder,
-            )  # fmt: skip
-        return texts
-
-    @classmethod
-    def encode_examples(
-        cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
-    ) -> Encoded:
-        if not examples:
-            raise DataError("there are no texts", "give at least one")
-        data = recipe.data
-        texts = [text for text, _ in examples]
-        ids = training_ids(tokenizers[0], texts, data.max_length, data.reverse)
-        return Encoded.texts(Ragged.of(ids))
-
-    @classmethod
-    def check_rows(
-        cls, examples: Sequence[Any], tokenizers: Tokenizers, data: Data, where: str = ""
-    ) -> None:
-        """Check that the tokenizer knows something of all texts together, which are one stream."""
-        reading = unknown.Reading("row", len(examples), rows=True)
-        texts = [text for text, _ in examples]
-        reading.check_stream(tokenizers[0], texts, data.language, f"{where}the text")
+    # The ids of texts --------------------------------------------------------------------
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Encode each text as the model reads it in training, from the start id to the end id."""
@@ -134,7 +75,8 @@ class Generate(Task):
         word or character that the model does not know is returned as it was given. The model never
         writes the unknown word.
         A text stops at the end token or at `max_length`; models without an end token, such as GPT,
-        always reach `max_length`.
+        always reach `max_length`. A model of characters that end, such as those of names, writes a
+        whole text after the prompt "".
 
         Without temperature, top_k, top_p and seed, the most probable words follow. With any of
         them, words are sampled; one seed gives the same texts on one backend.
@@ -161,10 +103,11 @@ class Generate(Task):
                 "this model reads a text from its last word to its first and cannot continue it",
                 "predict with the model of the other direction; score and evaluate take this one",
             )
-        sampler = _sampler(temperature, top_k, top_p, seed)
+        sampler = sampling.sampler(temperature, top_k, top_p, seed)
         check_count("num_return", num_return)
         copies = 1 if sampler is None else num_return
-        words = unknown.encode(self.tokenizer, texts, self.data.language)
+        separate = self.tokenizer.kind == "characters" and not self.tokenizer.open_ended
+        words = unknown.encode(self.tokenizer, texts, self.data.language, none=separate)
         limits = self._limits(words, max_length)
         first = [] if self.tokenizer.open_ended else [self.tokenizer.start_id]
         prompts = [[*first, *ids] for ids in words]
@@ -223,6 +166,7 @@ class Generate(Task):
         stream: bool = False,
         batch_size: int | None = None,
         progress: bool = False,
+        dynamic: Dynamic | None = None,
     ) -> dict[str, Any]:
         """Measure perplexity: exp(-log P / words), log P the sum of every text's `score`.
 
@@ -231,6 +175,8 @@ class Generate(Task):
             stream: read the texts as one, each after those before it, as papers read WikiText-2.
             batch_size: texts, or parts of the stream, that go through the model together; the
                 values do not depend on it.
+            dynamic: how to learn from each piece of the texts once it is predicted; the model
+                stays as it is.
 
         Returns:
             "perplexity" per word, where words are split at whitespace, and the end of each text is
@@ -238,6 +184,7 @@ class Generate(Task):
             tokenizer's tokens with the ends, and its "loss" in nats; "bits_per_character"; the
             counts "words", "tokens" and "characters", a text's without white space around it (for a
             tokenizer of characters: all of them) and with its end; the share of "unknown" tokens.
+            With the recipe's `evaluate.skip_unknown`, unknown words count in "unknown" alone.
 
         Raises:
             DataError: no examples.
@@ -247,13 +194,32 @@ class Generate(Task):
         texts = [text for text, _ in examples]
         sequences = self.sequences(texts)
         log_p = self.log_probabilities(
-            sequences, stream=stream, batch_size=batch_size, progress=progress
+            sequences, stream=stream, batch_size=batch_size, progress=progress, dynamic=dynamic
         )
-        return perplexity.measure(self.tokenizer, texts, sequences, log_p)
+        skipped = 0
+        if self.options.skip_unknown:
+            labels = np.concatenate([ids[1:] for ids in self._joined(sequences, stream)])
+            unknown_ones = labels == self.tokenizer.unk_id
+            log_p, skipped = np.where(unknown_ones, 0.0, log_p), int(unknown_ones.sum())
+        measured = perplexity.measure(self.tokenizer, texts, sequences, log_p, skipped)
+        if dynamic is None:
+            return measured
+        dynamic.check(measured["perplexity"])
+        return {**measured, "dynamic": vars(dynamic)}
 
     def sequences(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return each text as it is scored, from the start id to the end id: int32 [tokens]."""
         return [self._started(self.tokenizer.encode(text)) for text in texts]
+
+    def _joined(self, sequences: Sequence[np.ndarray], stream: bool) -> list[np.ndarray]:
+        """Return the sequences as they are read: for a stream one, of all of them."""
+        if not stream:
+            return list(sequences)
+        # An end that is also the start of the next text stands there once.
+        rest = sequences[1:]
+        if self.tokenizer.start_id == self.tokenizer.end_id:
+            rest = [ids[1:] for ids in rest]
+        return [np.concatenate([sequences[0], *rest])]
 
     def log_probabilities(
         self,
@@ -262,20 +228,19 @@ class Generate(Task):
         stream: bool = False,
         batch_size: int | None = None,
         progress: bool = False,
+        dynamic: Dynamic | None = None,
     ) -> np.ndarray:
         """Return log P of each token of `sequences`, float64; 0 of starts within a stream."""
-        rows = self.batch_size(batch_size)
-        if stream:
-            start, end = self.tokenizer.start_id, self.tokenizer.end_id
-            # An end that is also the start of the next text stands there once.
-            rest = [ids[1:] if start == end else ids for ids in sequences[1:]]
-            log_p = likelihood.stream_log_probabilities(
-                self.model, np.concatenate([sequences[0], *rest]), rows, progress,
-                given=None if start == end else start,
-            )  # fmt: skip
+        rows, start = self.batch_size(batch_size), self.tokenizer.start_id
+        given = start if stream and start != self.tokenizer.end_id else None
+        read = self._joined(sequences, stream)
+        if dynamic is not None:
+            each = dynamic.log_probabilities(self.model, read, progress, given)
+        elif stream:
+            each = [likelihood.stream_log_probabilities(self.model, read[0], rows, progress, given)]
         else:
-            each = likelihood.token_log_probabilities(self.model, sequences, rows, progress)
-            log_p = np.concatenate(each)
+            each = likelihood.token_log_probabilities(self.model, read, rows, progress)
+        log_p = np.concatenate(each)
         finite.check(self.model, log_p)
         return log_p
 
@@ -373,17 +338,6 @@ class Generate(Task):
             [_before_end(ids[:limit], end_id) for ids in best]
             for best, limit in zip(outputs, limits, strict=True)
         ]
-
-
-def _sampler(
-    temperature: float | None, top_k: int | None, top_p: float | None, seed: int | None
-) -> sampling.Sampler | None:
-    """Return a sampler, or None if no option asks for sampling."""
-    if temperature is None and top_k is None and top_p is None and seed is None:
-        return None
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
-    return sampling.Sampler(1.0 if temperature is None else temperature, top_k, top_p, seed)
 
 
 def _before_end(ids: np.ndarray, end_id: int) -> list[int]:

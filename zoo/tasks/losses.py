@@ -53,9 +53,38 @@ class LabelSmoothedCrossEntropy(keras.losses.Loss):
             loss = ops.categorical_crossentropy(target, logits, from_logits=True)
         else:
             existing = ops.maximum(labels, 0)  # TensorFlow refuses a padding below 0
-            loss = ops.sparse_categorical_crossentropy(existing, logits, from_logits=True)
+            loss = cross_entropy(existing, logits)
         counted = ops.max(real, axis=1) if self.per == "sentence" else real
         return ops.sum(loss * real) / ops.maximum(ops.sum(counted), 1.0)
 
     def get_config(self) -> dict:
         return {key: getattr(self, key) for key in ("smoothing", "padding_id", "per", "name")}
+
+
+def cross_entropy(labels, logits):
+    """Return -log P of the labels in nats, float32 [...]; faster than Keras' own on CPUs.
+
+    Softmax is computed once, for the loss and for its gradient. A P below 1e-37 counts as 1e-37, or
+    85.2 nats; its gradient is exact.
+
+    Args:
+        labels: int32 [...], each an existing class.
+        logits: float32 [..., classes].
+    """
+    shape = ops.shape(logits)
+    labels = ops.reshape(labels, (-1, 1))
+
+    @ops.custom_gradient
+    def run(logits):  # [rows, classes]
+        p = ops.softmax(logits)
+        chosen = ops.take_along_axis(p, labels, axis=-1)[:, 0]
+
+        def gradient(*args, upstream=None):
+            """Return (P - 1) upstream at the label, and P upstream elsewhere."""
+            upstream = args[0] if upstream is None else upstream
+            places = ops.concatenate([typed.arange(ops.shape(p)[0])[:, None], labels], axis=-1)
+            return ops.scatter_update(p * upstream[:, None], places, (chosen - 1.0) * upstream)
+
+        return -ops.log(ops.maximum(chosen, 1e-37)), gradient
+
+    return ops.reshape(run(ops.reshape(logits, (-1, shape[-1]))), shape[:-1])

@@ -90,6 +90,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return natural log-probabilities [rows, classes] of logits [rows, classes]."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    found: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found
+
+
 def classification(
     probabilities: np.ndarray, truth: Sequence[str], labels: Sequence[str]
 ) -> dict[str, Any]:

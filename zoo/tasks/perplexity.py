@@ -12,13 +12,18 @@ from zoo.text import Tokenizer
 
 
 def measure(
-    tokenizer: Tokenizer, texts: Sequence[str], sequences: Sequence[np.ndarray], log_p: np.ndarray
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    sequences: Sequence[np.ndarray],
+    log_p: np.ndarray,
+    skipped: int = 0,
 ) -> dict[str, Any]:
     """Return what `Generate.evaluate` does.
 
     Args:
         sequences: the ids of each text, from the start to the end.
         log_p: natural log P of each token after the starts.
+        skipped: unknown words among them that do not count; their log P is 0.
     """
     total = -float(log_p.sum())
     tokens = sum(len(ids) - 1 for ids in sequences)
@@ -26,7 +31,12 @@ def measure(
     characters = tokens
     if TOKENIZERS[tokenizer.kind].unit != "character":
         characters = sum(len(text.strip()) + 1 for text in texts)
-    unknown = sum(np.count_nonzero(ids == tokenizer.unk_id) for ids in sequences)
+    unknown = sum(int(np.count_nonzero(ids == tokenizer.unk_id)) for ids in sequences)
+    share = round(unknown / tokens, 4)
+    if skipped:
+        parts = [part for text in texts for part in tokenizer.unknown_parts(text)]
+        characters -= sum(len(part) + 1 for part in parts)  # each with the space after it
+        words, tokens = words - skipped, tokens - skipped
     return {
         "perplexity": float(np.exp(total / words)),
         "perplexity_per_token": float(np.exp(total / tokens)),
@@ -35,5 +45,5 @@ def measure(
         "words": words,
         "tokens": tokens,
         "characters": characters,
-        "unknown": round(unknown / tokens, 4),
+        "unknown": share,
     }

@@ -30,10 +30,11 @@ class Reading:
         noun: what holds the texts, as in "pair".
         total: how many of these there are.
         rows: whether they are rows of examples.
+        none: whether "" is a text of no symbols, and no error.
     """
 
-    def __init__(self, noun: str, total: int, rows: bool = False) -> None:
-        self.noun, self.total, self.rows = noun, total, rows
+    def __init__(self, noun: str, total: int, rows: bool = False, none: bool = False) -> None:
+        self.noun, self.total, self.rows, self.none = noun, total, rows, none
         self._characters: dict[str, None] = {}
         self._partly: dict[int, None] = {}
         self._wordless: dict[int, None] = {}
@@ -52,6 +53,8 @@ class Reading:
             InputError: the text is empty, or the tokenizer knows nothing of it.
         """
         ids = tokenizer.encode(text, name)
+        if self.none and text == "":
+            return []
         if is_blank(tokenizer.prefix(text)[1]) or not ids:
             raise InputError(f"{name} is empty", "give at least one word")
         if tokenizer.unk_id not in ids:
@@ -134,18 +137,23 @@ class Reading:
 
 
 def encode(
-    tokenizer: Tokenizer, texts: Sequence[str], language: str, noun: str = "text"
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    language: str,
+    noun: str = "text",
+    none: bool = False,
 ) -> list[list[int]]:
     """Encode texts without start and end, by the rule.
 
     Args:
         language: the language that the model reads.
         noun: names a text in messages, with its number.
+        none: see `Reading`.
 
     Raises:
         InputError: a text is empty, or the tokenizer knows nothing of it.
     """
-    reading = Reading(noun, len(texts))
+    reading = Reading(noun, len(texts), none=none)
     names = item_names(noun, len(texts))
     encoded = [
         reading.encode(tokenizer, text, language, name, number)

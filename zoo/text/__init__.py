@@ -10,9 +10,11 @@ from zoo.text.sentencepiece import SentencePieceTokenizer
 from zoo.text.subwords import SubwordTokenizer
 from zoo.text.tokenizer import Tokenizer
 from zoo.text.whitespace import WhitespaceTokenizer
+from zoo.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "BpeTokenizer", "CharacterTokenizer", "FastaiTokenizer", "MarianTokenizer", "MosesTokenizer",
     "SentencePieceTokenizer", "SubwordTokenizer", "Tokenizer", "WhitespaceTokenizer",
+    "WordPieceTokenizer",
     "load_tokenizers", "save_tokenizers", "train_tokenizers",
 ]  # fmt: skip

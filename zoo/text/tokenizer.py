@@ -21,6 +21,8 @@ class Tokenizer:
         pad_id, unk_id, start_id, end_id: ids of padding, unknown, start and end. Most tokenizers
             have them at 0 to 3; some share one id for several of them; one below 0 is none.
         open_ended: whether a prompt has no start id and texts never end.
+        mask_id: the id of a hidden word; below 0 there is none.
+        sequence_ids: what begins, parts and ends a task's sequences; None leaves it to the model.
         unknown: the meaning of the unknown id: "characters" that occurred in no training text, or
             "words" too rare for the vocabulary.
         words: the vocabulary in the order of ids; SentencePiece keeps its own.
@@ -29,6 +31,8 @@ class Tokenizer:
     kind: ClassVar[str]
     unknown: str
     open_ended = False
+    mask_id = -1
+    sequence_ids: tuple[int, int, int] | None = None
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
     words: list[str]
     _ids: Mapping[str, int]

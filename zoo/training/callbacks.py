@@ -11,10 +11,12 @@ from typing import Any, TextIO
 import keras
 
 from zoo import seeds
+from zoo.config.choices import SCHEDULES
 from zoo.config.recipe import Recipe
 from zoo.data.batches import Batches
 from zoo.errors import OptionError, TrainingError
 from zoo.optim.asgd import stalled
+from zoo.optim.schedules import halvings, schedule
 from zoo.progress import Bar
 from zoo.training import checkpoints
 
@@ -66,10 +68,23 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the validation loss has not fallen for `train.patience` epochs."""
+        """Whether the validation loss ends the run.
+
+        It has not fallen for `train.patience` epochs, or the schedule goes by it and is at its end.
+        """
         patience, history = self.recipe.train.patience, self.state["history"]
         since_best = [row for row in history if row["step"] > (self.state["best"] or 0)]
-        return patience is not None and len(since_best) >= patience
+        patient = patience is None or len(since_best) < patience
+        return not patient or self._halvings()[1]
+
+    def _halvings(self) -> tuple[int, bool]:
+        """Return how often the rate is halved, and whether training ends, by validation losses."""
+        settings = self.recipe.schedule
+        if not SCHEDULES[settings.name].by_validation:
+            return 0, False
+        assert settings.improvement is not None  # checked when the recipe is read
+        losses = [row["val_loss"] for row in self.state["history"]]
+        return halvings(losses, settings.improvement)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.started = time.monotonic()
@@ -107,6 +122,9 @@ class CheckpointCallback(keras.callbacks.Callback):
             losses = [row["val_loss"] for row in self.state["history"]]
             if stalled(losses, settings.nonmonotone):
                 optimizer.begin()
+        if SCHEDULES[self.recipe.schedule.name].by_validation:
+            first = float(schedule(self.recipe)(0))
+            optimizer.learning_rate = first * 0.5 ** self._halvings()[0]
         if self.state["best"] is None or row["val_loss"] < self.state["best_loss"]:
             self.state["best"], self.state["best_loss"] = step, row["val_loss"]
         checkpoints.save(self.folder, step, self.model, self.state)

@@ -128,6 +128,11 @@ def plan(
     name = Path(data).name if isinstance(data, (str, os.PathLike)) else "examples"
     task = task or base.task
     starts = catalog.finetune(catalog.entry(base.paper), base.model.size)
+    if not starts:  # counts of other texts are not in a model that counted
+        raise OptionError(
+            f"{base.paper} cannot be fine-tuned",
+            "train it on the new texts: `zoo train RECIPE --data FILE`",
+        )
     if task not in starts:
         raise OptionError(
             f"{base.paper} cannot be fine-tuned for '{task}'", did_you_mean(task, starts)

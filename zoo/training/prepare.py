@@ -109,9 +109,12 @@ def prepare(recipe: Recipe, out: Path | str) -> Prepared:
             rows = [example for part in parts for example in part]
             task.check_rows(rows, tokenizers, recipe.data)
         else:
+            learned = _balanced(parts, recipe)
+            if recipe.tokenizer.spec.unit == "character":  # an alphabet is that of all texts
+                learned = [*learned, *valid, *test]
             tokenizers = train_tokenizers(
                 recipe.tokenizer,
-                task.learned_texts(_balanced(parts, recipe)),
+                task.learned_texts(learned),
                 recipe.data.languages,
                 recipe.seed,
             )

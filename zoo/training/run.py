@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import platform
 import sys
@@ -27,7 +26,7 @@ from zoo.training import resuming
 from zoo.training.loop import FitResult, fit
 from zoo.training.own_data import settled
 from zoo.training.prepare import Prepared, further_split, load_test, prepare
-from zoo.training.trainers import trainer_class
+from zoo.training.trainers import trainer_of
 
 # The keys, or their beginnings, that decide what `prepare` writes.
 DECIDES_DATA = (
@@ -87,12 +86,11 @@ def train(
         model = build(recipe)
     if recipe.model.weights:
         begin_with(model, data.source_tokenizer, recipe.model.weights)
-    trainer = trainer_class(recipe.task)(
-        model, recipe, data.train, data.valid, data.target_tokenizer
-    )
+    trainer = trainer_of(recipe)(model, recipe, data.train, data.valid, data.target_tokenizer)
     result = fit(trainer, recipe, run / "checkpoints", resume, callbacks)
     seconds = sum(row["seconds"] for row in result.history) or time.monotonic() - started
-    return finish(recipe, model, data, result, seconds, out, further)
+    recipe, model = trainer.result(model)
+    return finish(recipe, model, data, result, trainer.seconds + seconds, out, further)
 
 
 def _from_scratch(recipe: Recipe) -> Recipe:
@@ -113,11 +111,21 @@ def _from_scratch(recipe: Recipe) -> Recipe:
 
 
 def build(recipe: Recipe) -> keras.Model:
-    """Build the recipe's model in its precision; the weights are always float32."""
+    """Build the recipe's model in its precision; the weights are always float32.
+
+    Raises:
+        RecipeError: the model refuses its arguments.
+    """
     arguments = recipe.resolved().model.arguments
     builder = catalog.builder(catalog.entry(recipe.paper), recipe.model.size)
-    model = builder(**arguments, dtype=keras.DTypePolicy(recipe.train.precision))
-    model.build()
+    try:
+        model = builder(**arguments, dtype=keras.DTypePolicy(recipe.train.precision))
+        model.build()
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"recipe {recipe.name}: {recipe.paper} cannot be built so: {error}",
+            f"look at model.arguments; `zoo info {recipe.paper}` shows those of each size",
+        ) from error
     return model
 
 
@@ -198,7 +206,7 @@ def finish(
         "split": recipe.evaluate.split,
         **measured,
         **({} if data.seen is None else {recipe.spec.seen: data.seen}),
-        "parameters": sum(math.prod(weight.shape) for weight in model.trainable_variables),
+        "parameters": model.parameter_count,
         "weights": result.chosen,
         "loss": result.val_loss,
         "training_seconds": round(seconds),
@@ -234,7 +242,7 @@ def environment() -> dict[str, str]:
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "python": platform.python_version(),
-        "hardware": f"{cores} CPU cores, {platform.machine()}",
+        "hardware": f"{cores} CPU core{'s' * (cores != 1)}, {platform.machine()}",
         "paperzoo": __version__,
         "date": date.today().isoformat(),
     }

@@ -13,22 +13,25 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from zoo.config.choices import imported
+from zoo.config.choices import OPTIMIZERS, imported
 from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.batches import IGNORED, Batches, LabelledBatches, PairBatches
 from zoo.data.encoded import Encoded
+from zoo.data.masking import MaskedBatches, pieces
 from zoo.data.mixture import MixedBatches, Mixture
 from zoo.data.separate import SeparateTexts
 from zoo.data.stream import Stream
 from zoo.models.contracts import Regularised
 from zoo.optim.asgd import ASGD
 from zoo.optim.optimizers import optimizer
+from zoo.tasks import fill
 from zoo.tasks.likelihood import log_probabilities, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.tasks.metrics import mean_loss, softmax
 from zoo.tasks.reading import classifier_logits
 from zoo.text import Tokenizer
+from zoo.training.filling import Filling
 from zoo.training.streaming import Carried
 
 # The name of `Trainer.plain_loss`.
@@ -48,9 +51,11 @@ class Trainer:
         model: the compiled and checkpointed model.
         batches: the training batches.
         rows_at_least: the smallest batch that a run on few examples chooses.
+        seconds: spent on training before the first update.
     """
 
     rows_at_least: ClassVar[int] = 2
+    seconds: float = 0.0
 
     def __init__(
         self,
@@ -115,6 +120,14 @@ class Trainer:
     def validate(self) -> float:
         """Return the loss on the validation examples."""
         raise NotImplementedError
+
+    def result(self, model: keras.Model) -> tuple[Recipe, keras.Model]:
+        """Return what a bundle is made of: recipe and model; the data may decide their sizes.
+
+        Args:
+            model: the one that the trainer was given.
+        """
+        return self.recipe, model
 
     def measured_weights(self) -> AbstractContextManager:
         """Hold the weights to measure in the model during a block; with ASGD the averaged ones."""
@@ -251,6 +264,47 @@ class NextTokenTrainer(Trainer):
         return super().measured_weights()
 
 
+class MaskedTrainer(Trainer):
+    """Guess hidden tokens of texts from all others (bert2018, section 3.1, task 1)."""
+
+    @classmethod
+    def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> MaskedBatches:
+        assert recipe.train.batch_sentences is not None  # checked when the recipe is read
+        return MaskedBatches(
+            cls.pieces(recipe, data), rows=recipe.train.batch_sentences,
+            hiding=fill.hiding(tokenizer), pad_id=tokenizer.pad_id, seed=recipe.seed,
+        )  # fmt: skip
+
+    @staticmethod
+    def pieces(recipe: Recipe, data: Encoded) -> list[np.ndarray]:
+        """Return the pieces of the texts that are read at a time, within the model's context."""
+        longest = recipe.data.max_length
+        assert longest is not None  # checked when the recipe is read
+        context = recipe.resolved().model.arguments.get("context", longest)
+        return pieces(data.tokens, min(longest, context))
+
+    @classmethod
+    def rows(cls, recipe: Recipe, data: Encoded) -> int:
+        return len(cls.pieces(recipe, data))
+
+    def wrap(self, model: keras.Model) -> keras.Model:
+        self.filler = model
+        return Filling(model)
+
+    def loss(self) -> keras.losses.Loss:
+        return LabelSmoothedCrossEntropy(self.recipe.train.label_smoothing, padding_id=IGNORED)
+
+    @functools.cached_property
+    def validation(self) -> list[fill.Hidden]:
+        """The validation texts with places hidden once and for all."""
+        return fill.hidden(self.pieces(self.recipe, self.valid), self.tokenizer)
+
+    def validate(self) -> float:
+        """Return the mean of -log P of the hidden tokens, in nats."""
+        pad_id, rows = self.tokenizer.pad_id, self.recipe.evaluate.batch_size
+        return -float(fill.guesses(self.filler, self.validation, pad_id, rows)[0].mean())
+
+
 class ClassifierTrainer(Trainer):
     """Predict the label or number of an example: a text, two texts, a question with answers."""
 
@@ -298,6 +352,12 @@ class ClassifierTrainer(Trainer):
 def trainer_class(task: str) -> Any:
     """Return the trainer class of a task."""
     return imported(task_class(task).trainer)
+
+
+def trainer_of(recipe: Recipe) -> Any:
+    """Return the trainer class of a recipe: that of its optimizer, if it has one, or its task's."""
+    own = OPTIMIZERS[recipe.optimizer.name].trainer
+    return imported(own) if own else trainer_class(recipe.task)
 
 
 def _keep_float32(model: keras.Model) -> None:

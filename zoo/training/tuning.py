@@ -49,7 +49,10 @@ def recipe(
     if "classes" in model["arguments"]:
         model["arguments"]["classes"] = len(labels) or 1
     evaluate = (base if task == base.task else start).tables()["evaluate"]
-    evaluate |= {"metric": main_metric(task, bool(labels)), "also": []}
+    metric = main_metric(task, bool(labels))
+    if task == base.task and evaluate["metric"] in base.spec.other_metrics:
+        metric = evaluate["metric"]
+    evaluate |= {"metric": metric, "also": []}
     evaluate |= {"minimum": None, "maximum": None}
     tables = start.tables() | {
         "name": name,

@@ -41,6 +41,7 @@ CORPORA: dict[str, Corpus] = {
     "wmt14-fr-en": Parallel(),
     # Each line has a blank at both ends, which would be characters.
     "ptb": Corpus(clean=str.strip, stream=True),
+    "brown": Corpus(clean=str.strip, stream=True),
     "names": Cut(),  # first names, one a line
     "tinyshakespeare": Cut(cut=shakespeare, file="input", stream=True),
     "wikitext-2": Corpus(join=wikitext.articles, stream=True),

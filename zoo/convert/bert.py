@@ -1,0 +1,234 @@
+"""Read BERT's checkpoints as bert2018: the folders that transformers writes.
+
+config.json, model.safetensors or pytorch_model.bin, and vocab.txt or tokenizer.json. Names may
+begin with "bert.", and older files call the gain and bias of layer normalisation gamma and beta.
+PyTorch's matrices have the outputs first. The numbers of the positions and the copy of the word
+table are left out. A network without the second task loses the pooler, which nothing reads. One
+with a layer "classifier" is a classifier of texts, with the labels that config.json names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.convert import Converted, adapted
+from zoo.convert import tensors as checkpoints
+from zoo.convert.facts import read_json, vocabulary
+from zoo.convert.tensors import Shape
+from zoo.errors import BundleError
+from zoo.text import WordPieceTokenizer
+
+RECIPE, CLASSIFIER = "bert2018-books", "bert2018-sst2-base"
+# Our name, theirs, and our shape: w is the states' width, f the feed-forward layer's.
+EMBEDDINGS = {
+    "words": ("word_embeddings.weight", "v w"),
+    "positions": ("position_embeddings.weight", "c w"),
+    "segments": ("token_type_embeddings.weight", "s w"),
+    "norm.gamma": ("LayerNorm.weight", "w"),
+    "norm.beta": ("LayerNorm.bias", "w"),
+}
+PARTS = ("query", "key", "value")
+BLOCK = {
+    **{
+        f"self_attention.{part}.{ours}": (f"attention.self.{part}.{theirs}", shape)
+        for part in PARTS
+        for ours, theirs, shape in (("kernel", "weight", "w w"), ("bias", "bias", "w"))
+    },
+    "self_attention.projection.kernel": ("attention.output.dense.weight", "w w"),
+    "self_attention.projection.bias": ("attention.output.dense.bias", "w"),
+    "self_attention_norm.gamma": ("attention.output.LayerNorm.weight", "w"),
+    "self_attention_norm.beta": ("attention.output.LayerNorm.bias", "w"),
+    "feed_forward.inner.kernel": ("intermediate.dense.weight", "w f"),
+    "feed_forward.inner.bias": ("intermediate.dense.bias", "f"),
+    "feed_forward.outer.kernel": ("output.dense.weight", "f w"),
+    "feed_forward.outer.bias": ("output.dense.bias", "w"),
+    "feed_forward_norm.gamma": ("output.LayerNorm.weight", "w"),
+    "feed_forward_norm.beta": ("output.LayerNorm.bias", "w"),
+}
+WORDS = {
+    "transform.kernel": ("cls.predictions.transform.dense.weight", "w w"),
+    "transform.bias": ("cls.predictions.transform.dense.bias", "w"),
+    "transform_norm.gamma": ("cls.predictions.transform.LayerNorm.weight", "w"),
+    "transform_norm.beta": ("cls.predictions.transform.LayerNorm.bias", "w"),
+    "output_bias": ("cls.predictions.bias", "v"),
+}
+POOLER = {
+    "pooler.kernel": ("pooler.dense.weight", "w w"),
+    "pooler.bias": ("pooler.dense.bias", "w"),
+}
+HEAD = {
+    **POOLER,
+    "head.kernel": ("classifier.weight", "w n"),
+    "head.bias": ("classifier.bias", "n"),
+}
+SECOND_TASK = {
+    **POOLER,
+    "follows.kernel": ("cls.seq_relationship.weight", "w 2"),
+    "follows.bias": ("cls.seq_relationship.bias", "2"),
+}
+# Tensors that are no weights: the positions' numbers, and what is tied to the words.
+LEFT_OUT = re.compile(r"(position_ids|cls\.predictions\.decoder\.(weight|bias))$")
+# Names of layer normalisation's gain and bias in older files.
+OLDER = {"gamma": "weight", "beta": "bias"}
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"}
+
+
+def recognises(folder: Path) -> bool:
+    """Return whether a folder holds one of these checkpoints."""
+    config = folder / "config.json"
+    return config.is_file() and read_json(config).get("model_type") == "bert"
+
+
+def read(folder: Path) -> Converted:
+    """Read a checkpoint; raise what `zoo.convert.read` does."""
+    tensors = {_plain(name): tensor for name, tensor in checkpoints.read(folder).items()}
+    path = folder / "config.json"
+    config = read_json(path)
+    arguments = _arguments(config, path)
+    tokenizer = _tokenizer(folder)
+    if tokenizer.size != arguments["vocabulary"]:
+        raise BundleError(
+            f"{folder}: the tokenizer has {tokenizer.size:,} pieces and the weights "
+            f"{arguments['vocabulary']:,} rows for them",
+            "take tokenizer and weights from one place",
+        )
+    arguments |= {"padding_id": tokenizer.pad_id, "separator_id": tokenizer.end_id}
+    changes = {
+        "tokenizer.vocabulary": tokenizer.size, "tokenizer.lowercase": tokenizer.lowercase,
+        "data.max_length": arguments["context"], "converted": "transformers",
+    }  # fmt: skip
+    if "classifier.weight" in tensors:
+        base = CLASSIFIER
+        labels = _labels(config, path)
+        arguments |= {"classes": len(labels), "start_id": tokenizer.start_id}
+        changes |= {"data.labels": labels, "model.weights": "", "tokenizer.weights": ""}
+    elif "cls.predictions.bias" in tensors:
+        base = RECIPE
+        arguments["next_sentence"] = "cls.seq_relationship.weight" in tensors
+    else:
+        raise BundleError(
+            f"{folder} has neither a head that guesses words nor one that classifies texts",
+            "take a checkpoint of BertForPreTraining, BertForMaskedLM or "
+            "BertForSequenceClassification",
+        )
+    kept = {name: tensor for name, tensor in tensors.items() if not LEFT_OUT.search(name)}
+    if arguments.get("next_sentence") is False:
+        kept = {name: tensor for name, tensor in kept.items() if not name.startswith("pooler.")}
+    weights = ours(checkpoints.take(kept, wanted(arguments), folder))
+    return Converted(adapted(base, arguments, changes), weights, (tokenizer, tokenizer))
+
+
+def _labels(config: Mapping[str, Any], path: Path) -> list[str]:
+    """Return the labels of a classifier in the order of its logits."""
+    names = config.get("id2label") or {}
+    labels = [str(names.get(str(number), "")) for number in range(len(names))]
+    if len(labels) < 2 or not all(labels):
+        raise BundleError(
+            f"{path} does not number two labels or more from 0 on, in id2label",
+            "only classifiers can be read, no models of numbers",
+        )
+    return labels
+
+
+def _arguments(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the model's arguments that a configuration holds."""
+    keys = {
+        "vocabulary": "vocab_size", "context": "max_position_embeddings", "width": "hidden_size",
+        "layers": "num_hidden_layers", "heads": "num_attention_heads",
+        "feed_forward": "intermediate_size", "segments": "type_vocab_size",
+    }  # fmt: skip
+    try:
+        arguments: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in keys.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path} lacks a size: {error}", "copy the checkpoint again") from None
+    activation = config.get("hidden_act", "gelu")
+    if activation not in ACTIVATIONS:
+        raise BundleError(
+            f"{path}: the activation is {activation}, bert2018 has gelu",
+            "only checkpoints of the paper's network can be read",
+        )
+    return arguments | {
+        "activation": ACTIVATIONS[activation],
+        "dropout": float(config.get("hidden_dropout_prob", 0.1)),
+        "attention_dropout": float(config.get("attention_probs_dropout_prob", 0.1)),
+        "epsilon": float(config.get("layer_norm_eps", 1e-12)),
+    }
+
+
+def _plain(name: str) -> str:
+    """Return the newer form of a tensor's name, without the prefix."""
+    parts = name.removeprefix("bert.").split(".")
+    if parts[-2:-1] == ["LayerNorm"]:
+        parts[-1] = OLDER.get(parts[-1], parts[-1])
+    return ".".join(parts)
+
+
+def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
+    """Return a name of ours and the shape in a checkpoint for each name there."""
+    sizes = {
+        "v": arguments["vocabulary"], "c": arguments["context"], "s": arguments["segments"],
+        "w": arguments["width"], "f": arguments["feed_forward"], "2": 2,
+        "n": arguments.get("classes", 0),
+    }  # fmt: skip
+    heads = [HEAD] if "classes" in arguments else [WORDS]
+    if arguments.get("next_sentence"):
+        heads.append(SECOND_TASK)
+    tables = [
+        ("encoder.embeddings.", "embeddings.", EMBEDDINGS),
+        *(("", "", head) for head in heads),
+    ]
+    tables += [
+        (f"encoder.blocks.{layer}.", f"encoder.layer.{layer}.", BLOCK)
+        for layer in range(arguments["layers"])
+    ]
+    names = {}
+    for before, their_before, table in tables:
+        for name, (theirs, letters) in table.items():
+            shape = tuple(sizes[letter] for letter in letters.split())
+            turned = shape[::-1] if name.endswith("kernel") else shape
+            names[f"{their_before}{theirs}"] = (f"{before}{name}", turned)
+    return names
+
+
+def ours(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return weights as Keras has them: inputs first; queries, keys and values side by side."""
+    turned = {
+        name: np.ascontiguousarray(array.T) if name.endswith("kernel") else array
+        for name, array in weights.items()
+    }
+    found = {}
+    for name, array in turned.items():
+        if ".self_attention.query." in name:
+            parts = [turned[name.replace(".query.", f".{part}.")] for part in PARTS]
+            joined = name.replace(".query.", ".query_key_value.")
+            found[joined] = np.concatenate(parts, axis=-1)
+        elif ".self_attention.key." not in name and ".self_attention.value." not in name:
+            found[name] = array
+    return found
+
+
+def _tokenizer(folder: Path) -> WordPieceTokenizer:
+    """Read vocab.txt, with tokenizer_config.json if it is there, or tokenizer.json."""
+    path, whole = folder / "vocab.txt", folder / "tokenizer.json"
+    if path.is_file():
+        about = folder / "tokenizer_config.json"
+        config = read_json(about) if about.is_file() else {}
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{path} is not UTF-8: {error}", "copy it again") from None
+        return WordPieceTokenizer.of_lines(text, bool(config.get("do_lower_case", True)))
+    if whole.is_file():
+        content = read_json(whole)
+        model, normal = content.get("model") or {}, content.get("normalizer") or {}
+        words = vocabulary(model.get("vocab") or {}, whole)
+        return WordPieceTokenizer(words, bool(normal.get("lowercase", True)))
+    raise BundleError(
+        f"{folder} has no tokenizer: neither vocab.txt nor tokenizer.json",
+        "save the tokenizer into the same folder",
+    )

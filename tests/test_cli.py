@@ -48,9 +48,10 @@ def _restore_environment(monkeypatch):
 
 
 def quickly(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process that takes less than half a second of processor time.
+    """Run the command line in a process that takes little processor time.
 
-    Time on the clock would depend on what else the machine does.
+    That is half a second on a fast machine, or five times what importing its libraries takes on a
+    slow one. Time on the clock would depend on what else the machine does.
     """
     resource = pytest.importorskip("resource", reason="Windows does not tell a child's time")
 
@@ -58,19 +59,20 @@ def quickly(*arguments: str) -> subprocess.CompletedProcess[str]:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used.ru_utime + used.ru_stime
 
-    seconds = []
     for _ in range(3):
         begin = spent()
+        subprocess.run([sys.executable, "-c", "import pydantic, typer"], check=True)
+        middle = spent()
         done = call(*arguments)
-        seconds.append(spent() - begin)
-        if seconds[-1] < 0.5:
+        seconds, limit = spent() - middle, max(0.5, 5 * (middle - begin))
+        if seconds < limit:
             break
     assert done.returncode == 0, done.stderr
-    assert min(seconds) < 0.5
+    assert seconds < limit
     return done
 
 
-def test_list_shows_all_weights_within_half_a_second():
+def test_list_shows_all_weights_quickly():
     done = quickly("list")
     for name in catalog.names():
         entry = catalog.entry(name)
@@ -84,7 +86,7 @@ def test_list_shows_all_weights_within_half_a_second():
     assert done.stderr == ""
 
 
-def test_recipes_are_listed_within_half_a_second():
+def test_recipes_are_listed_quickly():
     done = quickly("recipes")
     header, *lines = done.stdout.split("\n\n")[0].splitlines()
     assert header.split() == ["RECIPE", "PAPER", "TASK", "CORPUS", "TRAINED", "WEIGHTS"]

@@ -16,6 +16,7 @@ from zoo.config.tables import parse, read_toml
 from zoo.errors import BundleError, OptionError, RecipeError, UnknownName, ZooError, did_you_mean
 
 
+@functools.cache
 def data_root() -> Path:
     """Return the folder of registry/, recipes/ and experiments/, in the wheel or the checkout."""
     package = Path(__file__).resolve().parents[1]
@@ -25,7 +26,8 @@ def data_root() -> Path:
 
 def names() -> list[str]:
     """Return the names of all papers, oldest first."""
-    return sorted(_files(), key=lambda name: (entry(name).paper.year, name))
+    files = _files()
+    return sorted(files, key=lambda name: (_read(files[name]).paper.year, name))
 
 
 def entry(name: str) -> Entry:
@@ -199,11 +201,14 @@ def arguments(paper: Entry, size_name: str | None, changes: dict[str, Any]) -> d
 
 def metrics(paper: Entry, tag: str) -> dict[str, Any]:
     """Return metrics.json of a set of weights, {} if they are not in this installation."""
+    chosen = weights(paper, tag)
+    if chosen.bundle is None:
+        return {}
+    path = bundles() / chosen.bundle / "metrics.json"
     try:
-        path = find_bundle(f"{paper.name}.{tag}") / "metrics.json"
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return values
-    except (BundleError, FileNotFoundError):
+    except FileNotFoundError:
         return {}
     except ValueError:
         raise BundleError(f"{path} is not valid JSON", "`git checkout` restores it") from None

@@ -219,11 +219,13 @@ def load(name: str | Path) -> Recipe:
 
 def _located(recipe: Recipe, folder: Path) -> Recipe:
     """Return a recipe whose own corpora are in a folder, unless their paths say where they are."""
+    if all(corpus.path is None for corpus in (recipe.data, *recipe.data.also)):
+        return recipe
     tables = recipe.tables()
-    own = [(c.path, table) for c, table in recipe._corpora(tables) if c.path is not None]
-    for path, table in own:
-        table["corpus"] = str(folder / path)
-    return parse(Recipe, tables, f"recipe {recipe.name}", RecipeError) if own else recipe
+    for corpus, table in recipe._corpora(tables):
+        if corpus.path is not None:
+            table["corpus"] = str(folder / corpus.path)
+    return parse(Recipe, tables, f"recipe {recipe.name}", RecipeError)
 
 
 def loads(data: Mapping[str, Any] | str, where: str = "recipe", warn: bool = True) -> Recipe:

@@ -129,9 +129,10 @@ def plan(
     task = task or base.task
     starts = catalog.finetune(catalog.entry(base.paper), base.model.size)
     if not starts:  # counts of other texts are not in a model that counted
+        known = base.name if base.name in recipes.names() else "RECIPE"
         raise OptionError(
             f"{base.paper} cannot be fine-tuned",
-            "train it on the new texts: `zoo train RECIPE --data FILE`",
+            f"train it on the new texts: `zoo train {known} --data FILE`",
         )
     if task not in starts:
         raise OptionError(

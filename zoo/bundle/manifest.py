@@ -55,6 +55,8 @@ def verifying(folder: Path) -> Iterator[dict[str, str]]:
         if name not in files:
             raise BundleError(f"{folder} is no bundle: {name} is missing", _HOLDS)
     for name, facts in files.items():
+        if name.endswith(".safetensors") and name not in weights:
+            raise BundleError(f"{folder} holds {name} beside {weights[0]}", _AGAIN)
         _check_length(folder / name, facts["bytes"])
     with ThreadPoolExecutor(1) as beside:
         checked = [

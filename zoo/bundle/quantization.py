@@ -57,7 +57,9 @@ def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def dequantized(numbers: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """Return the float32 weights of int8 numbers and their scales; the product is exact."""
-    return np.multiply(numbers, scales, dtype=np.float32)
+    weights = numbers.astype(np.float32)
+    weights *= scales
+    return weights
 
 
 def _axes(matrix: np.ndarray) -> list[int]:

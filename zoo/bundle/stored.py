@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -70,35 +70,34 @@ def to_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
     return save(dict(tensors), metadata={"format": QUANTIZED if made_of_two else PLAIN})
 
 
-def parts(tensors: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Split tensors into those of each file, ordered by name; a matrix stays with its scales."""
-    made: list[dict[str, np.ndarray]] = [{}]
+def files(
+    tensors: Mapping[str, np.ndarray], stem: str = "model"
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return the tensors of each file, by the file's name: one file, or shards.
+
+    Tensors are ordered by name, and a matrix stays with its scales.
+    """
+    parts: list[dict[str, np.ndarray]] = [{}]
     size = 0
     for name in sorted(tensors):
         if name.endswith(SCALE):
             continue
         both = {each: tensors[each] for each in (name, f"{name}{SCALE}") if each in tensors}
         added = sum(map(_bytes, both, both.values()))
-        if made[-1] and size + added > LARGEST - 200:  # for the rest of the header
-            made.append({})
+        if parts[-1] and size + added > LARGEST - 200:  # for the rest of the header
+            parts.append({})
             size = 0
-        made[-1] |= both
+        parts[-1] |= both
         size += added
-    return made
+    if len(parts) == 1:
+        return {f"{stem}.safetensors": parts[0]}
+    total = len(parts)
+    return {shards.name(stem, number, total): part for number, part in enumerate(parts, start=1)}
 
 
 def _bytes(name: str, tensor: np.ndarray) -> int:
     """Return the most bytes that a tensor and its line in the header take."""
     return tensor.nbytes + len(name.encode()) + len(str(tensor.shape)) + 80
-
-
-def files(tensors: Mapping[str, np.ndarray], stem: str = "model") -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of each file of weights, one at a time."""
-    split = parts(tensors)
-    for number, part in enumerate(split, start=1):
-        alone = len(split) == 1
-        name = f"{stem}.safetensors" if alone else shards.name(stem, number, len(split))
-        yield name, to_bytes(part)
 
 
 def file_hash(weights: Mapping[str, np.ndarray], dtype: str) -> str:
@@ -107,7 +106,9 @@ def file_hash(weights: Mapping[str, np.ndarray], dtype: str) -> str:
 
 
 def _hash(tensors: Mapping[str, np.ndarray]) -> str:
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files(tensors)}
+    hashes = {
+        name: hashlib.sha256(to_bytes(part)).hexdigest() for name, part in files(tensors).items()
+    }
     known = shards.hash_of(hashes)
     assert known is not None
     return known
@@ -135,7 +136,7 @@ def are_those_of(weights: Mapping[str, np.ndarray], sha256: str, rounded: bool =
         if _hash(tensors) == sha256:
             return True
         # Earlier versions wrote one file of any size.
-        if len(parts(tensors)) > 1 and hashlib.sha256(to_bytes(tensors)).hexdigest() == sha256:
+        if len(files(tensors)) > 1 and hashlib.sha256(to_bytes(tensors)).hexdigest() == sha256:
             return True
     return False
 

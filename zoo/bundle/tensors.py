@@ -11,8 +11,8 @@ import numpy as np
 
 from zoo.bundle.quantization import dequantized
 from zoo.bundle.stored import SCALE, widened
+from zoo.config import shards
 from zoo.errors import BundleError
-from zoo.files import is_plain
 
 _AGAIN = "fetch or write it again"
 
@@ -37,7 +37,7 @@ class Tensors:
         for file in [self.path] if index is None else sorted(set(index.values())):
             with opened(file) as tensors:
                 names = list(tensors.keys())
-                if index is not None and set(names) != {n for n in index if index[n] == file}:
+                if index and set(names) != {name for name in index if index[name] == file}:
                     problem = f"{file} does not hold the tensors that {self.path.name} names"
                     raise BundleError(problem, _AGAIN)
                 for name in names:
@@ -80,9 +80,9 @@ def _index(path: Path) -> dict[str, Path]:
     """Return the file of each tensor, by an index."""
     try:
         names = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        plain = all(is_plain(name) and name.endswith(".safetensors") for name in names.values())
-        if not names or not plain:
-            raise ValueError("it names a file that is not beside it, or none")
+        stem = path.name.removesuffix(".safetensors.index.json")
+        if sorted(set(names.values())) != shards.of(names.values(), stem):
+            raise ValueError("the files that it names are not its shards")
         return {name: path.parent / file for name, file in names.items()}
     except OSError:
         raise BundleError(f"there is no file {path}", "check the path") from None

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.bundle import lora
-from zoo.bundle import stored as storing
-from zoo.bundle.stored import narrowed, packed, widened
+from zoo.bundle.stored import files, narrowed, packed, to_bytes, widened
 from zoo.bundle.tensors import Tensors, some
-from zoo.config import shards
 from zoo.errors import BundleError
 from zoo.processes import uses_models
 
@@ -137,20 +135,18 @@ def save_weights(
     path = Path(path)
     named = weights if isinstance(weights, Mapping) else arrays(weights)
     tensors = packed(narrowed(named, dtype), dtype)
-    split = storing.parts(tensors)
-    index = path.with_name(f"{path.name}.index.json")
+    split = files(tensors, path.stem)
     try:
         # `save_file` would replace the path, whatever it was, with a file of mode 0600.
         if len(split) == 1:
-            path.write_bytes(storing.to_bytes(tensors))
+            path.write_bytes(to_bytes(tensors))
             return path
-        places = {}
-        for number, part in enumerate(split, start=1):
-            shard = path.with_name(shards.name(path.stem, number, len(split)))
-            shard.write_bytes(storing.to_bytes(part))
-            places |= dict.fromkeys(part, shard.name)
+        for name, part in split.items():
+            path.with_name(name).write_bytes(to_bytes(part))
         size = sum(tensor.nbytes for tensor in tensors.values())
+        places = {each: name for name, part in split.items() for each in part}
         content = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
+        index = path.with_name(f"{path.name}.index.json")
         index.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
         return index
     except OSError as error:
@@ -179,8 +175,7 @@ def filled(
     import keras
 
     uses_models()
-    if not isinstance(source, Mapping):
-        source = Tensors(source)
+    held = source if isinstance(source, Mapping) else Tensors(source)
     failed: list[BaseException] = []
     # Keras makes the tensors of weights when this scope, which is the thread's own, ends.
     with keras.StatelessScope():
@@ -189,9 +184,9 @@ def filled(
         awaited = {name: _Awaited(failed) for name in named}
         for name, variable in named.items():
             _begin_with(variable, awaited[name])
-        _check_fit(source, named, type(model).__name__)
+        _check_fit(held, named, type(model).__name__)
         for name, initializer in awaited.items():
-            initializer.read = functools.partial(_tensor, source, name)
+            initializer.read = functools.partial(_tensor, held, name)
     if failed:
         raise failed[0]
     _tell_torch(model)

@@ -43,8 +43,9 @@ def entry(listed: Iterable[str]) -> str:
 def hash_of(hashes: Mapping[str, str]) -> str | None:
     """Return the hash by which a bundle's weights are known, None if one of a file is missing.
 
-    That of a single file is its own sha256. That of shards is what `sha256sum model-*-of-*.safetensors
-    | sha256sum` prints: the sha256 of a line for each, its sha256, two spaces and its name.
+    That of a single file is its own sha256. That of shards is what
+    `sha256sum model-*-of-*.safetensors | sha256sum` prints: the sha256 of a line for each shard,
+    its sha256, two spaces and its name.
 
     Args:
         hashes: the sha256 of each file, by name; those of other files are ignored.

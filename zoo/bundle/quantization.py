@@ -45,10 +45,12 @@ def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         matrix: finite float32 numbers, of two axes or more.
     """
     least, best = np.inf, None
+    largest = np.maximum(np.abs(matrix).max(), TINY)  # so that no square is 0 or infinite
     for axis in _axes(matrix):
         scales = _scales(np.abs(matrix).max(axis, keepdims=True))
         numbers = np.rint(matrix / scales)
-        error = float(np.square(numbers * scales - matrix).sum(dtype=np.float64))
+        lost = (numbers * scales - matrix) / largest
+        error = float(np.square(lost).sum(dtype=np.float64))
         if error < least:
             least, best = error, (numbers.astype(np.int8), scales)
     assert best is not None

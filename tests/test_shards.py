@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from zoo import bundle, golden
+from zoo import bundle
 from zoo.bundle import stored
 from zoo.config import catalog, shards
 from zoo.convert import tensors as checkpoints
@@ -20,7 +20,6 @@ from zoo.errors import BundleError
 from zoo.loading import load
 
 LIMIT = 6_000
-TEXTS = ["I am cold.", "The cat eats a fish."]
 
 
 @pytest.fixture
@@ -29,12 +28,18 @@ def limit(monkeypatch):
     monkeypatch.setattr(stored, "LARGEST", LIMIT)
 
 
+@pytest.fixture(scope="module")
+def made(tiny_pretrained, tmp_path_factory) -> Path:
+    """The tiny bundle with its weights in shards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "LARGEST", LIMIT)
+        return tiny_pretrained.save(tmp_path_factory.mktemp("made") / "split")
+
+
 @pytest.fixture
-def split(limit, tiny_bundle, tmp_path) -> Path:
-    """A copy of the tiny bundle whose weights lie in shards, with metrics and golden outputs."""
-    folder = load(tiny_bundle).save(tmp_path / "split")
-    golden.attach(folder, TEXTS)
-    return folder
+def split(limit, made, tmp_path) -> Path:
+    """A copy of it that a test may damage."""
+    return Path(shutil.copytree(made, tmp_path / "split"))
 
 
 def listed(folder: Path) -> dict[str, dict]:
@@ -50,7 +55,7 @@ def of(folder: Path) -> list[Path]:
 
 def test_16_mb_are_one_file_and_more_are_shards(tmp_path):
     assert stored.LARGEST == 16_000_000
-    rows = {f"w{number}": np.zeros((1000, 1000), "float32") for number in range(8)}
+    rows = {f"w{number}": np.zeros((1000, 1000), "float32") for number in range(7)}
     assert bundle.save_weights(tmp_path / "a.safetensors", rows).name == "a.safetensors"
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
@@ -99,11 +104,8 @@ def test_shards_that_transformers_wrote_are_read(tmp_path):
 # Bundles
 
 
-def test_a_split_bundle_loads_and_answers_as_the_whole_one(split, tiny_bundle):
-    whole, found = load(tiny_bundle), load(split)
-    assert found.metrics == whole.metrics
-    assert found.predict(TEXTS) == whole.predict(TEXTS)
-    golden.check(found.task, found.golden)
+def test_a_split_bundle_loads_as_the_whole_one(split, tiny_bundle, tiny_pretrained):
+    assert load(split).metrics == tiny_pretrained.metrics != {}
     before, after = bundle.read_weights(bundle.read(tiny_bundle).weights), bundle.read(split)
     assert after.weights == split / shards.INDEX
     for name, array in bundle.read_weights(after.weights).items():

@@ -9,6 +9,7 @@ import pytest
 
 from zoo import bundle, golden
 from zoo.bundle import model_card
+from zoo.bundle.stored import SCALE
 from zoo.config import catalog, recipe
 
 FOLDERS = sorted(
@@ -31,7 +32,10 @@ def test_a_shipped_bundle_is_whole_and_small(folder: Path):
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert {"README.md", "LICENSE", "metrics.json", "golden.json", "history.csv"} <= set(files)
     assert sum(files.values()) <= LARGEST
-    stored = {array.dtype for array in _stored(read.weights).values()}
+    held = _stored(read.folder)
+    scales = {name for name in held if name.endswith(SCALE)}
+    assert bool(scales) == bundle.Tensors(read.weights).quantized
+    stored = {array.dtype for name, array in held.items() if name not in scales}
     assert all(dtype.itemsize == 2 for dtype in stored if dtype.kind == "f"), stored
     assert {dtype.kind for dtype in stored} <= {"f", "i"}  # counts are integers
 
@@ -108,7 +112,11 @@ def test_a_run_whose_weights_are_not_kept_reached_what_its_recipe_asks(path: Pat
     assert last.startswith(f"{made.train.updates},")
 
 
-def _stored(path: Path):
+def _stored(folder: Path):
     from safetensors.numpy import load_file
 
-    return load_file(path)
+    return {
+        name: array
+        for path in folder.glob("model*.safetensors")
+        for name, array in load_file(path).items()
+    }

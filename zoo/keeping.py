@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo import bundle, files, golden, tasks
 from zoo.bundle import lora, model_card
+from zoo.bundle.quantization import is_matrix
 from zoo.bundle.stored import STORED
 from zoo.config import cards, catalog
 from zoo.config.base import Base
@@ -31,7 +32,7 @@ class Origin:
     """Trained weights before anything could change them, to know them again by.
 
     Attributes:
-        sha256: of their model.safetensors.
+        sha256: of their files, see `zoo.config.shards.hash_of`.
         place: the name of the registry or the hub, or the folder, they were loaded from; or none.
         fresh: whether no bundle holds them yet: the hash is that of the float32 one, and they may
             be rounded when they are first stored.
@@ -78,7 +79,8 @@ def true_of(pretrained: Pretrained, dtype: str) -> tuple[Kept, dict[str, np.ndar
     """Return what holds for a model's weights as they would be stored, and these.
 
     Metrics, golden outputs and the training curve hold for the weights at the origin alone, in
-    whatever type they are stored, if their values are the same. Other weights have another name,
+    whatever type they are stored, if their values are the same; of weights that no bundle holds
+    yet also if they are first rounded to 16 bits, but not to 8. Other weights have another name,
     and those at the origin as their base. Weights that only this storing rounds keep name and
     curve.
 
@@ -88,7 +90,12 @@ def true_of(pretrained: Pretrained, dtype: str) -> tuple[Kept, dict[str, np.ndar
     recipe, model, origin = pretrained.recipe, pretrained.model, pretrained._origin
     weights = bundle.arrays(model)
     stored = bundle.narrowed(weights, dtype)
-    if origin is None or origin.still(weights, stored):
+    coarse = dtype == "int8" and any(
+        is_matrix(array) and not np.array_equal(stored[name], array)
+        for name, array in weights.items()
+    )
+    unmeasured = coarse and origin is not None and origin.fresh
+    if origin is None or (not unmeasured and origin.still(weights, stored)):
         kept = Kept(recipe, pretrained.metrics, pretrained.golden, pretrained.history)
         return kept, stored
     began = _began(recipe, origin)
@@ -112,7 +119,7 @@ def smallest_type(pretrained: Pretrained) -> str:
                 continue
             if origin.still(stored, stored):
                 return dtype
-    return STORED[0]
+    return pretrained.recipe.train.stored
 
 
 def card(pretrained: Pretrained) -> cards.Card:
@@ -175,16 +182,21 @@ def _began(recipe: Recipe, origin: Origin) -> Base:
 
 
 def save(
-    pretrained: Pretrained, folder: str | os.PathLike[str], texts: Sequence[Any], dtype: str
+    pretrained: Pretrained,
+    folder: str | os.PathLike[str],
+    texts: Sequence[Any],
+    dtype: str | None = None,
 ) -> Origin:
     """Write a bundle, and return what its weights are known by.
 
     Args:
         texts: inputs whose outputs are recorded if no outputs of these weights are there.
+        dtype: how weights are stored, None for the recipe's way.
 
     Raises:
         BundleError: see `Pretrained.save`.
     """
+    dtype = dtype or pretrained.recipe.train.stored
     bundle.check_stored(dtype)
     bundle.check_writable(folder)
     held, stored = true_of(pretrained, dtype)
@@ -206,4 +218,4 @@ def save(
             ZooWarning,
             stacklevel=3,
         )
-    return Origin(files.sha256(written / bundle.WEIGHTS), written.expanduser().resolve())
+    return Origin(bundle.weights_hash(written), written.expanduser().resolve())

@@ -374,7 +374,7 @@ class Pretrained:
 
     # Keeping it
 
-    def save(self, folder: str | os.PathLike[str], dtype: str = "float16") -> Path:
+    def save(self, folder: str | os.PathLike[str], dtype: str | None = None) -> Path:
         """Write this model as a bundle for `zoo.load` and return its folder.
 
         LoRA is merged, with a warning, and stays apart in this model. Metrics are written only with
@@ -382,7 +382,8 @@ class Pretrained:
 
         Args:
             folder: a new or empty folder, or a bundle to replace.
-            dtype: type of the stored weights: "float16", "bfloat16" or "float32".
+            dtype: type of the stored weights: "float16", "bfloat16", "float32", or "int8", matrices
+                in 8 bits with a scale for each row; None is the recipe's `train.stored`, float16.
 
         Raises:
             BundleError: the folder holds something else, the disk refuses, a weight is not finite,

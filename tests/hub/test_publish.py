@@ -13,12 +13,12 @@ import pytest
 import zoo
 from zoo import bundle
 from zoo import hub as hubs
-from zoo.bundle import model_card
+from zoo.bundle import model_card, quantization, stored
 from zoo.config import catalog
 from zoo.config import recipe as recipes
 from zoo.config.tables import parse
 from zoo.errors import BundleError, HubError
-from zoo.hub import publish
+from zoo.hub import publish, verify
 
 REPO = "user/repo"
 # huggingface_hub's own use of its HTTP library.
@@ -126,6 +126,67 @@ def test_a_dry_run_sends_nothing(hub, copy):
     assert set(made.files) == {path.name for path in copy.iterdir()}
     assert str(made).startswith("would be sent to user/repo, ")
     assert "model.safetensors" in str(made)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_a_bundle_in_shards_is_published_fetched_and_pinned(
+    hub, writer, tiny_pretrained, tmp_path, registry, monkeypatch, dtype
+):
+    monkeypatch.setattr(stored, "LARGEST", 6_000)
+    monkeypatch.setattr(quantization, "SMALLEST", 64)
+    copy = tiny_pretrained.save(tmp_path / "split", dtype=dtype)
+    made = publish.push(copy, REPO)
+    sent = sorted(name for name in held(hub) if name.startswith("model"))
+    assert len(sent) > 2
+    assert sent == sorted(path.name for path in copy.glob("model*"))
+    assert "6,912 weights" in made.card
+    assert ("stored in 8 bits" in made.card) == (dtype == "int8")
+    model = zoo.load(f"hf://{REPO}@{made.commit}")
+    one = ["je", "a"]
+    assert model.predict(one, max_length=4) == zoo.load(copy).predict(one, max_length=4)
+
+    ((tag, facts),) = tomllib.loads(made.entry)["weights"].items()
+    assert set(sent) < set(facts["sha256"])
+    registry("\n" + made.entry.replace('size = "base"', 'size = "starter"'))
+    entry = catalog.entry("vaswani2017")
+    assert catalog.weights_hash(entry, tag) == bundle.weights_hash(copy)
+    assert catalog.named(entry, bundle.weights_hash(copy)) == f"vaswani2017.{tag}"
+    folder = hubs.find(f"vaswani2017.{tag}")
+    assert "as the registry says" in verify.verify(f"vaswani2017.{tag}")
+
+    shard = folder / sent[1]
+    content = shard.read_bytes()
+    shard.resolve().write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(HubError, match=f"{sent[1]} of user/repo has the sha256 .* set aside as"):
+        verify.verify(f"vaswani2017.{tag}")
+    assert hubs.find(f"vaswani2017.{tag}") == folder  # and fetches that shard again
+    assert shard.read_bytes() == content
+
+
+def test_shards_take_the_place_of_one_file_in_a_repository(
+    hub, writer, copy, tiny_pretrained, tmp_path, monkeypatch
+):
+    publish.push(copy, REPO)
+    monkeypatch.setattr(stored, "LARGEST", 6_000)
+    made = publish.push(tiny_pretrained.save(tmp_path / "split"), REPO)
+    assert made.deleted == ["model.safetensors"]
+    assert "model.safetensors.index.json" in held(hub)
+    assert publish.push(copy, REPO).deleted == sorted(
+        name for name in made.files if name.startswith("model")
+    )
+    assert zoo.load(f"hf://{REPO}").predict("je", max_length=4) is not None
+
+
+def test_a_repository_that_lacks_a_shard_is_not_complete(
+    hub, tiny_pretrained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(stored, "LARGEST", 6_000)
+    folder = tiny_pretrained.save(tmp_path / "split")
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    lost = sorted(name for name in files if name.startswith("model-"))[0]
+    hub.add(REPO, {name: content for name, content in files.items() if name != lost})
+    with pytest.raises(HubError, match=f"user/repo is not complete at commit .*: {lost} is missin"):
+        zoo.load(f"hf://{REPO}")
 
 
 # It is refused

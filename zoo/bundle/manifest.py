@@ -10,13 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from zoo.bundle.tensors import Tensors
+from zoo.config import shards
+from zoo.config.shards import WEIGHTS
 from zoo.errors import BundleError
 from zoo.files import is_plain, sha256
 from zoo.version import __version__
 
-FORMAT = 1
+# 1 knows one file of weights in 16 or 32 bits, 2 shards and 8 bits too. A bundle names the least
+# that reads it.
+FORMAT = 2
 MANIFEST = "bundle.json"
-WEIGHTS = "model.safetensors"
 REQUIRED = ("recipe.toml", WEIGHTS)
 EDITABLE = ("README.md", "LICENSE")
 
@@ -39,24 +43,30 @@ def verify(folder: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def verifying(folder: Path) -> Iterator[str]:
+def verifying(folder: Path) -> Iterator[dict[str, str]]:
     """Verify a folder, hashing the weights, the longest part, beside the block.
 
-    Yields the sha256 that the weights should have. Raises what `verify` raises, at the end of the
+    Yields the sha256 that each file should have. Raises what `verify` raises, at the end of the
     block if the weights were altered.
     """
     files = read(folder)["files"]
-    for name in REQUIRED:
+    weights = shards.of(files)
+    for name in ("recipe.toml", *weights, shards.entry(files)):
         if name not in files:
             raise BundleError(f"{folder} is no bundle: {name} is missing", _HOLDS)
     for name, facts in files.items():
+        if name.endswith(".safetensors") and name not in weights:
+            raise BundleError(f"{folder} holds {name} beside {weights[0]}", _AGAIN)
         _check_length(folder / name, facts["bytes"])
     with ThreadPoolExecutor(1) as beside:
-        checked = beside.submit(_check_hash, folder / WEIGHTS, files[WEIGHTS]["sha256"])
-        for name in set(files) - {WEIGHTS}:
+        checked = [
+            beside.submit(_check_hash, folder / name, files[name]["sha256"]) for name in weights
+        ]
+        for name in set(files) - set(weights):
             _check_hash(folder / name, files[name]["sha256"])
-        yield files[WEIGHTS]["sha256"]
-        checked.result()
+        yield {name: facts["sha256"] for name, facts in files.items()}
+        for each in checked:
+            each.result()
 
 
 def _check_length(path: Path, length: int) -> None:
@@ -76,6 +86,15 @@ def _check_hash(path: Path, expected: str) -> None:
 def names(folder: Path) -> list[str]:
     """Return the files that a bundle's manifest lists; raise BundleError as `verify` does."""
     return list(read(folder)["files"])
+
+
+def weights_hash(folder: Path) -> str:
+    """Return the hash of a bundle's weights by its manifest; see `zoo.config.shards.hash_of`."""
+    files = read(folder)["files"]
+    known = shards.hash_of({name: facts["sha256"] for name, facts in files.items()})
+    if known is None:
+        raise BundleError(f"{folder} is no bundle: its weights are not complete", _HOLDS)
+    return known
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -110,7 +129,11 @@ def write(folder: Path) -> None:
         for path in sorted(folder.iterdir())
         if path.name not in EDITABLE
     }
-    manifest = {"format": FORMAT, "paperzoo": __version__, "files": files}
+    weights = shards.entry(files)
+    quantized = Tensors(folder / weights).quantized
+    number = FORMAT if quantized or weights != WEIGHTS else 1
+    said = {"dtype": "int8"} if quantized else {}
+    manifest = {"format": number, "paperzoo": __version__, **said, "files": files}
     (folder / MANIFEST).write_text(to_json(manifest), encoding="utf-8", newline="\n")
 
 

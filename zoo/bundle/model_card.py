@@ -44,6 +44,7 @@ def text(
     parameters: int,
     reference: str | None = None,
     sha256: str = "",
+    quantized: bool = False,
 ) -> str:
     """Return the model card as Markdown, with the front matter that the hub reads.
 
@@ -52,25 +53,26 @@ def text(
         metrics: the content of metrics.json, {} without measurements.
         parameters: how many numbers the weights have.
         reference: loads the model; None is the model's name, or the folder that its recipe names.
-        sha256: of model.safetensors; "" if these are the weights that the registry names.
+        sha256: of the weights' files; "" if these are the weights that the registry names.
+        quantized: whether matrices are stored in 8 bits.
     """
     entry = catalog.entry(recipe.paper)
     paper, tag, weights = entry.paper, *registered(recipe, sha256)
     reference = reference or (f"{recipe.paper}.{tag}" if tag else f"./{recipe.name}")
     about = (
         f"Task: {recipe.task}, {' to '.join(recipe.data.languages)}. A model of *{paper.title}* "
-        f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights "
-        f"(size `{recipe.model.size}`), made with paperzoo. {paper.introduced}"
+        f"({_authors(paper.authors)}, {paper.year}, {paper.url}) with {parameters:,} weights"
+        f"{', stored in 8 bits' * quantized} (size `{recipe.model.size}`), made with paperzoo. "
+        f"{paper.introduced}"
     )
     load = f"model = zoo.load({json.dumps(reference)})"
     code = f"import zoo\n\n{load}\nmodel.predict({recipe.spec.card_example})"
-    limits = weights.note if weights is not None else ""
     sections = [
         front_matter(recipe, metrics), f"# {recipe.name}", about,
         "## Use", f"```python\n{code}\n```", typography.CARD,
         "## Measured", _measured(recipe, metrics), _reported(entry),
         "## Trained", _trained(recipe),
-        limits and "## Limits", limits,
+        *(["## Limits", weights.note] if weights is not None and weights.note else []),
         "## Licence", _licence(recipe, weights),
         "## Cite", f"```bibtex\n{cards.Card(entry, tag, {}).bibtex}\n```",
         GENERATED,
@@ -83,7 +85,7 @@ def registered(recipe: Recipe, sha256: str = "") -> tuple[str | None, catalog.We
 
     Args:
         recipe: its name finds them; trained on another corpus, it is another recipe.
-        sha256: of their model.safetensors. If the registry's weights have another one, these are
+        sha256: of their files. If the registry's weights have another one, these are
             a second run of the recipe: the facts hold, the tag does not. "" is not compared.
     """
     entry = catalog.entry(recipe.paper)
@@ -316,7 +318,7 @@ def _trained_further(recipe: Recipe) -> bool:
 def began(base: Base | None) -> str:
     """Return a phrase for the weights that a model began with."""
     assert base is not None
-    known = f" (model.safetensors with the sha256 {base.sha256})" if base.sha256 else ""
+    known = f" (files of weights with the sha256 {base.sha256})" if base.sha256 else ""
     if base.name:
         return f"the weights `{base.name}`{known}"
     before = f", made from `{base.public}`" if base.public else ""

@@ -1,7 +1,9 @@
 """A trained model on disk: a folder of plain files, written whole or not at all.
 
     recipe.toml         the resolved recipe
-    model.safetensors   weights, keyed by attribute path
+    model.safetensors   weights, keyed by attribute path; over 16 MB shards in its place,
+                        model-00001-of-00002.safetensors and so on, and
+                        model.safetensors.index.json
     tokenizer.model     or source.model and target.model
     metrics.json        measurements
     golden.json         a few inputs with their outputs
@@ -28,8 +30,9 @@ import numpy as np
 from zoo import files, seeds
 from zoo.bundle import manifest, model_card
 from zoo.bundle.manifest import EDITABLE, MANIFEST, REQUIRED, WEIGHTS, read_json, to_json
+from zoo.bundle.tensors import Tensors
 from zoo.bundle.weights import arrays, filled, save_weights
-from zoo.config import catalog
+from zoo.config import catalog, shards
 from zoo.config import recipe as recipes
 from zoo.errors import BundleError, OptionError, did_you_mean
 from zoo.files import recover
@@ -48,7 +51,8 @@ POLICIES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 class Bundle:
     """A verified bundle: its folder, the content of its text files, the hash of its weights.
 
-    `metrics` are empty if metrics.json names other weights.
+    `metrics` are empty if metrics.json names other weights. `weights` is model.safetensors, or the
+    index of its shards.
     """
 
     folder: Path
@@ -57,10 +61,7 @@ class Bundle:
     golden: dict[str, Any]
     history: list[dict[str, str]]
     sha256: str
-
-    @property
-    def weights(self) -> Path:
-        return self.folder / WEIGHTS
+    weights: Path
 
 
 # Folders
@@ -94,7 +95,7 @@ def write(
         golden: golden outputs, or a function that records them from the model as it was stored.
         history: one row per epoch.
         card, license: README.md and LICENSE; None generates both from recipe, metrics, registry.
-        dtype: how weights are stored.
+        dtype: how weights are stored; see `save_weights`.
 
     Raises:
         BundleError: the folder holds something else, the disk refuses, or the weights are not
@@ -106,17 +107,21 @@ def write(
     _check_vocabularies(resolved.model.arguments, tokenizers)
     weights = model if isinstance(model, Mapping) else arrays(model)
     with _replacing(Path(folder)) as staged:
-        save_weights(staged / WEIGHTS, weights, dtype)
+        written = save_weights(staged / WEIGHTS, weights, dtype)
         save_tokenizers(staged, *tokenizers)
         recorded = None if callable(golden) else golden
         if callable(golden) or not isinstance(model, Mapping):
-            built = _read_back(staged / WEIGHTS, resolved)
+            built = _read_back(written, resolved)
             recorded = golden(built) if callable(golden) else golden
-        sha256 = files.sha256(staged / WEIGHTS)
+        names = shards.of(path.name for path in staged.iterdir())
+        sha256 = shards.hash_of({name: files.sha256(staged / name) for name in names}) or ""
         if card is None:
             known = "" if _is_registry(Path(folder)) else sha256
             parameters = sum(map(np.size, weights.values()))
-            card = model_card.text(resolved, metrics or {}, parameters, sha256=known)
+            quantized = Tensors(written).quantized
+            card = model_card.text(
+                resolved, metrics or {}, parameters, sha256=known, quantized=quantized
+            )
         texts = {
             "recipe.toml": recipes.dumps(resolved),
             "metrics.json": None if metrics is None else to_json(_measured(metrics, sha256)),
@@ -201,7 +206,9 @@ def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
     """
     folder = Path(folder).expanduser()
     recover(folder)
-    with manifest.verifying(folder) as sha256:
+    with manifest.verifying(folder) as hashes:
+        sha256 = shards.hash_of(hashes)
+        assert sha256 is not None  # `verifying` found all files of weights
         text = (folder / "recipe.toml").read_text(encoding="utf-8")
         metrics = read_json(folder / "metrics.json")
         if metrics.pop(MEASURED, sha256) != sha256:  # bundles of earlier versions name none
@@ -213,6 +220,7 @@ def reading(folder: str | os.PathLike[str]) -> Iterator[Bundle]:
             read_json(folder / "golden.json"),
             _read_csv(folder / "history.csv"),
             sha256,
+            folder / shards.entry(hashes),
         )
 
 
@@ -279,7 +287,7 @@ def build_model(bundle: Bundle, dtype: str | None = None) -> keras.Model:
 def model_with(
     weights: Path | Mapping[str, np.ndarray], recipe: recipes.Recipe, dtype: str | None = None
 ) -> keras.Model:
-    """Return the model of a recipe with weights from a safetensors file or arrays; see `filled`.
+    """Return the model of a recipe with weights from files or arrays; see `filled`.
 
     The caller's random state stays as it is.
     """

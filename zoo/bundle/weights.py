@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import collections
 import functools
-import os
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.bundle import lora
-from zoo.bundle.stored import narrowed, to_bytes, widened
+from zoo.bundle.stored import files, narrowed, packed, to_bytes, widened
+from zoo.bundle.tensors import Tensors, some
 from zoo.errors import BundleError
 from zoo.processes import uses_models
 
@@ -116,22 +117,38 @@ def save_weights(
     path: str | Path,
     weights: keras.Model | Mapping[str, np.ndarray],
     dtype: str = "float16",
-) -> None:
-    """Write weights as safetensors; integers and booleans keep their type.
+) -> Path:
+    """Write weights as safetensors, and return the path that they are read from.
+
+    Integers and booleans keep their type. What exceeds 16 MB (16,000,000 bytes) is split into
+    NAME-00001-of-00002.safetensors and so on, and NAME.safetensors.index.json is returned.
 
     Args:
-        path: the file, overwritten in place; write aside and rename to replace it safely.
+        path: NAME.safetensors, overwritten in place; write aside and rename to replace it safely.
         weights: a built model, or arrays keyed as `variables` keys them.
-        dtype: how numbers are stored, "float16", "bfloat16" or "float32".
+        dtype: how numbers are stored, "float16", "bfloat16", "float32", or "int8": matrices in 8
+            bits with a scale for each row, see `zoo.bundle.quantization`, and the rest in float16.
 
     Raises:
         BundleError: a weight is not finite, does not fit float16, or the disk refuses.
     """
+    path = Path(path)
     named = weights if isinstance(weights, Mapping) else arrays(weights)
-    # `save_file` would replace the path, whatever it was, with a file of mode 0600.
-    content = to_bytes(narrowed(named, dtype))
+    tensors = packed(narrowed(named, dtype), dtype)
+    split = files(tensors, path.stem)
     try:
-        Path(path).write_bytes(content)
+        # `save_file` would replace the path, whatever it was, with a file of mode 0600.
+        if len(split) == 1:
+            path.write_bytes(to_bytes(tensors))
+            return path
+        for name, part in split.items():
+            path.with_name(name).write_bytes(to_bytes(part))
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        places = {each: name for name, part in split.items() for each in part}
+        content = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
+        index = path.with_name(f"{path.name}.index.json")
+        index.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
+        return index
     except OSError as error:
         raise BundleError(
             f"cannot write {path}: {error.strerror}", "free some space or choose another folder"
@@ -149,7 +166,8 @@ def filled(
 
     Args:
         build: called once; returns a built model.
-        source: a safetensors file, or arrays keyed as `variables` keys them, which are copied.
+        source: what `save_weights` wrote, a safetensors file or the index of several, or arrays
+            keyed as `variables` keys them, which are copied.
 
     Raises:
         BundleError: the file is unreadable, or tensors are missing, surplus or of another shape.
@@ -157,6 +175,7 @@ def filled(
     import keras
 
     uses_models()
+    held = source if isinstance(source, Mapping) else Tensors(source)
     failed: list[BaseException] = []
     # Keras makes the tensors of weights when this scope, which is the thread's own, ends.
     with keras.StatelessScope():
@@ -165,9 +184,9 @@ def filled(
         awaited = {name: _Awaited(failed) for name in named}
         for name, variable in named.items():
             _begin_with(variable, awaited[name])
-        _check_fit(source, named, type(model).__name__)
+        _check_fit(held, named, type(model).__name__)
         for name, initializer in awaited.items():
-            initializer.read = functools.partial(_tensor, source, name)
+            initializer.read = functools.partial(_tensor, held, name)
     if failed:
         raise failed[0]
     _tell_torch(model)
@@ -222,16 +241,15 @@ def _tell_torch(model: keras.Model) -> None:
 
 
 def _check_fit(
-    source: str | Path | Mapping[str, np.ndarray], named: Mapping[str, keras.Variable], model: str
+    source: Tensors | Mapping[str, np.ndarray], named: Mapping[str, keras.Variable], model: str
 ) -> None:
     """Compare names, then shapes, and name what differs."""
     if isinstance(source, Mapping):
         where = f"the weights do not fit the new {model}"
         shapes = {name: array.shape for name, array in source.items()}
     else:
-        where = f"{source} does not fit {model}"
-        with opened(source) as tensors:
-            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+        where = f"{source.path} does not fit {model}"
+        shapes = source.shapes
     hint = "the weights belong to another model, size or version of the recipe"
     if missing := [repr(name) for name in named if name not in shapes]:
         raise BundleError(f"{where}: {some(missing)} missing", hint)
@@ -244,41 +262,6 @@ def _check_fit(
             raise BundleError(f"{where}: '{name}' is {there} there, {here} in the model", hint)
 
 
-def _tensor(source: str | Path | Mapping[str, np.ndarray], name: str) -> np.ndarray:
+def _tensor(source: Tensors | Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """Return a copy of one tensor, floats as float32, in memory of its own."""
-    if isinstance(source, Mapping):
-        return widened(source[name])
-    # An open file is mapped into memory, where its read parts stay. Reopened for each weight, it
-    # takes at most the memory of the largest.
-    with opened(source) as tensors:
-        return widened(tensors.get_tensor(name), copy=False)
-
-
-def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the tensors of a safetensors file, floats as float32."""
-    with opened(path) as tensors:
-        return {name: widened(tensors.get_tensor(name)) for name in tensors.keys()}  # noqa: SIM118
-
-
-def opened(path: str | Path) -> Any:
-    """Open a safetensors file, whose tensors can be read one by one.
-
-    Raises BundleError if the file is missing or damaged.
-    """
-    import ml_dtypes  # noqa: F401  gives NumPy its bfloat16
-    from safetensors import SafetensorError, safe_open
-
-    if not os.path.isfile(path):
-        raise BundleError(f"there is no file {path}", "check the path")
-    try:
-        return safe_open(str(path), framework="np")
-    except SafetensorError as error:
-        raise BundleError(
-            f"{path} is truncated or no safetensors file ({error})", "fetch or write it again"
-        ) from error
-
-
-def some(names: list[str], most: int = 3) -> str:
-    """List the first names, and how many more there are."""
-    listed = ", ".join(names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+    return widened(source[name]) if isinstance(source, Mapping) else source.read(name)

@@ -16,7 +16,7 @@ class Base(Table):
     how: Literal["finetuned", "changed", "rounded"]
     recipe: str  # name of the recipe of the weights that it began with
     name: str = ""  # these weights as `zoo.load` takes them; "" if they were only in memory
-    sha256: str = ""  # of their model.safetensors
+    sha256: str = ""  # of their model.safetensors, or of its shards
     public: str = ""  # the nearest weights before it that are in the registry or on the hub
     lora: list[Annotated[int, Field(gt=0)]] = []  # ranks of LoRA, merged into the weights
     command: str = ""  # fine-tunes them again; "" if no command can

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import metrics as measures
+from zoo.config import shards
 from zoo.config.choices import imported
 from zoo.config.entries import Entry, Size, Weights
 from zoo.config.tables import parse, read_toml
@@ -133,7 +134,7 @@ def is_here(weights: Weights) -> bool:
 
 
 def weights_hash(paper: Entry, tag: str) -> str | None:
-    """Return the sha256 of the model.safetensors of a set of weights, None if it is unknown.
+    """Return the hash of a set of weights, see `shards.hash_of`, None if it is unknown.
 
     That of weights of another library is unknown: they are converted when they are fetched.
     """
@@ -141,17 +142,17 @@ def weights_hash(paper: Entry, tag: str) -> str | None:
     if chosen.is_converted:
         return None
     if not is_here(chosen):
-        return chosen.sha256.get("model.safetensors")
+        return shards.hash_of(chosen.sha256)
     manifest = bundles() / str(chosen.bundle) / "bundle.json"
     try:
         files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        return str(files["model.safetensors"]["sha256"])
-    except (OSError, ValueError, LookupError, TypeError):
+        return shards.hash_of({name: str(facts["sha256"]) for name, facts in files.items()})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
 def named(paper: Entry, sha256: str) -> str | None:
-    """Return the name of the paper's weights whose model.safetensors has a hash, or None."""
+    """Return the name of the paper's weights that have a hash, or None."""
     tags = (tag for tag in paper.weights if sha256 and weights_hash(paper, tag) == sha256)
     return next((f"{paper.name}.{tag}" for tag in tags), None)
 

@@ -20,6 +20,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 # Trained weights as `zoo.load` takes them; "" and none mean no weights.
 Reference = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+Stored = Literal["float16", "bfloat16", "float32", "int8"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
@@ -212,6 +213,8 @@ class Train(Table):
     loss: Literal["token", "sentence"] = "token"
     label_smoothing: Share = 0.0  # share of the probability that goes to the other pieces
     precision: Precision = "float32"  # of the computation; weights and logits are float32
+    # type of the weights in the bundle, which are those measured: 16 or 32 bits, or matrices in 8
+    stored: Stored = "float16"
     average: Positive = 1  # number of last checkpoints to average into the final weights
     patience: Positive | None = None  # epochs without a better validation loss that end a run
     jit: bool | None = None  # whether to compile with XLA, none for Keras' own choice

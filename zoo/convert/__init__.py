@@ -89,7 +89,7 @@ def write(path: Path, paper: str, out: Path, dtype: str = "float32") -> Path:
         path: a folder or file that another library wrote.
         paper: the paper that the model must belong to.
         out: a new or empty folder, or a bundle to replace.
-        dtype: how weights are stored, "float16", "bfloat16" or "float32".
+        dtype: how weights are stored, "float16", "bfloat16", "float32" or "int8".
 
     Raises:
         UnknownName: no such paper.

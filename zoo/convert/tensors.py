@@ -14,7 +14,8 @@ from typing import IO, Any
 import numpy as np
 
 from zoo.bundle.stored import widened
-from zoo.bundle.weights import opened, some
+from zoo.bundle.tensors import Tensors, some
+from zoo.config.shards import INDEX, WEIGHTS
 from zoo.errors import BundleError
 
 Shape = tuple[int, ...]
@@ -39,29 +40,28 @@ class Tensor:
 
 
 def read(folder: Path) -> dict[str, Tensor]:
-    """Return the tensors of model.safetensors, or else of pytorch_model.bin.
+    """Return the tensors of model.safetensors, or of its shards, or else of pytorch_model.bin.
 
-    Raises BundleError if both are missing, or the file is damaged or unsafe to read.
+    Raises BundleError if all are missing, or the file is damaged or unsafe to read.
     """
-    path = folder / "model.safetensors"
-    if path.is_file():
-        return _safetensors(path)
+    for name in (WEIGHTS, INDEX):
+        if (folder / name).is_file():
+            return _safetensors(folder / name)
     path = folder / "pytorch_model.bin"
     if path.is_file():
         return of_torch(unpickled(path), path)
     raise BundleError(
         f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin",
-        "copy the whole checkpoint; one in several parts has to be saved as one file first",
+        "copy the whole checkpoint; one in several parts has an index of its safetensors files",
     )
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    file = opened(path)
-
-    def tensor(name: str) -> Tensor:
-        return Tensor(tuple(file.get_slice(name).get_shape()), lambda: file.get_tensor(name))
-
-    return {name: tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors = Tensors(path)
+    return {
+        name: Tensor(shape, functools.partial(tensors.read, name))
+        for name, shape in tensors.shapes.items()
+    }
 
 
 def unpickled(path: Path, allowed: Sequence[type] = ()) -> Any:

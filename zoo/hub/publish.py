@@ -98,21 +98,19 @@ def push(
 
 def _card(source: bundle.Bundle, repo: str) -> str:
     """Return the card for the hub: generated, or the hand-written one with new metadata."""
-    from zoo.bundle.weights import opened
-
+    tensors = bundle.Tensors(source.weights)
     parameters = source.metrics.get("parameters")
     if parameters is None:
-        file = opened(source.weights)
-        shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
-        parameters = sum(int(np.prod(shape)) for shape in shapes)
+        parameters = sum(int(np.prod(shape)) for shape in tensors.shapes.values())
     path = source.folder / CARD
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     # A generated card says so in its last line. A new one loads the model from the hub.
     if not text or text.rstrip().endswith(model_card.GENERATED):
         reference = f"{names.PREFIX}{repo}"
         return model_card.text(
-            source.recipe, source.metrics, int(parameters), reference, source.sha256
-        )
+            source.recipe, source.metrics, int(parameters), reference, source.sha256,
+            tensors.quantized,
+        )  # fmt: skip
     if text.startswith("---\n"):
         text = text.partition("\n---\n")[2].lstrip()
     return f"{model_card.front_matter(source.recipe, source.metrics)}\n\n{text}"

@@ -296,7 +296,10 @@ def run(
     if folder is None:
         shutil.rmtree(own, ignore_errors=True)
     # A model without optimizer state and compiled functions, in the original's precision.
-    tuned = bundle.model_with(bundle.arrays(model), recipe, original.dtype_policy.name)
+    trained = bundle.arrays(model)
+    if recipe.train.stored == "int8":  # what is measured is what will be stored
+        trained = bundle.narrowed(trained, "int8")
+    tuned = bundle.model_with(trained, recipe, original.dtype_policy.name)
     unit = recipe.spec.unit
     measured: dict[str, Any] = {}
     if planned.tokenizers is not None:

@@ -193,8 +193,11 @@ def finish(
     """
     recipe = recipe.published()
     tokenizers = data.tokenizers
-    bundle.write(out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history)
-    # Measure the weights as stored, rounded to 16 bits, in float32 arithmetic.
+    dtype = recipe.train.stored
+    bundle.write(
+        out, model=model, recipe=recipe, tokenizers=tokenizers, history=result.history, dtype=dtype
+    )
+    # Measure the weights as stored, rounded to few bits, in float32 arithmetic.
     stored = bundle.build_model(bundle.read(out))
     task = tasks.of(recipe, stored, tokenizers)
     options = task.corpus_options(recipe.data.corpus)
@@ -229,6 +232,7 @@ def finish(
     bundle.write(
         out, model=bundle.arrays(stored), recipe=recipe, tokenizers=tokenizers,
         history=result.history, metrics=metrics, golden=golden.record(task, texts),
+        dtype=dtype,
     )  # fmt: skip
     return out
 

@@ -125,8 +125,9 @@ class Pretrained:
         Returns:
             One result for a text, a list for a list: a translation; the text with its continuation;
             a label, number or answer; with `scores` a dict of labels or answers and probabilities,
-            the most probable first; the vectors of texts are one array, float32 [texts, width]. With num_return over 1 each result is a list of texts, the best
-            first.
+            the most probable first. With num_return over 1 each result is a list of texts, the best
+            first. The vector of a text is float32 [width]; those of a list are one array, [texts,
+            width].
 
         Raises:
             InputError: an empty text, a text of which the model knows no word or character, or an

@@ -99,7 +99,6 @@ def _where(weights: Weights) -> str:
     if weights.hub is None:
         return "not in this installation"
     hashed = "pinned by the hashes of its files" if weights.sha256 else "not pinned"
-    hashed = "pinned by the hashes of its files" if weights.sha256 else "not pinned"
     pinned = f"commit {weights.revision}" if weights.revision else hashed
     return f"on the hub: {weights.hub}, {pinned}; not measured here"
 

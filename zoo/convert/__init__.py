@@ -75,7 +75,9 @@ def layout(path: Path) -> ModuleType | None:
 def further(folder: Path) -> list[str]:
     """Return the names of files in subfolders that belong to a checkpoint of a known layout."""
     module = layout(folder)
-    names: list[str] = module.further(folder) if hasattr(module, "further") else []
+    if module is None or not hasattr(module, "further"):
+        return []
+    names: list[str] = module.further(folder)
     return names
 
 

@@ -77,7 +77,7 @@ class Embedder(PaperModel):
         sizes = self.arguments
         if sizes.pooling not in ("mean", "first"):
             raise ValueError(f"pooling is '{sizes.pooling}', not 'mean' or 'first'")
-        self.context = sizes.context
+        self.context, self.width = sizes.context, sizes.width
         #: ids of the start, the delimiter and the last token
         self.specials = (sizes.start_id, sizes.separator_id, sizes.separator_id)
         self.encoder = Encoder(sizes, dtype=self.dtype_policy)

@@ -35,7 +35,7 @@ class Embed(Entail):
 
     name = "embed"
     trainer = "zoo.training.cosines:CosineTrainer"
-    finetuning = {"model.arguments.scale": 1.0}  # noqa: RUF012
+    finetuning = {"model.arguments.scale": 1.0}
     form = sequences.APART
     names = ("text", "other text")
 
@@ -93,7 +93,7 @@ class Embed(Entail):
         if not isinstance(given, (tuple, list)):
             return self.check_text(given, name)
         if len(given) != 2:
-            raise InputError(f"{name} has {len(given)} parts, not two texts", "give a pair of texts")
+            raise InputError(f"{name} has {len(given)} parts, not two texts", "give two texts")
         first, second = given
         return (
             self.check_text(first, f"the {self.names[0]} of {name}"),
@@ -230,7 +230,7 @@ def vectors_of(
     """
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
     batches = [order[first : first + rows] for first in range(0, len(order), rows)]
-    found = np.zeros((len(texts), model.arguments.width), dtype=np.float32)
+    found = np.zeros((len(texts), model.width), dtype=np.float32)
     for batch in with_progress(batches, progress):
         chosen = [texts[i] for i in batch]
         chosen += [chosen[-1]] * (min(bucket(len(batch), ROWS), rows) - len(batch))

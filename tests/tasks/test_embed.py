@@ -164,17 +164,17 @@ def test_files_lists_and_the_shell(model, folder, tmp_path, capsys):
 # Training and keeping
 
 
-def test_a_step_of_training_brings_pairs_nearer_to_their_scores(model, tmp_path):
+def test_training_compares_cosines_with_scores(model, tmp_path):
     scored = [(*given, score / 5) for given, score in EXAMPLES]
     tuned = model.finetune(
         scored, validation=scored[:8], out=tmp_path / "mine",
-        changes=CHANGES | {"train.updates": 30, "train.updates_per_epoch": 10,
-                           "schedule.peak": 3e-3, "schedule.warmup": 1},
+        changes=CHANGES | {"schedule.peak": 3e-2, "schedule.warmup": 0},
     )  # fmt: skip
     assert tuned.recipe.model.arguments["scale"] == 1.0
-    cosines = np.array([model.similarity(one, other) for one, other, _ in scored[:8]])
-    before = np.mean((cosines - [score for *_, score in scored[:8]]) ** 2)
-    assert min(row["validation_loss"] for row in tuned.history) < 0.9 * before
+    cosines = np.array([tuned.similarity(one, other) for one, other, _ in scored[:8]])
+    error = np.mean((cosines - [score for *_, score in scored[:8]]) ** 2)
+    assert tuned.metrics["loss"] == pytest.approx(error, abs=1e-4)
+    assert np.abs(tuned.predict(TEXTS) - model.predict(TEXTS)).max() > 0.01
     loaded = zoo.load(tmp_path / "mine")
     np.testing.assert_allclose(loaded.predict(TEXTS), tuned.predict(TEXTS), atol=0.02)
     assert loaded.metrics["metric"] == "spearman"

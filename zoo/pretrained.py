@@ -17,6 +17,7 @@ from zoo.config.recipe import Recipe
 from zoo.data.columns import TableArguments, TableOptions
 from zoo.data.examples import Example
 from zoo.errors import InputError, check_count, check_path, check_text
+from zoo.tasks.comparing import Comparing
 from zoo.text import Tokenizer
 from zoo.training import measuring
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.tasks.translate import Alignment
 
 
-class Pretrained:
+class Pretrained(Comparing):
     """A trained model, its tokenizers and its recipe.
 
     Attributes:
@@ -126,7 +127,7 @@ class Pretrained:
             One result for a text, a list for a list: a translation; the text with its continuation;
             a label, number or answer; with `scores` a dict of labels or answers and probabilities,
             the most probable first. With num_return over 1 each result is a list of texts, the best
-            first.
+            first. Vectors are float32 [width], those of a list one array [texts, width].
 
         Raises:
             InputError: an empty text, a text of which the model knows no word or character, or an

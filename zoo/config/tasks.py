@@ -184,7 +184,7 @@ TASKS: dict[str, TaskSpec] = {
         path="zoo.tasks.tag:Tag",
         pipeline="token-classification",
         needs=("data.language", "data.labels", *_BATCHES),
-        metrics=("f1", "accuracy", "precision", "recall", "f1_strict", "loss"),
+        metrics=("f1", "accuracy", "micro_precision", "micro_recall", "f1_strict", "loss"),
         columns=(
             ("words", "tags"),
             *((words, tags) for words in ("tokens", "words")

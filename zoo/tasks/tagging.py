@@ -97,7 +97,7 @@ def of_entities(
     """Return seqeval's metrics of entities.
 
     Returns:
-        "f1", "precision" and "recall" in percent, of all entities together (micro): an entity is
+        "f1", "micro_precision" and "micro_recall" in percent, of all entities together: an entity is
         right if its kind and both ends are; an I- that follows no entity of its kind begins one, as
         in conlleval. "f1_strict": such an I- marks nothing (IOB2). "entities": for each kind its
         "f1", "precision", "recall", and the number of true "entities".
@@ -123,8 +123,8 @@ def of_entities(
     return {
         "f1": 100.0 * float(f1),
         "f1_strict": 100.0 * float(strict),
-        "precision": 100.0 * float(precision),
-        "recall": 100.0 * float(recall),
+        "micro_precision": 100.0 * float(precision),
+        "micro_recall": 100.0 * float(recall),
         "kinds": {
             kind: {
                 "f1": 100.0 * float(of_f1), "precision": 100.0 * float(of_precision),

@@ -51,7 +51,7 @@ def record(task: _Task, texts: Sequence[Any]) -> dict[str, Any]:
         logits = _logits(task, texts[0], outputs[0])
     return {
         "inputs": texts,
-        "outputs": outputs,
+        "outputs": [_plain(output) for output in outputs],
         "log_probabilities": [round(float(score), 4) for score in scores],
         "logits": np.round(logits, 5).tolist(),
     }
@@ -85,9 +85,19 @@ def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) 
         if abs(float(score) - old) > 10 * tolerance:
             raise BundleError(f"the score of '{text}' is {score:.4f}, was {old:.4f}", hint)
     for text, output, old in zip(inputs, task.golden_outputs(inputs), outputs, strict=True):
+        if isinstance(output, np.ndarray):
+            if (difference := float(np.abs(output - np.array(old)).max())) > tolerance:
+                raise BundleError(f"the vector of '{text}' differs by {difference:.2g}", hint)
         # Numbers are their own scores, compared above.
-        if output != old and not isinstance(output, float):
+        elif output != old and not isinstance(output, float):
             raise BundleError(f"'{text}' gives '{output}', was '{old}'", hint)
+
+
+def _plain(output: Any) -> Any:
+    """Return an output as JSON holds it: a vector as rounded numbers."""
+    if not isinstance(output, np.ndarray):
+        return output
+    return [round(float(number), 5) for number in output]
 
 
 def _logits(task: _Task, text: Any, output: Any) -> np.ndarray:

@@ -376,7 +376,7 @@ def _licence(recipe: Recipe, weights: catalog.Weights | None) -> str:
     if weights is not None:
         return (
             f"Weights: {weights.license}. Training data: {weights.data_license}. "
-            f"Origin: {weights.origin}."
+            f"Origin: {weights.origin}.{_before(recipe)}"
         )
     told = (
         "Not stated. Whoever shares these weights names a licence that fits the data they "
@@ -393,6 +393,20 @@ def _licence(recipe: Recipe, weights: catalog.Weights | None) -> str:
             f"{before.data_license}."
         )
     return told
+
+
+def _before(recipe: Recipe) -> str:
+    """Return what another library's weights that a run began with were trained on, or ""."""
+    try:
+        weights = catalog.weights(*catalog.split_reference(recipe.model.weights))
+    except UnknownName:  # none, or of a folder or the hub
+        return ""
+    if not weights.is_converted:
+        return ""
+    return (
+        f" The weights {recipe.model.weights} before them: {weights.license}; their training data: "
+        f"{weights.data_license}."
+    )
 
 
 def _authors(names: list[str]) -> str:

@@ -130,8 +130,11 @@ def split(line: str, task: str, where: str) -> Any:
 def written(output: Any, form: Format) -> str:
     """Return an output as one line; None is a line without one.
 
-    As text, line breaks become \\n, and several outputs of one input are parted by tabs.
+    As text, line breaks become \\n, and several outputs of one input, or the numbers of a vector,
+    are parted by tabs.
     """
+    if hasattr(output, "tolist"):  # a vector: the shortest numbers that are read as the same
+        output = [float(str(number)) for number in output]
     if form is Format.jsonl or isinstance(output, dict):
         return json.dumps(output, ensure_ascii=False)
     if output is None:

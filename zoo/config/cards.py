@@ -98,7 +98,8 @@ def _where(weights: Weights) -> str:
     """Return the place of weights without metrics in this installation."""
     if weights.hub is None:
         return "not in this installation"
-    pinned = f"commit {weights.revision}" if weights.revision else "not pinned"
+    hashed = "pinned by the hashes of its files" if weights.sha256 else "not pinned"
+    pinned = f"commit {weights.revision}" if weights.revision else hashed
     return f"on the hub: {weights.hub}, {pinned}; not measured here"
 
 

@@ -74,7 +74,9 @@ class Head(WithArguments):
         """Return the size with this head."""
         arguments = {key: size.arguments[key] for key in size.arguments if key not in self.without}
         arguments |= self.arguments | self.changes.get(name, {})
-        return Size(params=self.params[name], task=self.task, arguments=arguments)
+        return Size(
+            params=self.params[name], task=self.task, finetune=size.finetune, arguments=arguments
+        )
 
 
 class Weights(Table):
@@ -88,7 +90,8 @@ class Weights(Table):
     origin: str  # "trained here" or "converted from URL"
     bundle: str | None = None  # folder of registry/bundles
     hub: str | None = None  # repository of the hub
-    # commit of the repository and hashes of its files; both are missing until someone pins it
+    # hashes of the repository's files and its commit, both missing until someone pins it; hashes
+    # alone pin the files at any commit that has them
     revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
     note: str = ""
@@ -110,9 +113,9 @@ class Weights(Table):
     def _check_place(self) -> Weights:
         if self.bundle is None and self.hub is None:
             raise ValueError("neither 'bundle' nor 'hub' says where the weights are")
-        if (self.revision is None) != (not self.sha256):
-            raise ValueError("'revision' and 'sha256' pin a repository together")
-        if self.hub is None and self.revision is not None:
+        if self.revision is not None and not self.sha256:
+            raise ValueError("'revision' pins a repository together with 'sha256'")
+        if self.hub is None and self.sha256:
             raise ValueError("'revision' and 'sha256' are there, and no 'hub'")
         return self
 
@@ -189,7 +192,7 @@ class Entry(Table):
             if weights.size not in self.sizes:
                 raise ValueError(f"weights '{tag}' name a size '{weights.size}' that is not there")
         for tag, weights in self.patterns.items():
-            if weights.bundle is not None or weights.revision is not None:
+            if weights.bundle is not None or weights.sha256:
                 raise ValueError(f"pattern '{tag}' stands for many repositories, of no one commit")
         return self
 

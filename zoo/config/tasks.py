@@ -199,6 +199,21 @@ TASKS: dict[str, TaskSpec] = {
         seen="sentences_in_training",
         loss_per="word",
     ),
+    "embed": TaskSpec(
+        path="zoo.tasks.embed:Embed",
+        pipeline="sentence-similarity",
+        needs=("data.language", *_BATCHES),
+        metrics=("spearman", "pearson", "loss"),
+        columns=tuple(("sentence1", "sentence2", last) for last in ("score", "similarity")),
+        synonyms={
+            "sentence1": _FIRST,
+            "sentence2": _SECOND,
+            "score": ("relatedness_score", *_LABEL),
+        },
+        rows=("pair",),
+        unit="pairs",
+        loss_per="pair",
+    ),
     "choose": TaskSpec(
         path="zoo.tasks.choose:Choose",
         pipeline="multiple-choice",

@@ -19,10 +19,10 @@ from zoo.config.recipe import Recipe
 from zoo.errors import BundleError
 from zoo.text import Tokenizer
 
-# Modules with `recognises(path)` and `read(path)`, and what they read.
+# Modules with `recognises(path)` and `read(path)`, perhaps `further(folder)`, and what they read.
 LAYOUTS = {
     "zoo.convert.openai_gpt": "OpenAI GPT as transformers or OpenAI wrote it",
-    "zoo.convert.bert": "BERT as transformers wrote it",
+    "zoo.convert.bert": "BERT as transformers or sentence-transformers wrote it",
     "zoo.convert.opus_mt": "OPUS-MT as transformers wrote it",
     "zoo.convert.fastai": "fast.ai's wt103 with itos_wt103.pkl",
     "zoo.convert.nematus": "Nematus' model.npz with options and dictionaries",
@@ -70,6 +70,15 @@ def layout(path: Path) -> ModuleType | None:
     """Return the module that reads a folder or file, or None."""
     modules = map(importlib.import_module, LAYOUTS)
     return next((module for module in modules if module.recognises(path)), None)
+
+
+def further(folder: Path) -> list[str]:
+    """Return the names of files in subfolders that belong to a checkpoint of a known layout."""
+    module = layout(folder)
+    if module is None or not hasattr(module, "further"):
+        return []
+    names: list[str] = module.further(folder)
+    return names
 
 
 def unknown(names: Iterable[str]) -> str:

@@ -4,7 +4,8 @@ config.json, model.safetensors or pytorch_model.bin, and vocab.txt or tokenizer.
 begin with "bert.", and older files call the gain and bias of layer normalisation gamma and beta.
 PyTorch's matrices have the outputs first. The numbers of the positions and the copy of the word
 table are left out. A network without the second task loses the pooler, which nothing reads. One
-with a layer "classifier" is a classifier of texts, with the labels that config.json names.
+with a layer "classifier" is a classifier of texts, with the labels that config.json names. One
+without a head gives texts vectors, see `zoo.convert.sentences`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from zoo.convert import Converted, adapted
+from zoo.convert import Converted, adapted, sentences
 from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_json, vocabulary
 from zoo.convert.tensors import Shape
 from zoo.errors import BundleError
 from zoo.text import WordPieceTokenizer
 
-RECIPE, CLASSIFIER = "bert2018-books", "bert2018-sst2-base"
+RECIPE, CLASSIFIER, EMBEDDER = "bert2018-books", "bert2018-sst2-base", "bert2018-minilm"
 # Our name, theirs, and our shape: w is the states' width, f the feed-forward layer's.
 EMBEDDINGS = {
     "words": ("word_embeddings.weight", "v w"),
@@ -71,6 +72,8 @@ SECOND_TASK = {
     "follows.kernel": ("cls.seq_relationship.weight", "w 2"),
     "follows.bias": ("cls.seq_relationship.bias", "2"),
 }
+# Heads that other tasks have.
+OTHER_HEADS = ("cls.", "classifier.", "qa_outputs.")
 # Tensors that are no weights: the positions' numbers, and what is tied to the words.
 LEFT_OUT = re.compile(r"(position_ids|cls\.predictions\.decoder\.(weight|bias))$")
 # Names of layer normalisation's gain and bias in older files.
@@ -82,6 +85,11 @@ def recognises(folder: Path) -> bool:
     """Return whether a folder holds one of these checkpoints."""
     config = folder / "config.json"
     return config.is_file() and read_json(config).get("model_type") == "bert"
+
+
+def further(folder: Path) -> list[str]:
+    """Return the names of files in subfolders that belong to a checkpoint."""
+    return sentences.configurations(folder)
 
 
 def read(folder: Path) -> Converted:
@@ -110,10 +118,20 @@ def read(folder: Path) -> Converted:
     elif "cls.predictions.bias" in tensors:
         base = RECIPE
         arguments["next_sentence"] = "cls.seq_relationship.weight" in tensors
+    elif not any(name.startswith(OTHER_HEADS) for name in tensors):
+        base = EMBEDDER
+        found = sentences.read(folder, tokenizer.lowercase)
+        arguments |= {
+            "pooling": found.pooling, "normalized": found.normalized, "scale": 1.0,
+            "pooler": "pooler.dense.weight" in tensors, "start_id": tokenizer.start_id,
+        }  # fmt: skip
+        if found.max_length is not None:
+            changes["data.max_length"] = min(found.max_length, arguments["context"])
     else:
         raise BundleError(
-            f"{folder} has neither a head that guesses words nor one that classifies texts",
-            "take a checkpoint of BertForPreTraining, BertForMaskedLM or "
+            f"{folder} has a head that is not read here: it neither guesses words nor classifies "
+            "texts",
+            "take a checkpoint of BertModel, BertForPreTraining, BertForMaskedLM or "
             "BertForSequenceClassification",
         )
     kept = {name: tensor for name, tensor in tensors.items() if not LEFT_OUT.search(name)}
@@ -175,7 +193,10 @@ def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
         "w": arguments["width"], "f": arguments["feed_forward"], "2": 2,
         "n": arguments.get("classes", 0),
     }  # fmt: skip
-    heads = [HEAD] if "classes" in arguments else [WORDS]
+    if "pooling" in arguments:
+        heads = [POOLER] if arguments["pooler"] else []
+    else:
+        heads = [HEAD] if "classes" in arguments else [WORDS]
     if arguments.get("next_sentence"):
         heads.append(SECOND_TASK)
     tables = [

@@ -4,6 +4,7 @@
     TWO_TEXTS    [start; first; delimiter; second; extract]
     BOTH_ORDERS  the same, and [start; second; delimiter; first; extract]
     ANSWERS      [start; context; delimiter; answer; extract] for each answer
+    APART        [start; text; extract] for each text
 
 Texts and sequences are lists of ids. Long texts are cut at their ends; special ids always stay. Of
 two texts the longer one is cut first, down to the length of the other; the authors' code, which was
@@ -111,6 +112,10 @@ BOTH_ORDERS = Form(
 ANSWERS = Form(
     3, 5, _context_first,
     lambda texts, specials: [two_texts(texts[0], answer, specials) for answer in texts[1:]],
+)  # fmt: skip
+APART = Form(
+    2, 3, lambda lengths, room: [min(length, room) for length in lengths],
+    lambda texts, specials: [one_text(text, specials) for text in texts],
 )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ def _convert(record: records.Record) -> None:
 
 
 def _link(path: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.symlink(path.resolve(), link)
     except OSError:  # Windows lets only some users make links

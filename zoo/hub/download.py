@@ -132,7 +132,7 @@ def get(repo: str, commit: str, name: str, file: File) -> Path:
 
     Raises HubError if the download fails, or the file is bad for the second time.
     """
-    if not is_plain(name):
+    if not all(map(is_plain, name.split("/"))):
         raise HubError(
             f"a file '{name}' of {repo} would lie outside its folder",
             "do not use this repository: ask its author",
@@ -222,6 +222,8 @@ def _choose(source: Source, listing: Listing) -> dict[str, File]:
     ]
     if not paths or convert.layout(paths[0].parent) is None:
         raise HubError(f"{repo} {convert.unknown(listing.files)}", convert.KNOWN)
+    further = convert.further(paths[0].parent)
+    files |= {name: listing.files[name] for name in further if name in listing.files}
     whole = any(name.endswith(".safetensors") for name in files)
     return {
         name: file

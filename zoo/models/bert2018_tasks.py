@@ -4,6 +4,9 @@ that fine-tuning makes of BERT (section 3.2).
 A text is [CLS] text [SEP], a pair [CLS] first [SEP] second [SEP]. A linear layer reads the pooled
 state of [CLS], with dropout in training (section 4.1). A tagger's reads the state of every token;
 the first piece of a word speaks for it (section 5.3).
+
+The vectors of texts are of Sentence-BERT (Reimers and Gurevych, EMNLP 2019,
+https://arxiv.org/abs/1908.10084), whose networks are BERT's.
 """
 
 from __future__ import annotations
@@ -56,6 +59,71 @@ class Classifier(PaperModel):
         first = ops.argmax(present, axis=1)[:, None, None]
         pooled = self.pooler(ops.take_along_axis(states, first, axis=1)[:, 0])
         return self.head(self.head_dropout(ops.cast(pooled, "float32"), training=training))
+
+
+@keras.saving.register_keras_serializable("paperzoo.bert2018")
+class Embedder(PaperModel):
+    """A vector for each text: the mean of its tokens' states (Sentence-BERT, section 3)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(Sizes):
+        pooling: str = "mean"  # "mean" of the states of all tokens, or the "first" one's state
+        normalized: bool = True  # whether vectors have length 1
+        scale: float = 1.0  # score of two equal texts: that of a pair is this times the cosine
+        pooler: bool = False  # with the layer of the first state, for what trains these weights on
+        start_id: int = 101  # [CLS], which begins a sequence
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        sizes = self.arguments
+        if sizes.pooling not in ("mean", "first"):
+            raise ValueError(f"pooling is '{sizes.pooling}', not 'mean' or 'first'")
+        self.context, self.width = sizes.context, sizes.width
+        #: ids of the start, the delimiter and the last token
+        self.specials = (sizes.start_id, sizes.separator_id, sizes.separator_id)
+        self.encoder = Encoder(sizes, dtype=self.dtype_policy)
+        if sizes.pooler:
+            self.pooler = pooler(sizes.width, dtype=self.dtype_policy)
+
+    def build(self, input_shape=None) -> None:
+        self.encoder.build()
+        if self.arguments.pooler:
+            self.pooler.build((None, self.arguments.width))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Return the vectors of texts, float32 [batch, width], or the scores of pairs, [batch, 1].
+
+        Args:
+            inputs: int32 [batch, time], or [batch, 2, time] of pairs, padded on one side with
+                `padding_id`.
+        """
+        if len(inputs.shape) == 2:
+            return self.embed(inputs, training=training)
+        _, count, time = ops.shape(inputs)
+        found = self.embed(ops.reshape(inputs, (-1, time)), training=training)
+        vectors = ops.normalize(found, axis=-1)
+        vectors = ops.reshape(vectors, (-1, count, self.arguments.width))
+        cosine = ops.sum(vectors[:, 0] * vectors[:, 1], axis=-1, keepdims=True)
+        return self.arguments.scale * cosine
+
+    def encode(self, tokens, segments=None, training=False):
+        """Return the states of all tokens, [batch, time, width]; see `Encoder`."""
+        return self.encoder(tokens, segments, training=training)
+
+    def embed(self, tokens, training=False):
+        """Return the vectors of texts, float32 [batch, width].
+
+        Args:
+            tokens: int32 [batch, time], padded on one side with `padding_id`.
+        """
+        states = ops.cast(self.encode(tokens, training=training), "float32")
+        present = ops.cast(tokens != self.arguments.padding_id, "float32")  # [batch, time]
+        if self.arguments.pooling == "first":
+            present = present * ops.cast(ops.cumsum(present, axis=1) == 1, "float32")
+        total = ops.sum(states * present[:, :, None], axis=1)
+        found = total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0)
+        return ops.normalize(found, axis=-1) if self.arguments.normalized else found
 
 
 @keras.saving.register_keras_serializable("paperzoo.bert2018")

@@ -158,6 +158,22 @@ class SequenceClassifier(Model, Protocol):
 
 
 @runtime_checkable
+class Embedder(SequenceClassifier, Protocol):
+    """A model that gives each text a vector; its call takes int32 [batch, time].
+
+    Of pairs, int32 [batch, 2, time], its call gives float32 scores [batch, 1].
+
+    Attributes:
+        width: numbers of a vector.
+    """
+
+    width: int
+
+    def embed(self, tokens: Tensor, training: bool = False) -> Tensor:
+        """Return float32 vectors [batch, width] of int32 [batch, time], padded on one side."""
+
+
+@runtime_checkable
 class StatefulClassifier(Model, Protocol):
     """A classifier that reads a document of any length in pieces, padded on the left.
 

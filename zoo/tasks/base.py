@@ -281,6 +281,15 @@ class Task:
         """Return the natural log-probability of each text, end included: float64 [texts]."""
         raise NotSupported("this model does not score texts", "predict(text, scores=True) does")
 
+    def similarity(
+        self, texts: Sequence[str], others: Sequence[str], *, batch_size: int | None = None,
+        progress: bool = False,
+    ) -> np.ndarray:  # fmt: skip
+        """Return the cosines of the texts' vectors and the others': float32 [texts, others]."""
+        raise NotSupported(
+            "this model gives no vectors of texts", "zoo.load('bert2018.minilm') does"
+        )
+
     def align(self, text: str, target: str | None = None) -> Any:
         """Return which source pieces the model looked at for each target piece."""
         raise NotSupported(

@@ -61,7 +61,8 @@ DOCUMENTS = np.array(
 INPUTS = {
     "translate": {"source": SOURCE, "target": TARGET}, "generate": TOKENS, "fill": TOKENS,
     "classify": DOCUMENTS,
-    "entail": DOCUMENTS, "similarity": np.stack([DOCUMENTS, DOCUMENTS[:, ::-1]], axis=1),
+    "embed": DOCUMENTS, "entail": DOCUMENTS,
+    "similarity": np.stack([DOCUMENTS, DOCUMENTS[:, ::-1]], axis=1),
     "choose": np.stack([DOCUMENTS, DOCUMENTS[::-1], DOCUMENTS[:, ::-1]], axis=1),
 }  # fmt: skip
 LABELS = {
@@ -71,6 +72,7 @@ LABELS = {
     "classify": np.array([0, 1, 1, 0, 1], dtype="int32"),
     "entail": np.array([0, 1, 1, 0, 1], dtype="int32"),
     "similarity": np.array([0, 1, 1, 0, 1], dtype="int32"),
+    "embed": np.array([0, 1, 1, 0, 1], dtype="int32"),
     "choose": np.array([0, 2, 1, 0, 1], dtype="int32"),
 }
 

@@ -17,6 +17,7 @@ from zoo.config.recipe import Recipe
 from zoo.data.columns import TableArguments, TableOptions
 from zoo.data.examples import Example
 from zoo.errors import InputError, check_count, check_path, check_text
+from zoo.tasks.comparing import Comparing
 from zoo.text import Tokenizer
 from zoo.training import measuring
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.tasks.translate import Alignment
 
 
-class Pretrained:
+class Pretrained(Comparing):
     """A trained model, its tokenizers and its recipe.
 
     Attributes:
@@ -126,8 +127,7 @@ class Pretrained:
             One result for a text, a list for a list: a translation; the text with its continuation;
             a label, number or answer; with `scores` a dict of labels or answers and probabilities,
             the most probable first. With num_return over 1 each result is a list of texts, the best
-            first. The vector of a text is float32 [width]; those of a list are one array, [texts,
-            width].
+            first. Vectors are float32 [width], those of a list one array [texts, width].
 
         Raises:
             InputError: an empty text, a text of which the model knows no word or character, or an
@@ -169,30 +169,6 @@ class Pretrained:
         one, arguments = self.task.scored(text, target)
         log_p = self.task.score(*arguments)
         return float(log_p[0]) if one else log_p
-
-    def similarity(
-        self, texts: str | Iterable[str], others: str | Iterable[str] | None = None,
-        batch_size: int | None = None,
-    ) -> Any:  # fmt: skip
-        """Return the cosine of the vectors of texts, from -1 to 1, 1 for equal texts.
-
-        Args:
-            texts, others: a text or a list each; None compares `texts` with each other.
-            batch_size: texts that go through the model together.
-
-        Returns:
-            float32 [texts, others], without the axis of a single text; a number for two texts.
-
-        Raises:
-            NotSupported: the model gives no vectors.
-            InputError: see `predict`.
-        """
-        one, first = self.task.listed(texts)
-        other, second = (one, first) if others is None else self.task.listed(others)
-        found = self.task.similarity(first, second, batch_size=batch_size)
-        found = found[:, 0] if other else found
-        found = found[0] if one else found
-        return float(found) if one and other else found
 
     def align(self, text: str, target: str | None = None) -> Alignment:
         """Return the attention to each source piece at each target piece.

@@ -24,6 +24,7 @@ KINDS = {
     "entail": {contracts.SequenceClassifier},
     "similarity": {contracts.SequenceClassifier},
     "choose": {contracts.SequenceClassifier},
+    "embed": {contracts.SequenceClassifier, contracts.Embedder, contracts.Encoder},
 }  # fmt: skip
 MORE = {
     "sutskever2014": set(),

@@ -146,6 +146,8 @@ def test_logits_are_finite_and_one_for_each_label(variant, expected):
     width = next(sizes[key] for key in keys if key in sizes)
     if variant.task == "choose":
         width = variant.inputs.shape[1]  # answers
+    elif variant.task == "embed":
+        width = sizes["width"]  # a vector
     assert expected.shape == (*variant.labels.shape, width)
     assert np.isfinite(expected).all()
     assert (expected.max(axis=-1) - expected.min(axis=-1) > 1e-3).all()

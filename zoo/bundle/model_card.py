@@ -342,17 +342,17 @@ def _again(recipe: Recipe) -> str:
     return f"`zoo train {recipe.name if own else 'recipe.toml'}` runs it again"
 
 
-def _public(base: Base) -> catalog.Weights | None:
-    """Return the registry's facts of the nearest public weights before a model, if it has any."""
+def _public(reference: str) -> catalog.Weights | None:
+    """Return the registry's facts of weights that a model began with, if they have a name there."""
     try:
-        return catalog.weights(*catalog.split_reference(base.public))
+        return catalog.weights(*catalog.split_reference(reference))
     except UnknownName:  # of the hub, of another version of the registry, or none
         return None
 
 
 def _on_hub(base: Base) -> str:
     """Return the nearest public weights before a model as the hub's metadata name them, or ""."""
-    weights = _public(base)
+    weights = _public(base.public)
     if weights is not None and weights.hub:
         return weights.hub
     return base.public.removeprefix("hf://").partition("@")[0]
@@ -373,10 +373,12 @@ def _tokenizer(recipe: Recipe) -> str:
 
 
 def _licence(recipe: Recipe, weights: catalog.Weights | None) -> str:
+    begun = _public(recipe.model.weights)  # weights of another library alone have more to tell
+    before = _before(recipe.model.weights) if begun is not None and begun.is_converted else ""
     if weights is not None:
         return (
             f"Weights: {weights.license}. Training data: {weights.data_license}. "
-            f"Origin: {weights.origin}.{_before(recipe)}"
+            f"Origin: {weights.origin}.{before}"
         )
     told = (
         "Not stated. Whoever shares these weights names a licence that fits the data they "
@@ -384,27 +386,17 @@ def _licence(recipe: Recipe, weights: catalog.Weights | None) -> str:
     )
     base = recipe.base
     if base is None or not _trained_further(recipe):
-        return told
+        return told + before
     data = "the user's own data" if changed(recipe) else f"the user's data, {recipe.data.corpus},"
-    told += f" The licence of {data} is not stated."
-    if (before := _public(base)) is not None:
-        told += (
-            f" The weights {base.public} before them: {before.license}; their training data: "
-            f"{before.data_license}."
-        )
-    return told
+    return f"{told} The licence of {data} is not stated.{_before(base.public)}"
 
 
-def _before(recipe: Recipe) -> str:
-    """Return what another library's weights that a run began with were trained on, or ""."""
-    try:
-        weights = catalog.weights(*catalog.split_reference(recipe.model.weights))
-    except UnknownName:  # none, or of a folder or the hub
-        return ""
-    if not weights.is_converted:
+def _before(reference: str) -> str:
+    """Return the licences of the registry's weights that others began with, or ""."""
+    if (weights := _public(reference)) is None:
         return ""
     return (
-        f" The weights {recipe.model.weights} before them: {weights.license}; their training data: "
+        f" The weights {reference} before them: {weights.license}; their training data: "
         f"{weights.data_license}."
     )
 

@@ -114,7 +114,7 @@ class Weights(Table):
         if self.bundle is None and self.hub is None:
             raise ValueError("neither 'bundle' nor 'hub' says where the weights are")
         if self.revision is not None and not self.sha256:
-            raise ValueError("'revision' pins a repository together with 'sha256'")
+            raise ValueError("'revision' and 'sha256' pin a repository together")
         if self.hub is None and self.sha256:
             raise ValueError("'revision' and 'sha256' are there, and no 'hub'")
         return self

@@ -132,9 +132,12 @@ class Embed(Entail):
 
         Equal texts are read once. Other arguments and errors are those of `predict`.
         """
+        for side in (texts, others):
+            self.check_known(side)
         distinct = list(dict.fromkeys([*texts, *others]))
         places = {text: i for i, text in enumerate(distinct)}
-        vectors = _unit(self.predict(distinct, batch_size=batch_size, progress=progress))
+        ids = [parts[0] for parts in self._sequences(distinct)]
+        vectors = _unit(self._vectors(ids, batch_size, progress))
         first, second = ([places[text] for text in side] for side in (texts, others))
         found: np.ndarray = vectors[first] @ vectors[second].T
         return found

@@ -52,9 +52,8 @@ class Marked(list):
         """Return "[PER Ada] met [PER Bob]." as CoNLL's task wrote it, or "Ada/PROPN met/VERB"."""
         if self._plain:
             return " ".join(f"{each['word']}/{each['tag']}" for each in self)
-        return "".join(
-            f"[{span['label']} {part}]" if span is not None else part for part, span in self._parts()
-        )
+        parts = self._parts()
+        return "".join(part if span is None else f"[{span['label']} {part}]" for part, span in parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.text, self.words, None if self._plain else [*self])

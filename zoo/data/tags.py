@@ -75,7 +75,7 @@ def as_iob2(sentences: Sequence[Tagged]) -> list[Tagged]:
         DataError: a tag belongs to no scheme, or the tags to no one scheme; names the place.
     """
     signs = {match[1] for tags in sentences for tag in tags.tags if (match := ANY.fullmatch(tag))}
-    if not signs & {"B", "I"} and not (signs and signs <= {"S", "U", "E", "L"} and _outside(sentences)):
+    if not signs & {"B", "I"} and not (signs and _outside(sentences)):
         return list(sentences)
     for sentence in sentences:
         for number, tag in enumerate(sentence.tags):

@@ -97,9 +97,9 @@ def of_entities(
     """Return seqeval's metrics of entities.
 
     Returns:
-        "f1", "micro_precision" and "micro_recall" in percent, of all entities together: an entity is
-        right if its kind and both ends are; an I- that follows no entity of its kind begins one, as
-        in conlleval. "f1_strict": such an I- marks nothing (IOB2). "entities": for each kind its
+        "f1", "micro_precision" and "micro_recall" in percent, of all entities together: an entity
+        is right if its kind and both ends are; an I- that follows no entity of its kind begins
+        one, as in conlleval. "f1_strict": such an I- marks nothing (IOB2). "kinds": for each kind
         "f1", "precision", "recall", and the number of true "entities".
     """
     from seqeval.metrics import sequence_labeling as metrics

@@ -2,8 +2,8 @@
 
 The words are those of treebanks and of CoNLL's corpora, as far as rules find them:
 
-    one word    letters and digits, with hyphens, apostrophes and ampersands between them: O'Brien,
-                AT&T; numbers with their points and colons: 1,000.5, 10:30; U.S., e.g., Mr.; addresses
+    one word    letters and digits, with hyphens, apostrophes and ampersands between them, as in
+                O'Brien and AT&T; numbers, as in 1,000.5 and 10:30; U.S. and Mr.; addresses
     two words   do|n't, it|'s, they|'re
     one each    every Chinese character and other sign; but "..." and "--" are one
 

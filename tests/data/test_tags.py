@@ -32,8 +32,8 @@ def test_iob2_stays():
 
 
 def test_iob1_of_other_sentences_tells_the_scheme():
-    assert iob2("I-PER", "B-X O".replace("B-X", "I-LOC"))[1] == "B-LOC O"
-    assert iob2("B-PER I-LOC I-PER B-PER".replace("B-PER I-LOC", "I-LOC"))[0] == "B-LOC B-PER B-PER"
+    assert iob2("I-PER", "I-LOC O") == ["B-PER", "B-LOC O"]
+    assert iob2("I-LOC I-PER B-PER", "I-ORG I-ORG") == ["B-LOC B-PER B-PER", "B-ORG I-ORG"]
 
 
 @pytest.mark.parametrize(

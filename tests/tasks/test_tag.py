@@ -108,7 +108,7 @@ def test_tags_are_those_of_the_logits_at_first_pieces(names):
     p /= p.sum(axis=1, keepdims=True)
     for word, row in zip(scored, p, strict=True):
         np.testing.assert_allclose([word["scores"][tag] for tag in ENTITIES], row, rtol=1e-3)
-        assert list(word["scores"])[0] == word["tag"]
+        assert next(iter(word["scores"])) == word["tag"]
 
 
 def test_one_input_or_several(names):

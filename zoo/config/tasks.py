@@ -187,8 +187,11 @@ TASKS: dict[str, TaskSpec] = {
         metrics=("f1", "accuracy", "micro_precision", "micro_recall", "f1_strict", "loss"),
         columns=(
             ("words", "tags"),
-            *((words, tags) for words in ("tokens", "words")
-              for tags in ("ner_tags", "tags", "labels", "ner", "upos", "pos_tags", "pos")),
+            *(
+                (words, tags)
+                for words in ("tokens", "words")
+                for tags in ("ner_tags", "tags", "labels", "ner", "upos", "pos_tags", "pos")
+            ),
         ),
         synonyms={"words": ("form", "sentence", "text"), "tags": ("label", "entities", "bio")},
         rows=("words",),

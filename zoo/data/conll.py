@@ -1,11 +1,11 @@
 """Read sentences with a tag for each word: files of columns, CoNLL-U, tables of words and tags.
 
-    columns   a word a line, cells between blanks or tabs, the word first and the tag last; an empty
-              line ends a sentence; a line -DOCSTART- begins a document
-    CoNLL-U   ten cells between tabs; the word is the form, the tag the universal part of speech;
-              ranges (1-2) and empty nodes (1.1) are no words, lines that begin with # are comments
-    tables    JSON lines, CSV, frames, data sets, lists: two columns, each cell a list or a text
-              with blanks between the words; a data set's class numbers become their names
+columns   a word a line, cells between blanks or tabs, the word first and the tag last; an empty
+          line ends a sentence; a line -DOCSTART- begins a document
+CoNLL-U   ten cells between tabs; the word is the form, the tag the universal part of speech;
+          ranges (1-2) and empty nodes (1.1) are no words, lines that begin with # are comments
+tables    JSON lines, CSV, frames, data sets, lists: two columns, each cell a list or a text
+          with blanks between the words; a data set's class numbers become their names
 """
 
 from __future__ import annotations

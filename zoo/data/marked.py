@@ -53,7 +53,9 @@ class Marked(list):
         if self._plain:
             return " ".join(f"{each['word']}/{each['tag']}" for each in self)
         parts = self._parts()
-        return "".join(part if span is None else f"[{span['label']} {part}]" for part, span in parts)
+        return "".join(
+            part if span is None else f"[{span['label']} {part}]" for part, span in parts
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.text, self.words, None if self._plain else [*self])
@@ -96,7 +98,7 @@ class Marked(list):
             parts.append(
                 f'<mark style="background: {HTML[_number(label)]}; padding: 0.1em 0.3em; '
                 f'border-radius: 0.3em" title="{span["score"]:.3f}">{escaped} '
-                f'<small><b>{html.escape(label)}</b></small></mark>'
+                f"<small><b>{html.escape(label)}</b></small></mark>"
             )
         return f'<div style="line-height: 2; white-space: pre-wrap">{"".join(parts)}</div>'
 

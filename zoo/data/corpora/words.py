@@ -1,7 +1,7 @@
 """Corpora with a tag for each word: CoNLL-2003's names, Universal Dependencies' parts of speech.
 
-The files are columns or CoNLL-U, see `zoo.data.conll`. CoNLL-2003 as distributed is IOB1 and becomes
-IOB2.
+The files are columns or CoNLL-U, see `zoo.data.conll`. CoNLL-2003 as distributed is IOB1 and
+becomes IOB2.
 """
 
 from __future__ import annotations

@@ -177,6 +177,6 @@ def test_lists_of_steps_that_are_none(content, message, write):
 def test_a_missing_configuration_of_the_pooling(write):
     folder = write()
     (folder / "1_Pooling" / "config.json").unlink()
-    with pytest.raises(BundleError, match="1_Pooling has no config.json"):
+    with pytest.raises(BundleError, match=r"1_Pooling has no config.json"):
         convert.read(folder)
     assert convert.further(folder) == ["1_Pooling/config.json"]

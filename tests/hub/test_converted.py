@@ -104,6 +104,50 @@ def test_any_pair_of_opus_mt_loads_by_name(layout, hub, tmp_path):
         zoo.load("vaswani2017.opus-mt-de-en")
 
 
+def test_a_checkpoint_with_files_in_a_folder(hub, tmp_path):
+    """sentence-transformers keeps the way that states are pooled in 1_Pooling/config.json."""
+    from zoo.convert.bert import wanted
+    from zoo.text.wordpiece import WordPieceTokenizer
+
+    tokenizer = WordPieceTokenizer.train(["the low lower lowest window."], vocabulary=40)
+    sizes = {"width": 16, "layers": 1, "feed_forward": 24, "segments": 2, "context": 12}
+    sizes |= {"vocabulary": tokenizer.size, "pooling": "first", "pooler": True}
+    draw = np.random.default_rng(0)
+    config = {
+        "model_type": "bert", "vocab_size": tokenizer.size, "max_position_embeddings": 12,
+        "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 24, "type_vocab_size": 2,
+    }  # fmt: skip
+    steps = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
+    rows = [{"type": f"models.{kind}", "path": place} for kind, place in steps]
+    files = {
+        "config.json": json.dumps(config).encode(),
+        "modules.json": json.dumps(rows).encode(),
+        "1_Pooling/config.json": b'{"pooling_mode_cls_token": true}',
+        "onnx/config.json": b"{}",
+        "vocab.txt": "\n".join(tokenizer.words).encode(),
+        "model.safetensors": save({
+            name: draw.normal(size=shape).astype("float32")
+            for name, (_, shape) in wanted(sizes).items()
+        }),
+    }  # fmt: skip
+    commit = hub.add("user/vectors", files)
+    loaded = zoo.load("hf://user/vectors")
+    assert loaded.recipe.model.arguments["pooling"] == "first"
+    record = records.read("user/vectors", commit)
+    assert record is not None
+    assert set(record.files) == files.keys() - {"onnx/config.json"}
+    for name, each in files.items():
+        path = tmp_path / "own" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(each)
+    own = zoo.load(tmp_path / "own")
+    np.testing.assert_array_equal(loaded.predict("the low"), own.predict("the low"))
+    hub.add("user/outside", files | {"modules.json": b'[{"type": "a.Pooling", "path": ".."}]'})
+    with pytest.raises(BundleError, match="is no folder in it"):
+        zoo.load("hf://user/outside")
+
+
 def test_training_begins_with_a_checkpoint_of_the_hub(hub, checkpoint, tmp_path):
     hub.add("openai/gpt", checkpoint)
     loaded = zoo.load(REPO)

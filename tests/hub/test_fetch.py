@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import hub_server
@@ -395,6 +396,21 @@ def test_pinned_weights_are_what_the_registry_says(hub, small, registry):
     record = records.read("user/repo", commit)
     assert record is not None
     assert record.pinned
+
+
+def test_hashes_alone_pin_files_at_any_commit(hub, small, registry):
+    commit = hub.add("user/repo", small | {"README.md": b"the first"})
+    pinned = {name: each for name, each in small.items() if name != "README.md"}
+    registry(pins(pinned, commit).partition("\n")[2])
+    hub.add("user/repo", small | {"README.md": b"another"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZooWarning)  # nothing is said to be unpinned
+        assert content(hubs.find("vaswani2017.far")) == pinned
+    hub.add("user/repo", small | {LARGE: b"others"})
+    assert content(hubs.find("vaswani2017.far")) == pinned
+    registry(pins(pinned, commit, **{LARGE: "0" * 64}).partition("\n")[2])
+    with pytest.raises(HubError, match=r"instead of 0{64}, fetched twice"):
+        hubs.find("vaswani2017.far")
 
 
 def test_a_hub_that_contradicts_the_registry_is_not_believed(hub, small, registry):

@@ -26,7 +26,8 @@ from zoo.text.wordpiece import WordPieceTokenizer
 NAMES = ["ada", "bob", "eve", "zoe"]
 PLACES = ["rome", "oslo", "lima", "bonn"]
 TEXTS = [f"{name} went to {place} ." for name in NAMES for place in PLACES]
-TOKENIZER = WordPieceTokenizer.train([*TEXTS, "the cafe is naive 10 a b"], vocabulary=120)
+SIGNS = "the cafe is naive doesn't 10 a b … ’ “ ” , ( ) ' 👩 new york abcdefghijklmnopqrstuvwxyz"
+TOKENIZER = WordPieceTokenizer.train([*TEXTS, SIGNS], vocabulary=160)
 SIZES = {
     "vocabulary": TOKENIZER.size, "context": 24, "width": 16, "layers": 2, "heads": 2,
     "feed_forward": 32, "padding_id": TOKENIZER.pad_id, "separator_id": TOKENIZER.end_id,

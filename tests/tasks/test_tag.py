@@ -26,7 +26,7 @@ from zoo.text.wordpiece import WordPieceTokenizer
 NAMES = ["ada", "bob", "eve", "zoe"]
 PLACES = ["rome", "oslo", "lima", "bonn"]
 TEXTS = [f"{name} went to {place} ." for name in NAMES for place in PLACES]
-SIGNS = "the cafe is naive doesn't 10 a b … ’ “ ” , ( ) ' 👩 new york abcdefghijklmnopqrstuvwxyz"
+SIGNS = "the cafe is naive doesn't 10 a b … ’ “ ” , ( ) ' 👩 👧 new york abcdefghijklmnopqrstuvwxyz"
 TOKENIZER = WordPieceTokenizer.train([*TEXTS, SIGNS], vocabulary=160)
 SIZES = {
     "vocabulary": TOKENIZER.size, "context": 24, "width": 16, "layers": 2, "heads": 2,

@@ -96,7 +96,7 @@ def read_file(path: Path, asked: Mapping[str, Sequence[str]] | None = None) -> I
         word, tag = cells[word_place].strip(), cells[tag_place].strip()
         if not word or not tag or (tag == "_" and _is_conllu(cells)):
             raise DataError(
-                f"{where}: no {'tag' if word else 'word'}", "give each word its tag, on one line"
+                f"{where}: {'no tag' if word else 'no word'}", "give each word its tag, on one line"
             )
         words.append(word)
         tags.append(tag)
@@ -162,13 +162,14 @@ def tagged(where: str, words: Sequence[Any], tags: Sequence[Any]) -> Tagged:
         )
     if not words:
         raise DataError(f"{where}: no words", "leave the row out")
-    for noun, values in (("word", words), ("tag", tags)):
+    for role, values in ((WORDS, words), (TAGS, tags)):
+        noun = role.removesuffix("s")
         for number, value in enumerate(values, start=1):
             if not isinstance(value, str) or not value.strip():
                 what = "is empty" if isinstance(value, str) else f"is {type(value).__name__}"
                 raise DataError(
                     f"{where}: {noun} {number} {what}, not text",
-                    "write the tags' names" if noun == "tag" else "give each word as a text",
+                    "write the tags' names" if role == TAGS else "give each word as a text",
                 )
     return Tagged(tuple(words), tuple(tags), (where,))
 

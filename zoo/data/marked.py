@@ -51,7 +51,7 @@ class Marked(list):
     def __str__(self) -> str:
         """Return "[PER Ada] met [PER Bob]." as CoNLL's task wrote it, or "Ada/PROPN met/VERB"."""
         if self._plain:
-            return " ".join(f"{each['word']}/{each['tag']}" for each in self)
+            return " ".join(f"{each['word']}/{_label(each)}" for each in self)
         parts = self._parts()
         return "".join(
             part if span is None else f"[{span['label']} {part}]" for part, span in parts
@@ -104,7 +104,8 @@ class Marked(list):
 
 
 def _label(span: dict[str, Any]) -> str:
-    label: str = span["label"] if "label" in span else span["tag"]
+    first, second, *_ = span.values()
+    label: str = first if "label" in span else second
     return label
 
 

@@ -157,7 +157,7 @@ def tagged(where: str, words: Sequence[Any], tags: Sequence[Any]) -> Tagged:
     """Return a checked sentence; raise DataError unless it has as many words as tags, as texts."""
     if len(words) != len(tags):
         raise DataError(
-            f"{where}: {counted(len(words), 'word')}, but {counted(len(tags), 'tag')}",
+            f"{where}: {counted(len(words), 'word')}, but {counted(len(tags), TAGS[:-1])}",
             "give each word one tag",
         )
     if not words:

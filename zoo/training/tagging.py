@@ -38,6 +38,7 @@ class TaggerTrainer(ClassifierTrainer):
         return [self.plain_loss()] if self.recipe.train.label_smoothing else super().metrics(model)
 
     def weight(self, step: int) -> float:
+        assert isinstance(self.batches, TaggedBatches)
         return float(self.batches.words(step))
 
     @functools.cached_property

@@ -42,5 +42,5 @@ class Words(Corpus):
             tags = conll.named(row[self.column], names, where)
             if row["tokens"]:
                 found.append(conll.tagged(where, row["tokens"], tags))
-        for words, tags, _ in as_iob2(found):
-            yield Example(words, tags)
+        for sentence in as_iob2(found):
+            yield Example(sentence.words, sentence.tags)

@@ -159,7 +159,9 @@ class Tag(Task):
         """Return the inputs as sentences, and the windows of each."""
         names = item_names("text", len(texts))
         sentences = [_sentence(given, name) for given, name in zip(texts, names, strict=True)]
-        unknown.encode(self.tokenizer, [each.text for each in sentences], self.data.language)
+        # As the words are read, one by one: BERT takes signs side by side as one word.
+        joined = [" ".join(sentence.words) for sentence in sentences]
+        unknown.encode(self.tokenizer, joined, self.data.language)
         own = [not isinstance(given, str) for given in texts]
         encoded = self.tokenizer.encode_words([sentence.words for sentence in sentences])
         for i, (sentence, words) in enumerate(zip(sentences, encoded, strict=True)):

@@ -26,7 +26,7 @@ class _Task(Protocol):
 
     def reads(self, given: Any) -> bool: ...
 
-    def predict(self, texts: list[Any]) -> list[Any]: ...
+    def golden_outputs(self, texts: list[Any]) -> list[Any]: ...
 
     def golden_scores(self, texts: list[Any], outputs: list[Any]) -> np.ndarray: ...
 
@@ -46,7 +46,7 @@ def record(task: _Task, texts: Sequence[Any]) -> dict[str, Any]:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZooWarning)  # nobody asked for these texts
-        outputs = task.predict(texts)
+        outputs = task.golden_outputs(texts)
         scores = task.golden_scores(texts, outputs)
         logits = _logits(task, texts[0], outputs[0])
     return {
@@ -84,7 +84,7 @@ def check(task: _Task, golden: Mapping[str, Any], tolerance: float = TOLERANCE) 
     for text, score, old in zip(inputs, scores, golden["log_probabilities"], strict=True):
         if abs(float(score) - old) > 10 * tolerance:
             raise BundleError(f"the score of '{text}' is {score:.4f}, was {old:.4f}", hint)
-    for text, output, old in zip(inputs, task.predict(inputs), outputs, strict=True):
+    for text, output, old in zip(inputs, task.golden_outputs(inputs), outputs, strict=True):
         if isinstance(output, np.ndarray):
             if (difference := float(np.abs(output - np.array(old)).max())) > tolerance:
                 raise BundleError(f"the vector of '{text}' differs by {difference:.2g}", hint)

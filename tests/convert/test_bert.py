@@ -258,3 +258,32 @@ def test_labels_that_are_not_there(judge, tmp_path):
     edited(tmp_path, id2label={"0": "one"})
     with pytest.raises(BundleError, match="does not number two labels"):
         convert.read(tmp_path)
+
+
+# Taggers
+
+
+TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+
+
+def test_a_tagger_is_that_of_transformers(tmp_path):
+    names = dict(enumerate(TAGS))
+    made = network("BertForTokenClassification", num_labels=5, id2label=names)
+    read = convert.read(written(tmp_path / "tagger", made))
+    assert read.recipe.data.labels == TAGS
+    assert read.recipe.evaluate.metric == "f1"
+    mine = bundle.model_with(read.weights, read.recipe)
+    inputs = {"input_ids": IDS, "attention_mask": PRESENT, "token_type_ids": SEGMENTS}
+    wanted = theirs(made, **inputs).logits.numpy()
+    found = ops.convert_to_numpy(mine(IDS))
+    assert np.abs(found - wanted)[PRESENT == 1].max() < 1e-4
+
+
+def test_a_tagger_of_plain_tags_is_measured_by_accuracy(tmp_path):
+    made = network("BertForTokenClassification", num_labels=3)  # LABEL_0 and so on
+    model = zoo.load(written(tmp_path / "tagger", made))
+    assert model.labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    assert model.recipe.evaluate.metric == "accuracy"
+    assert [word["word"] for word in model.predict("The cat sleeps.")] == [
+        "The", "cat", "sleeps", ".",
+    ]  # fmt: skip

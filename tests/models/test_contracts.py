@@ -24,6 +24,7 @@ KINDS = {
     "entail": {contracts.SequenceClassifier},
     "similarity": {contracts.SequenceClassifier},
     "choose": {contracts.SequenceClassifier},
+    "tag": {contracts.TokenClassifier, contracts.Encoder},
     "embed": {contracts.SequenceClassifier, contracts.Embedder, contracts.Encoder},
 }  # fmt: skip
 MORE = {
@@ -63,7 +64,7 @@ def test_a_model_keeps_the_contracts_of_its_kind(variant, model):
 def test_a_model_is_of_one_kind(model):
     kinds = (
         contracts.Translator, contracts.LanguageModel, contracts.SequenceClassifier,
-        contracts.StatefulClassifier, contracts.Filler,
+        contracts.StatefulClassifier, contracts.Filler, contracts.TokenClassifier,
     )  # fmt: skip
     assert sum(isinstance(model, kind) for kind in kinds) == 1
 

@@ -135,13 +135,32 @@ def written(output: Any, form: Format) -> str:
     """
     if hasattr(output, "tolist"):  # a vector: the shortest numbers that are read as the same
         output = [float(str(number)) for number in output]
-    if form is Format.jsonl or isinstance(output, dict):
+    if form is Format.text and hasattr(output, "rich"):  # a marked text
+        return _one_line(output)
+    if form is Format.jsonl or _holds_names(output):
         return json.dumps(output, ensure_ascii=False)
     if output is None:
         return ""
     if isinstance(output, list):
         return "\t".join(_one_line(each).replace("\t", "\\t") for each in output)
     return _one_line(output)
+
+
+def show(output: Any, form: Format) -> None:
+    """Print an output as one line; a marked text in colours on a terminal."""
+    if form is Format.text and hasattr(output, "rich") and sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(soft_wrap=True, highlight=False).print(output.rich())
+    else:
+        print(written(output, form))
+
+
+def _holds_names(output: Any) -> bool:
+    """Return whether an output is a dict, or a list of them."""
+    if isinstance(output, list) and output:
+        output = output[0]
+    return isinstance(output, dict)
 
 
 def _one_line(output: Any) -> str:
@@ -182,7 +201,7 @@ def answer_all(
                 raise _located(problem, lines.name, line.number, printed)
             if problem is not None:
                 skipped.append(Line(line.number, problem=problem))
-            print(written(output, form))
+            show(output, form)
             printed = printed or output is not None
         sys.stdout.flush()
     wrong = [line.problem for line in skipped if isinstance(line.problem, OptionError)]

@@ -95,7 +95,7 @@ def predict(
     ] = lines.OnError.stop,
     dtype: Dtype = None,
 ) -> None:
-    """Translate, continue, classify or compare texts; one output a line, in their order.
+    """Translate, continue, classify, tag or compare texts; one output a line, in their order.
 
     A blank line gives a blank line. With --on-error skip, the exit code is 1 if a line was skipped.
     """
@@ -116,7 +116,7 @@ def predict(
 
     if source is None:
         for output in answer(shell.split_columns(text or [], model.recipe.task, None)):
-            print(lines.written(output, form))
+            lines.show(output, form)
     elif lines.answer_all(source, model.recipe.task, answer, form, on_error):
         raise typer.Exit(1)
 

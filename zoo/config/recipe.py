@@ -51,7 +51,7 @@ class Recipe(Table):
                 continue  # the task's own way to make batches is not used
             if not getattr(getattr(self, table), name):
                 raise ValueError(f"the task '{self.task}' needs {key}")
-        metric = tasks.main_metric(self.task, bool(labels))
+        metric = tasks.main_metric(self.task, labels)
         if self.evaluate.metric not in (metric, *self.spec.other_metrics):
             without = " without data.labels" if metric == self.spec.number_metric else ""
             choice = " or ".join(f"'{each}'" for each in (metric, *self.spec.other_metrics))

@@ -6,7 +6,7 @@ an error everywhere. Imports no Keras.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,8 +32,10 @@ class TaskSpec:
     card_example: str = '"..."'  # the same for model cards
     line: str = ""  # content of a shell's line whose tabs separate the parts
     # whether `data.labels` lists classes; without it, some tasks have numbers
-    labels: Literal["none", "classes", "classes or numbers"] = "none"
+    # "tags" are classes of each word
+    labels: Literal["none", "classes", "classes or numbers", "tags"] = "none"
     number_metric: str = ""  # main metric of numbers in place of labels
+    plain_metric: str = ""  # main metric of tags that mark no entities, as parts of speech
     other_metrics: tuple[str, ...] = ()  # what recipes may name in place of the main metric
     unit: str = "texts"  # name of examples in counts
     seen: str = "texts_in_training"  # metrics.json's key of test examples that training saw too
@@ -178,6 +180,28 @@ TASKS: dict[str, TaskSpec] = {
         labels="classes or numbers",
         number_metric="pearson",
     ),
+    "tag": TaskSpec(
+        path="zoo.tasks.tag:Tag",
+        pipeline="token-classification",
+        needs=("data.language", "data.labels", *_BATCHES),
+        metrics=("f1", "accuracy", "micro_precision", "micro_recall", "f1_strict", "loss"),
+        columns=(
+            ("words", "tags"),
+            *(
+                (words, tags)
+                for words in ("tokens", "words")
+                for tags in ("ner_tags", "tags", "labels", "ner", "upos", "pos_tags", "pos")
+            ),
+        ),
+        synonyms={"words": ("form", "sentence", "text"), "tags": ("label", "entities", "bio")},
+        rows=("words",),
+        example='a text, or a tuple of words, as in ("Ada", "met", "Bob")',
+        labels="tags",
+        plain_metric="accuracy",
+        unit="sentences",
+        seen="sentences_in_training",
+        loss_per="word",
+    ),
     "embed": TaskSpec(
         path="zoo.tasks.embed:Embed",
         pipeline="sentence-similarity",
@@ -235,7 +259,14 @@ def task_class(name: str) -> Any:
     return imported(spec(name).path)
 
 
-def main_metric(name: str, has_labels: bool) -> str:
-    """Return the main metric of the task's recipes."""
+def mark_entities(labels: Sequence[str]) -> bool:
+    """Return whether tags mark entities (B-PER, I-PER and so on), else they are plain."""
+    return any(label[:2] in ("B-", "I-") and label[2:] for label in labels)
+
+
+def main_metric(name: str, labels: Sequence[str]) -> str:
+    """Return the main metric of the task's recipes with these labels."""
     row = spec(name)
-    return row.number_metric if row.number_metric and not has_labels else row.metrics[0]
+    if row.number_metric and not labels:
+        return row.number_metric
+    return row.plain_metric if row.plain_metric and not mark_entities(labels) else row.metrics[0]

@@ -4,8 +4,9 @@ config.json, model.safetensors or pytorch_model.bin, and vocab.txt or tokenizer.
 begin with "bert.", and older files call the gain and bias of layer normalisation gamma and beta.
 PyTorch's matrices have the outputs first. The numbers of the positions and the copy of the word
 table are left out. A network without the second task loses the pooler, which nothing reads. One
-with a layer "classifier" is a classifier of texts, with the labels that config.json names. One
-without a head gives texts vectors, see `zoo.convert.sentences`.
+with a layer "classifier" is a classifier of texts, with the labels that config.json names, or
+without the pooler a tagger of words. One without a head gives texts vectors, see
+`zoo.convert.sentences`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.config import recipe as recipes
+from zoo.config.tasks import main_metric
 from zoo.convert import Converted, adapted, sentences
 from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_json, vocabulary
@@ -25,6 +28,7 @@ from zoo.errors import BundleError
 from zoo.text import WordPieceTokenizer
 
 RECIPE, CLASSIFIER, EMBEDDER = "bert2018-books", "bert2018-sst2-base", "bert2018-minilm"
+TAGGER = "bert2018-ner"
 # Our name, theirs, and our shape: w is the states' width, f the feed-forward layer's.
 EMBEDDINGS = {
     "words": ("word_embeddings.weight", "v w"),
@@ -62,11 +66,11 @@ POOLER = {
     "pooler.kernel": ("pooler.dense.weight", "w w"),
     "pooler.bias": ("pooler.dense.bias", "w"),
 }
-HEAD = {
-    **POOLER,
+TAGS = {
     "head.kernel": ("classifier.weight", "w n"),
     "head.bias": ("classifier.bias", "n"),
 }
+HEAD = {**POOLER, **TAGS}
 SECOND_TASK = {
     **POOLER,
     "follows.kernel": ("cls.seq_relationship.weight", "w 2"),
@@ -74,6 +78,8 @@ SECOND_TASK = {
 }
 # Heads that other tasks have.
 OTHER_HEADS = ("cls.", "classifier.", "qa_outputs.")
+# What tells a tagger of words from a classifier of texts.
+ARCHITECTURE, POOLED = "BertForTokenClassification", "pooler.dense.weight"
 # Tensors that are no weights: the positions' numbers, and what is tied to the words.
 LEFT_OUT = re.compile(r"(position_ids|cls\.predictions\.decoder\.(weight|bias))$")
 # Names of layer normalisation's gain and bias in older files.
@@ -111,10 +117,16 @@ def read(folder: Path) -> Converted:
         "data.max_length": arguments["context"], "converted": "transformers",
     }  # fmt: skip
     if "classifier.weight" in tensors:
-        base = CLASSIFIER
         labels = _labels(config, path)
-        arguments |= {"classes": len(labels), "start_id": tokenizer.start_id}
+        arguments["classes"] = len(labels)
         changes |= {"data.labels": labels, "model.weights": "", "tokenizer.weights": ""}
+        tags = ARCHITECTURE in config.get("architectures", []) or POOLED not in tensors
+        base = TAGGER if tags else CLASSIFIER
+        if tags:
+            task = recipes.load(base).task
+            changes |= {"evaluate.metric": main_metric(task, labels), "train.precision": "float32"}
+        else:
+            arguments["start_id"] = tokenizer.start_id
     elif "cls.predictions.bias" in tensors:
         base = RECIPE
         arguments["next_sentence"] = "cls.seq_relationship.weight" in tensors
@@ -123,19 +135,19 @@ def read(folder: Path) -> Converted:
         found = sentences.read(folder, tokenizer.lowercase)
         arguments |= {
             "pooling": found.pooling, "normalized": found.normalized, "scale": 1.0,
-            "pooler": "pooler.dense.weight" in tensors, "start_id": tokenizer.start_id,
+            "pooler": POOLED in tensors, "start_id": tokenizer.start_id,
         }  # fmt: skip
         if found.max_length is not None:
             changes["data.max_length"] = min(found.max_length, arguments["context"])
     else:
         raise BundleError(
             f"{folder} has a head that is not read here: it neither guesses words nor classifies "
-            "texts",
-            "take a checkpoint of BertModel, BertForPreTraining, BertForMaskedLM or "
-            "BertForSequenceClassification",
+            "texts or words",
+            "take a checkpoint of BertModel, BertForPreTraining, BertForMaskedLM, "
+            "BertForSequenceClassification or BertForTokenClassification",
         )
     kept = {name: tensor for name, tensor in tensors.items() if not LEFT_OUT.search(name)}
-    if arguments.get("next_sentence") is False:
+    if arguments.get("next_sentence") is False or base == TAGGER:
         kept = {name: tensor for name, tensor in kept.items() if not name.startswith("pooler.")}
     weights = ours(checkpoints.take(kept, wanted(arguments), folder))
     return Converted(adapted(base, arguments, changes), weights, (tokenizer, tokenizer))
@@ -196,7 +208,8 @@ def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
     if "pooling" in arguments:
         heads = [POOLER] if arguments["pooler"] else []
     else:
-        heads = [HEAD] if "classes" in arguments else [WORDS]
+        of_classes = HEAD if "start_id" in arguments else TAGS
+        heads = [of_classes] if "classes" in arguments else [WORDS]
     if arguments.get("next_sentence"):
         heads.append(SECOND_TASK)
     tables = [

@@ -2,7 +2,8 @@
 that fine-tuning makes of BERT (section 3.2).
 
 A text is [CLS] text [SEP], a pair [CLS] first [SEP] second [SEP]. A linear layer reads the pooled
-state of [CLS], with dropout in training (section 4.1).
+state of [CLS], with dropout in training (section 4.1). A tagger's reads the state of every token;
+the first piece of a word speaks for it (section 5.3).
 
 The vectors of texts are of Sentence-BERT (Reimers and Gurevych, EMNLP 2019,
 https://arxiv.org/abs/1908.10084), whose networks are BERT's.
@@ -123,3 +124,40 @@ class Embedder(PaperModel):
         total = ops.sum(states * present[:, :, None], axis=1)
         found = total / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0)
         return ops.normalize(found, axis=-1) if self.arguments.normalized else found
+
+
+@keras.saving.register_keras_serializable("paperzoo.bert2018")
+class Tagger(PaperModel):
+    """P(y_i | x) = softmax(W x_i + b), x_i the last state of token i (section 5.3)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(Sizes):
+        classes: int  # number of tags
+        dropout_head: float = 0.1  # on the states
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        sizes = self.arguments
+        self.context = sizes.context
+        self.classes = sizes.classes
+        self.encoder = Encoder(sizes, dtype=self.dtype_policy)
+        self.head_dropout = keras.layers.Dropout(sizes.dropout_head, dtype="float32")
+        self.head = keras.layers.Dense(sizes.classes, kernel_initializer=normal(), dtype="float32")
+
+    def build(self, input_shape=None) -> None:
+        self.encoder.build()
+        self.head.build((None, None, self.arguments.width))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Return float32 logits [batch, time, classes].
+
+        Args:
+            inputs: int32 tokens [batch, time], padded on one side with `padding_id`.
+        """
+        states = ops.cast(self.encode(inputs, training=training), "float32")
+        return self.head(self.head_dropout(states, training=training))
+
+    def encode(self, tokens, segments=None, training=False):
+        """Return the states of all tokens, [batch, time, width]; see `Encoder`."""
+        return self.encoder(tokens, segments, training=training)

@@ -131,6 +131,19 @@ class Filler(Model, Protocol):
 
 
 @runtime_checkable
+class TokenClassifier(Encoder, Protocol):
+    """An encoder that labels each token: its call gives float32 logits [batch, time, classes].
+
+    Attributes:
+        context: the most tokens that it reads.
+        classes: number of labels.
+    """
+
+    context: int
+    classes: int
+
+
+@runtime_checkable
 class SequenceClassifier(Model, Protocol):
     """A classifier of sequences; its call takes int32 [batch, time] or [batch, sequences, time].
 

@@ -154,7 +154,7 @@ class Task:
             lambda path: cls.read(recipe, path), data, split, seed=recipe.seed, folder=folder,
             noun=row.given or row.input,
         )  # fmt: skip
-        if row.labels != "none":
+        if row.labels not in ("none", "tags"):
             corpora.check_labels(data, split, rows)
         return rows
 
@@ -175,6 +175,19 @@ class Task:
     def count_seen(cls, training: Sequence[Example], test: Sequence[Example]) -> int:
         """Count the test examples that are also in the training examples."""
         return len({given for given, _ in training} & {given for given, _ in test})
+
+    @classmethod
+    def labels_in(cls, wanted: Any) -> Sequence[Any]:
+        """Return the labels that an example has."""
+        return (wanted,)
+
+    @classmethod
+    def labels_of(cls, examples: Sequence[Example]) -> list[str]:
+        """Return the classes of examples, [] for examples with numbers or without labels."""
+        if cls.spec().labels == "none":
+            return []
+        labels = sorted({each for _, wanted in examples for each in cls.labels_in(wanted)}, key=str)
+        return [] if all(isinstance(label, float) for label in labels) else labels
 
     @classmethod
     def learned_texts(cls, examples: Iterable[Example]) -> list[tuple[str, ...]]:
@@ -296,6 +309,10 @@ class Task:
     def golden_inputs(self, examples: Sequence[Example]) -> list[Any]:
         """Choose a few inputs of which a bundle records the outputs."""
         raise NotImplementedError
+
+    def golden_outputs(self, texts: Sequence[Any]) -> list[Any]:
+        """Return the outputs that a bundle records: those of `predict`, without their scores."""
+        return self.predict(texts)
 
     def golden_scores(self, texts: Sequence[Any], outputs: Sequence[Any]) -> np.ndarray:
         """Return the log-probability of each output, or the number itself: float64 [texts]."""

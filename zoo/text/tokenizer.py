@@ -60,6 +60,10 @@ class Tokenizer:
         """Raise InputError, with the text's name, for a text that cannot be read at all."""
         check_text(name, text, nul=False)
 
+    def encode_words(self, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
+        """Return the ids of each word of each sentence, [] for a word of which nothing is read."""
+        return [[self.encode(word) for word in words] for words in sentences]
+
     @property
     def forbidden_ids(self) -> tuple[int, ...]:
         """The ids that no translation has: the unknown one, and padding where it is at hand.

@@ -111,6 +111,18 @@ class WordPieceTokenizer(Tokenizer):
         ids: list[int] = self._pipeline.encode(text, add_special_tokens=False).ids
         return ids
 
+    def encode_words(self, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
+        plain = [[self.plain(word) for word in words] for words in sentences]
+        # Words of "[MASK]" are read as such, as in texts.
+        found = self._pipeline.encode_batch(
+            plain, is_pretokenized=True, add_special_tokens=False
+        )  # fmt: skip
+        encoded: list[list[list[int]]] = [[[] for _ in words] for words in sentences]
+        for words, each in zip(encoded, found, strict=True):
+            for word, i in zip(each.word_ids, each.ids, strict=True):
+                words[word].append(i)
+        return encoded
+
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where each piece of `encode` stands in the text as it was given."""
         places: list[int] = []  # in the text, of each character of its plain form

@@ -142,18 +142,19 @@ def plan(
     fresh = task != base.task
     for_reading = recipes.load(starts[task]) if fresh else base
     examples = task_type.read(for_reading, data, targets, fresh=fresh, table=table)
-    tuning = recipe(base, name, task, changes, _labels(task, examples))
+    labels = task_type.labels_of(examples)
+    tuning = recipe(base, name, task, changes, labels)
     if not checked:
         task_type.check_rows(examples, tokenizers, tuning.data)
     if isinstance(validation, (int, float)):
-        name, by_label = row.given or row.input, bool(tuning.data.labels)
+        name, by_label = row.given or row.input, bool(labels) and row.labels != "tags"
         train, valid = split(examples, validation, tuning.seed, name, by_label)
     else:
         further = table.of_source(validation)
         train, valid = examples, task_type.read(tuning, validation, table=further)
         task_type.check_rows(valid, tokenizers, tuning.data, "validation, ")
     labels = tuning.data.labels
-    unseen = {label for _, label in examples} - {label for _, label in train} if labels else ()
+    unseen = {*task_type.labels_of(examples)} - {*task_type.labels_of(train)}
     if unseen:
         warnings.warn(
             f"no example is left to train on with the label {', '.join(sorted(map(str, unseen)))}: "
@@ -161,12 +162,13 @@ def plan(
             ZooWarning,
             stacklevel=4,
         )
-    for number, (_, label) in enumerate(valid, start=1):
-        if labels and label not in labels:
-            raise DataError(
-                f"validation, row {number}: no other example has the label '{label}'",
-                "give training examples of it, or leave the row out",
-            )
+    for number, (_, wanted) in enumerate(valid, start=1):
+        for label in task_type.labels_in(wanted) if labels else ():
+            if label not in labels:
+                raise DataError(
+                    f"validation, row {number}: no other example has the label '{label}'",
+                    "give training examples of it, or leave the row out",
+                )
     train_ids, valid_ids = (
         task_type.encode_examples(rows, tokenizers, tuning) for rows in (train, valid)
     )
@@ -191,14 +193,6 @@ def plan(
     if options.epochs is not None:
         by_size = [k for k in by_size if k not in ("train.updates", "train.updates_per_epoch")]
     return Plan(tuning, train_ids, valid_ids, anew, by_size, valid, tokenizers)
-
-
-def _labels(task: str, examples: Sequence[Example]) -> list[str]:
-    """Return the classes of examples, [] for examples with numbers or without labels."""
-    if spec(task).labels == "none":
-        return []
-    labels = sorted({label for _, label in examples}, key=str)
-    return [] if all(isinstance(label, float) for label in labels) else labels
 
 
 def sized(

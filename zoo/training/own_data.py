@@ -44,7 +44,7 @@ def with_data(
     if changed.spec.labels != "none" and "data.labels" not in changes:
         labels = _labels(changed)
         if not labels or not set(labels) <= set(changed.data.labels):
-            metric = tasks.main_metric(changed.task, bool(labels))
+            metric = tasks.main_metric(changed.task, labels)
             changed = changed.changed({"data.labels": labels, "evaluate.metric": metric})
     return settled(changed)
 
@@ -72,12 +72,10 @@ def settled(recipe: Recipe) -> Recipe:
 
 def _labels(recipe: Recipe) -> list[str]:
     """Return the labels of the examples to train and validate on, [] for numbers."""
-    task_type, found = task_class(recipe.task), set()
+    task_type, rows = task_class(recipe.task), []
     for split in ("train", "valid"):
-        rows = own.load(
+        rows += own.load(
             lambda path: task_type.read(recipe, path, fresh=True), recipe.data, split,
             seed=recipe.seed,
         )  # fmt: skip
-        found |= {wanted for _, wanted in rows}
-    labels = sorted(found, key=str)
-    return [] if all(isinstance(label, float) for label in labels) else labels
+    return task_type.labels_of(rows)

@@ -311,10 +311,17 @@ class ClassifierTrainer(Trainer):
     @classmethod
     def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> LabelledBatches:
         """Return batches of labelled texts, none longer than the model's context."""
+        return cls.labelled_batches(LabelledBatches, recipe, data, tokenizer)
+
+    @staticmethod
+    def labelled_batches(
+        kind: type[LabelledBatches], recipe: Recipe, data: Encoded, tokenizer: Tokenizer
+    ) -> LabelledBatches:
+        """Return batches of a kind, of the recipe's rows and buckets."""
         assert recipe.train.batch_sentences is not None  # checked when the recipe is read
         buckets = recipe.train.buckets
         context = recipe.resolved().model.arguments.get("context", buckets[-1])
-        return LabelledBatches(
+        return kind(
             data, rows=recipe.train.batch_sentences,
             buckets=sorted({min(bucket, context) for bucket in buckets}), seed=recipe.seed,
             pad_id=tokenizer.pad_id,

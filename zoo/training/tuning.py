@@ -49,7 +49,7 @@ def recipe(
     if "classes" in model["arguments"]:
         model["arguments"]["classes"] = len(labels) or 1
     evaluate = (base if task == base.task else start).tables()["evaluate"]
-    metric = main_metric(task, bool(labels))
+    metric = main_metric(task, labels)
     if task == base.task and evaluate["metric"] in base.spec.other_metrics:
         metric = evaluate["metric"]
     evaluate |= {"metric": metric, "also": []}

@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.config.recipe import Data
-from zoo.data.corpora import glue, imdb, own, race, trec6, wikitext
+from zoo.data.corpora import glue, imdb, own, race, trec6, wikitext, words
 from zoo.data.corpora.corpus import Corpus, check_labels, inside
 from zoo.data.corpora.cut import Cut, shakespeare
 from zoo.data.corpora.parallel import Parallel
 from zoo.data.corpora.tatoeba import Tatoeba
+from zoo.data.corpora.words import Words
 from zoo.data.examples import Example, some
 from zoo.errors import UnknownName, did_you_mean
 
@@ -59,6 +60,8 @@ CORPORA: dict[str, Corpus] = {
     "rte": Corpus(glue.rte, "tsv", GLUE, rows="pair"),
     "mrpc": Corpus(glue.mrpc, splits=TRAIN_TEST, rows="pair"),
     "stsb": Corpus(glue.stsb, "csv", TRAIN_TEST | {"valid": ("dev",)}, rows="pair"),
+    "conll2003": Words(words.read, rows="words", column="ner_tags"),
+    "ud-english-ewt": Words(words.read, "conllu", rows="words", column="upos"),
     "race": Corpus(race.read, "jsonl", rows="question", read_row=race.example),
 }
 

@@ -53,7 +53,7 @@ class Corpus:
         default_factory=lambda: {name: (name,) for name in ("train", "valid", "test")}
     )
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    rows: Literal["text", "pair", "question", "translation"] = "text"
+    rows: Literal["text", "pair", "question", "words", "translation"] = "text"
     clean: Callable[[str], str] | None = None
     read_row: Callable[[Mapping[str, Any]], Example] | None = None
     join: Callable[[Iterable[str]], list[str]] | None = None
@@ -76,10 +76,11 @@ class Corpus:
             raise DataError(f"{data.corpus} {split}: no rows", "check the corpus folder")
         if not labelled:
             rows = [Example(text) for given, _ in rows for text in each_text(given)]
-        elif self.rows != "question":
+        elif self.rows not in ("question", "words"):
             check_labels(data, split, rows)
         if data.limit and (split == "train" or from_train) and data.limit < len(rows):
-            classes = [str(label) if data.labels else "" for _, label in rows]
+            named = bool(data.labels) and self.rows != "words"
+            classes = [str(label) if named else "" for _, label in rows]
             rows = [rows[i] for i in drawn(classes, data.limit, seed)]
         if "valid" not in splits and split in ("train", "valid"):
             validation = held_out(len(rows), data.validation, seed)

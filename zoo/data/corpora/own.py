@@ -62,7 +62,9 @@ def load(
     rows = _pairs(data, path, files) if len(files) > 1 else read(files[0])
     if name == "train" or from_train:
         if data.limit is not None and data.limit < len(rows):
-            classes = [str(wanted) if data.labels else "" for _, wanted in rows]
+            classes = [
+                wanted if data.labels and isinstance(wanted, str) else "" for _, wanted in rows
+            ]
             rows = [rows[i] for i in drawn(classes, data.limit, seed)]
         if not _files(data, path, "valid"):
             rows = split(rows, data.validation, seed, noun)[from_train]

@@ -112,7 +112,8 @@ class Tokenizer(Table):
     normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
     byte_fallback: bool = False  # whether SentencePiece writes a character without a piece in bytes
     split_digits: bool = False  # whether each digit is a piece of its own in SentencePiece
-    lowercase: bool = False  # whether WordPiece reads capitals as small letters
+    lowercase: bool = False  # whether WordPiece and ALBERT read capitals as small letters
+    keep_accents: bool = False  # whether ALBERT's pieces have accents
     end: bool = False  # whether a text of characters has an end; else a line break ends it
     sample: Positive | None = None  # number of training rows to learn from, none for all
     weights: Reference = ""  # trained model with the tokenizer to take, as for `zoo.load`

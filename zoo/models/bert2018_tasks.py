@@ -8,6 +8,7 @@ state of [CLS], with dropout in training (section 4.1).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -19,6 +20,8 @@ from zoo.models.bert2018 import Encoder, Sizes, normal, pooler
 @keras.saving.register_keras_serializable("paperzoo.bert2018")
 class Classifier(PaperModel):
     """P(y | x) = softmax(W tanh(W_p C + b_p) + b), C the state of the first token."""
+
+    encoder_class: ClassVar[Any] = Encoder
 
     @dataclass(frozen=True, kw_only=True)
     class Arguments(Sizes):
@@ -33,7 +36,7 @@ class Classifier(PaperModel):
         self.context = sizes.context
         #: ids of the start, the delimiter and the last token
         self.specials = (sizes.start_id, sizes.separator_id, sizes.separator_id)
-        self.encoder = Encoder(sizes, **common)
+        self.encoder = self.encoder_class(sizes, **common)
         self.pooler = pooler(sizes.width, **common)
         self.head_dropout = keras.layers.Dropout(sizes.dropout_head, dtype="float32")
         self.head = keras.layers.Dense(sizes.classes, kernel_initializer=normal(), dtype="float32")

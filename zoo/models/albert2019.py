@@ -52,9 +52,7 @@ class Encoder(keras.layers.Layer):
         self.repeats = arguments.layers
         common = {"dtype": self.dtype_policy}
         self.embeddings = Embeddings(arguments, arguments.embedding, **common)
-        self.projection = keras.layers.Dense(
-            arguments.width, kernel_initializer=normal(), **common
-        )
+        self.projection = keras.layers.Dense(arguments.width, kernel_initializer=normal(), **common)
         self.block = block(arguments, **common)
 
     def build(self, input_shape=None) -> None:

@@ -65,20 +65,19 @@ class Lamb(BertAdam):
         )
         self.decay = weight_decay  # Keras' own would leave it out of r
         self.plain = list(plain)
-        self.excluded: list[keras.Variable] = []
+        self.excluded: frozenset[int] = frozenset()  # variables compare by value: their identities
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
         """Leave variables without decay and with their plain rate; before `build`."""
         super().exclude_from_weight_decay(var_list, var_names)
-        self.excluded = list(var_list or [])
+        self.excluded = frozenset(map(id, var_list or ()))
 
     def build(self, variables) -> None:
         if self.built:
             return
         super().build(variables)
-        excluded = {id(variable) for variable in self.excluded}
-        if excluded:
-            self.plain = [i for i, each in enumerate(variables) if id(each) in excluded]
+        if self.excluded:
+            self.plain = [i for i, each in enumerate(variables) if id(each) in self.excluded]
 
     def update_step(self, gradient, variable, learning_rate) -> None:
         rate = ops.cast(learning_rate, variable.dtype)

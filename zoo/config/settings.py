@@ -209,6 +209,13 @@ class Train(Table):
     # whether a language model reads each text from its first state, as names, not one after another
     separate: bool = False
     shuffle: bool = False  # whether each pass reads a language model's texts in another order
+    # of hidden pieces: whether all of a word are hidden together
+    whole_words: bool = False
+    # of hidden pieces: the most words, or pieces, hidden in a row; n of them with P ~ 1 / n
+    ngrams: Positive = 1
+    # of hidden pieces: what is learned beside them, whether one text follows another ("next"), or
+    # whether two texts are in their order ("order"); the losses are added
+    second_task: Literal["none", "next", "order"] = "none"
     # mean over a batch's target tokens, or their sum divided by the batch's sentences
     loss: Literal["token", "sentence"] = "token"
     label_smoothing: Share = 0.0  # share of the probability that goes to the other pieces

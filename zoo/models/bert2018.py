@@ -238,6 +238,12 @@ class MaskedLanguageModel(PaperModel):
         states = self.encode(tokens, training=training)
         return self.logits(ops.take_along_axis(states, places[:, :, None], axis=1))
 
+    def fill_and_judge(self, tokens, places, training=False):
+        """Return the logits of both tasks, those of `fill` and those of `judge`."""
+        states = self.encode(tokens, training=training)
+        words = self.logits(ops.take_along_axis(states, places[:, :, None], axis=1))
+        return words, self.judge(states)
+
     def logits(self, states):
         """Return float32 logits [..., vocabulary] of states [..., width] (the tied table)."""
         hidden = self.transform_norm(self.transform(states))

@@ -29,13 +29,17 @@ import sentencepiece
 from zoo.errors import BundleError, DataError
 from zoo.text import vocabulary as vocabularies
 from zoo.text.tokenizer import Tokenizer
+from zoo.text.wordpiece import END, MASK, PREFIX, START
 
 PADDING, UNKNOWN = "<pad>", "<unk>"
-START, END, MASK = "[CLS]", "[SEP]", "[MASK]"
 SPECIAL = (PADDING, UNKNOWN, START, END, MASK)
 SPACE = "\u2581"
 # Each a piece of its own, as in the paper's model.
 SIGNS = ["(", ")", '"', "-", ".", "–", "£", "€"]
+# Of such characters are the pieces that may continue a word, to those who hide whole words; the
+# marks alone do not. As in the code, which knows no "'".
+MARKS = set('!"#$%&()*+,-./:;?@[\\]^_`{|}~')
+LETTERS = MARKS | set("abcdefghijklmnopqrstuvwxyz")
 COVERAGE = 0.99995  # share of the text's characters that get pieces
 # First and last character + 1 of a part of a text.
 Span = tuple[int, int]
@@ -203,6 +207,20 @@ class AlbertTokenizer(Tokenizer):
             first = places[begin][0]
             found.append((first, places[end - 1][1] if begin < end else first))
         return found
+
+    def begins_word(self, piece: str) -> bool:
+        return piece.startswith((SPACE, "<")) or piece in MARKS or not {*piece.lower()} <= LETTERS
+
+    @property
+    def unwritten_ids(self) -> tuple[int, ...]:
+        space = [self._ids[SPACE]] if SPACE in self._ids else []
+        return (*super().unwritten_ids, *space)
+
+    def as_words(self, ids: Sequence[int]) -> list[str]:
+        return [
+            piece.removeprefix(SPACE) if piece.startswith(SPACE) else PREFIX + piece
+            for piece in self.pieces(ids)
+        ]
 
     def knows(self, character: str) -> bool:
         # A vocabulary may have a sign only within a word.

@@ -179,7 +179,8 @@ def peer(tokenizer: AlbertTokenizer):
 
 ODD = [
     "It's 3.50$ -- don't!", "naïve café ÅNGSTRÖM", "中文 and English", "a\u200bb\u00a0c\tz",
-    "ΣΟΦΟΣ",    "«quoted» “text” … – —", "", "   ", "e-mail@host.org/path_x", "...?!", "x" * 120, "İstanbul",
+    "ΣΟΦΟΣ", "«quoted» “text” … – —", "", "   ", "e-mail@host.org/path_x", "...?!", "x" * 120,
+    "İstanbul",
     "1,000,000", "a\u0301\u0323b", "`` ''''' ```", "9,,9,", "한국어 ﬁ ½ ²,", "\u0085a\ufffdb\x07c",
 ]  # fmt: skip
 
@@ -234,4 +235,4 @@ def test_ten_thousand_lines_are_cut_as_others_cut_them():
             compared += 1
             different += found != theirs.encode(plain, add_special_tokens=False)
     assert compared > 7000
-    assert different <= 0.002 * compared  # equally good ways to cut "Wowwwwww"
+    assert different <= 5  # equally good ways to cut "Wowwwwww"

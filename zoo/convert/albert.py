@@ -99,6 +99,8 @@ def read(folder: Path) -> Converted:
     elif "predictions.bias" in tensors:
         base = RECIPE
         arguments["sentence_order"] = ORDER in tensors
+        if not arguments["sentence_order"]:
+            changes["train.second_task"] = "none"
     else:
         raise BundleError(
             f"{folder} has neither a head that guesses words nor one that classifies texts",

@@ -112,6 +112,8 @@ def read(folder: Path) -> Converted:
     elif "cls.predictions.bias" in tensors:
         base = RECIPE
         arguments["next_sentence"] = "cls.seq_relationship.weight" in tensors
+        if not arguments["next_sentence"]:
+            changes["train.second_task"] = "none"
     else:
         raise BundleError(
             f"{folder} has neither a head that guesses words nor one that classifies texts",

@@ -28,7 +28,7 @@ def test_encoder_and_pooler_have_the_papers_parameters(size, count):
 
 
 def test_layers_add_no_weights():
-    shallow, deep = (zoo.build("albert2019", "starter", arguments={"layers": n}) for n in (1, 9))
+    shallow, deep = (zoo.build("albert2019", "starter", layers=n) for n in (1, 9))
     assert shallow.parameter_count == deep.parameter_count == 1_351_424
     assert weights.arrays(shallow).keys() == weights.arrays(deep).keys()
 

@@ -132,7 +132,10 @@ def network(made):
 def test_finetune(every_pretrained, tmp_path):
     given = examples(every_pretrained.recipe)
     if not can_be_finetuned(every_pretrained):
-        with refused(OptionError, "bigram cannot be fine-tuned\n.*zoo train (RECIPE|bigram-names) --data FILE"):
+        with refused(
+            OptionError,
+            r"bigram cannot be fine-tuned\n.*zoo train (RECIPE|bigram-names) --data FILE",
+        ):
             every_pretrained.finetune(given, out=tmp_path / "mine")
         return
     before = bundle.arrays(every_pretrained.model)

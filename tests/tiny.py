@@ -129,7 +129,7 @@ def small(name: str) -> recipes.Recipe:
     made = recipes.load(name).smoke()
     settings = made.tokenizer
     apart = APART if settings.kind == "sentencepiece" else WORDS
-    pieces = {"sentencepiece": SHARED, "bpe": BYTE_PAIRS, "wordpiece": BYTE_PAIRS}
+    pieces = {"sentencepiece": SHARED, "bpe": BYTE_PAIRS, "wordpiece": BYTE_PAIRS, "albert": SHARED}
     together = pieces.get(settings.kind, WORDS)
     changes = {
         "name": "tiny",

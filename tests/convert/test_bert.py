@@ -83,7 +83,7 @@ def test_states_words_and_second_task_are_those_of_transformers(peer, model):
     close(found, states.last_hidden_state, PRESENT)
     close(model(IDS), wanted.prediction_logits, PRESENT)
     close(model.pooled(found), states.pooler_output)
-    close(model.next_sentence(found), wanted.seq_relationship_logits)
+    close(model.judge(found), wanted.seq_relationship_logits)
 
 
 def close(found, wanted, present=None, atol=1e-4):

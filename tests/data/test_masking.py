@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,81 @@ def test_other_tokens_are_hidden_in_the_next_pass():
 def test_too_few_texts_for_a_batch():
     with pytest.raises(DataError, match="7 pieces of text, fewer than a batch of 8"):
         batches(rows=8)
+
+
+# Whole words and n-grams
+
+# Ids from 100 on: every third one begins a word.
+STARTS = np.arange(1000) % 3 == 1  # 100 = 3 * 33 + 1
+WORDS = dataclasses.replace(HIDING, starts=STARTS)
+NGRAMS = dataclasses.replace(WORDS, ngrams=3)
+
+
+def runs(places: np.ndarray) -> list[int]:
+    """Return how many words of three tokens are hidden in a row, for each run of hidden places."""
+    parts = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
+    return [len(part) // 3 for part in parts]
+
+
+def test_all_pieces_of_a_word_are_hidden_together():
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        _, places, truth = WORDS.hide(text(122), random)
+        assert len(places) == most_hidden(122) == 18  # six words of three pieces
+        assert (places.reshape(-1, 3) == places[::3, None] + np.arange(3)).all()
+        assert (truth[::3] % 3 == 1).all()
+    hidden, places, _ = WORDS.hide(text(5), random)  # a word of three, and one may be hidden
+    assert len(places) == 0
+    assert (hidden == text(5)).all()
+
+
+def test_a_piece_at_the_start_of_a_text_without_its_word_is_one():
+    found = WORDS.words(np.array([START, 101, 102, 103, 104, END, 105, 106, END]))
+    assert found == [[[1, 2], [3, 4]], [[6], [7]]]
+
+
+def test_lengths_of_ngrams_are_as_often_as_in_the_paper():
+    """P(1), P(2), P(3) are 6/11, 3/11, 2/11 (albert2019, section 4.1), of those begun."""
+    random = np.random.default_rng(0)
+    first = np.zeros(4)
+    long = dataclasses.replace(NGRAMS, vocabulary=30000, starts=np.arange(30000) % 3 == 1)
+    for _ in range(1500):
+        # Of a long text the n-grams seldom touch or are cut short.
+        _, places, _ = long.hide(text(1502), random)
+        for length in runs(places):
+            first[min(length, 3)] += 1
+    share = first[1:] / first[1:].sum()
+    # Runs that touch look longer, so single words are a little rarer than 6/11.
+    np.testing.assert_allclose(share, [6 / 11, 3 / 11, 2 / 11], atol=0.12)
+    assert share[0] > share[1] > share[2]
+
+
+def test_ngrams_without_starts_are_of_tokens_and_end_with_their_text():
+    tokens = dataclasses.replace(HIDING, ngrams=3)
+    ids = np.concatenate([text(52), text(50, 500)[1:]])
+    for seed in range(200):
+        _, places, _ = tokens.hide(ids, np.random.default_rng(seed))
+        assert len(places) == most_hidden(len(ids))
+        assert not np.isin(ids[places], (START, END)).any()
+
+
+def test_no_special_token_is_drawn():
+    few = dataclasses.replace(HIDING, vocabulary=6)
+    ids = np.full(400, 5, dtype=np.int32)
+    for seed in range(20):
+        hidden, _, _ = few.hide(ids, np.random.default_rng(seed))
+        assert not np.isin(hidden, few.kept).any()
+
+
+@pytest.mark.parametrize("hiding", [WORDS, NGRAMS])
+def test_batches_of_whole_words_are_functions_of_seed_and_step(hiding):
+    texts = [text(50), text(47), text(41)]
+    made, other = (
+        MaskedBatches(texts, rows=3, hiding=hiding, pad_id=PAD, seed=5) for _ in range(2)
+    )
+    for step in (4, 0, 4):
+        for left, right in zip(flat(made.batch(step)), flat(other.batch(step)), strict=True):
+            np.testing.assert_array_equal(left, right)
+    _, places, labels = flat(made.batch(0))
+    assert places.shape == labels.shape == (3, most_hidden(50))
+    assert made.tokens(0) == (labels != IGNORED).sum() > 0

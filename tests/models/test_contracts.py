@@ -33,6 +33,8 @@ MORE = {
     "vaswani2017": {contracts.Aligner, contracts.Growable},
     "merity2017": {contracts.Grouped, contracts.Regularised},
     "gpt1": {contracts.Growable},
+    "bert2018-fill": {contracts.Judge},
+    "albert2019-fill": {contracts.Judge},
     "ulmfit2018-classify": {contracts.StatefulClassifier, contracts.Grouped},
     "gpt1-classify": {contracts.SequenceClassifier, contracts.Regularised},
 }  # fmt: skip

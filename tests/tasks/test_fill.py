@@ -14,7 +14,7 @@ from zoo.data.masking import pieces
 from zoo.errors import DataError, InputError, OptionError
 from zoo.tasks import fill
 from zoo.text.wordpiece import SPECIAL, WordPieceTokenizer
-from zoo.training.trainers import MaskedTrainer
+from zoo.training.masked import MaskedTrainer
 
 LINES = [source for source, _ in PAIRS]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import sys
 
 import keras
 import numpy as np
@@ -16,12 +17,14 @@ from zoo.config import recipe as recipes
 from zoo.config.recipe import Data, Evaluate
 from zoo.data.examples import Example
 from zoo.data.marked import Marked
-from zoo.errors import DataError, InputError
+from zoo.errors import DataError, InputError, NotSupported
 from zoo.models.bert2018 import MaskedLanguageModel
 from zoo.models.bert2018_tasks import Tagger
 from zoo.pretrained import Pretrained
+from zoo.tasks import tagging
 from zoo.tasks.tagging import measured, of_entities
 from zoo.text.wordpiece import WordPieceTokenizer
+from zoo.training.tagging import TaggerTrainer
 
 NAMES = ["ada", "bob", "eve", "zoe"]
 PLACES = ["rome", "oslo", "lima", "bonn"]
@@ -260,3 +263,12 @@ def test_a_tiny_tagger_learns_names_from_an_encoder():
     assert (place["label"], place["text"], place["end"]) == ("LOC", "Lima", 16)
     with pytest.raises(DataError, match="B-ORG"):
         model.finetune(rows, task="tag", validation=[(["ada"], ["B-ORG"])], changes=few)
+
+
+def test_names_need_seqeval_from_the_start(monkeypatch):
+    monkeypatch.setitem(sys.modules, "seqeval.metrics", None)
+    with pytest.raises(NotSupported, match=r"not installed\n.*paperzoo\[tag\]"):
+        tagging.seqeval()
+    made = recipes.load("bert2018-ner")
+    with pytest.raises(NotSupported, match="seqeval"):
+        TaggerTrainer.make_batches(made, None, None)

@@ -13,7 +13,7 @@ from zoo.text import load_tokenizers, save_tokenizers, train_tokenizers
 # So many pieces or words can be learned of a few lines.
 SIZES = {
     "sentencepiece": 60, "bpe": 80, "moses": 40, "fastai": 40, "whitespace": 40, "characters": 24,
-    "wordpiece": 80,
+    "wordpiece": 80, "albert": 60,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from zoo.config import recipe as recipes
+from zoo.optim.bert import BertAdam, Lamb
 from zoo.optim.optimizers import optimizer
 
 
@@ -127,6 +128,82 @@ def test_bahdanaus_adadelta():
             assert np.abs(after[i] - before[i]).max() > 5e-4
         before = after
     assert 0 < large < len(gradients)
+
+
+def bert_rule(name: str, decay: float) -> recipes.Recipe:
+    made = changed(
+        name=name, beta_1=0.9, beta_2=0.999, epsilon=1e-6, weight_decay=decay, decay_vectors=False,
+        clip_norm=1.0,
+    )  # fmt: skip
+    return made.changed({"schedule.name": "constant", "schedule.peak": 0.02, "schedule.warmup": 0})
+
+
+@pytest.mark.parametrize("name", ["bert-adam", "lamb"])
+@pytest.mark.parametrize("decay", [0.01, 0.5])
+def test_berts_adam_and_alberts_lamb(name, decay):
+    """As in optimization.py and lamb_optimizer.py of the papers' code, in NumPy.
+
+    m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g2; r = m / (sqrt(v) + eps), for matrices + decay w;
+    w = w - rate r, for LAMB's matrices times |w| / |r|. The gradient is clipped to norm 1 before.
+    """
+    weights, gradients = drawn(8, scale=0.3)
+    weights.append(np.zeros((2, 2), "float32"))  # its norm is 0: LAMB takes the step as it is
+    gradients = [[*each, np.full((2, 2), 0.1, "float32")] for each in gradients]
+    variables = [keras.Variable(each) for each in weights]
+    holder = type("Holder", (), {"trainable_variables": variables})()
+    kept = optimizer(bert_rule(name, decay), holder)
+    assert isinstance(kept, keras.optimizers.Adam)
+    weights = [each.astype(np.float64) for each in weights]
+    m, v = ([np.zeros_like(each) for each in weights] for _ in range(2))
+    large = 0
+    for gradient in gradients:
+        kept.apply([keras.ops.convert_to_tensor(part) for part in gradient], variables)
+        gradient, was_large = clipped(gradient, 1.0)
+        large += was_large
+        for i, g in enumerate(gradient):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g**2
+            r = m[i] / (np.sqrt(v[i]) + 1e-6)
+            ratio = 1.0
+            if weights[i].ndim > 1:
+                r = r + decay * weights[i]
+                norms = np.sqrt((weights[i] ** 2).sum()), np.sqrt((r**2).sum())
+                ratio = norms[0] / norms[1] if name == "lamb" and min(norms) > 0 else 1.0
+            weights[i] = weights[i] - 0.02 * ratio * r
+            found = keras.ops.convert_to_numpy(variables[i])
+            np.testing.assert_allclose(found, weights[i], atol=2e-5)
+    assert 0 < large < len(gradients)
+
+
+def test_keras_own_rules_are_others():
+    """Why the zoo has its own: on the first update Adam's corrected step is 1 / sqrt(10) of BERT's,
+    and Keras' LAMB decays outside of the trust ratio."""
+    weight, gradient = np.full((2, 2), 2.0, "float32"), np.ones((2, 2), "float32")
+
+    def stepped(rule) -> float:
+        variable = keras.Variable(weight)
+        rule.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        return float(2.0 - keras.ops.convert_to_numpy(variable)[0, 0])
+
+    settings = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-12}
+    assert stepped(keras.optimizers.Adam(**settings)) == pytest.approx(0.01, rel=1e-3)
+    assert stepped(BertAdam(**settings)) == pytest.approx(0.01 * 10**0.5, rel=1e-3)
+    settings["weight_decay"] = 1.0
+    assert stepped(Lamb(**settings)) == pytest.approx(0.01 * 2.0, rel=1e-3)
+    assert stepped(keras.optimizers.Lamb(**settings)) == pytest.approx(
+        0.01 * 2.0 + 0.01 * 2.0, rel=2e-2
+    )
+
+
+def test_lamb_knows_its_vectors_after_a_keras_file(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    rule = Lamb(0.1, weight_decay=0.5, global_clipnorm=1.0)
+    rule.exclude_from_weight_decay([model.layers[0].bias])
+    model.compile(optimizer=rule, loss="mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras").optimizer
+    assert (again.plain, again.decay, again.global_clipnorm) == ([1], 0.5, 1.0)
 
 
 def test_vectors_do_not_decay_where_only_matrices_shall():

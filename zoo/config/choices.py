@@ -52,6 +52,16 @@ OPTIMIZERS: dict[str, OptimizerSpec] = {
         keys=("beta_1", "beta_2", "epsilon"),
         path_of_groups="zoo.optim.discriminative:DiscriminativeAdam",
     ),
+    "bert-adam": OptimizerSpec(
+        "zoo.optim.bert:BertAdam", "Adam without correction of the means' bias, as in BERT's code",
+        keys=("beta_1", "beta_2", "epsilon"),
+    ),
+    "lamb": OptimizerSpec(
+        "zoo.optim.bert:Lamb",
+        "LAMB as in ALBERT's code: `bert-adam`'s step with its decay, for each matrix times the "
+        "matrix's norm over the step's",
+        keys=("beta_1", "beta_2", "epsilon"),
+    ),
     "sgd": OptimizerSpec(
         "keras.optimizers:SGD", "plain SGD, with momentum if it is given", keys=("momentum",)
     ),

@@ -113,7 +113,8 @@ class Tokenizer(Table):
     normalization: str | None = None  # of text for SentencePiece, none for "nmt_nfkc"
     byte_fallback: bool = False  # whether SentencePiece writes a character without a piece in bytes
     split_digits: bool = False  # whether each digit is a piece of its own in SentencePiece
-    lowercase: bool = False  # whether WordPiece reads capitals as small letters
+    lowercase: bool = False  # whether WordPiece and ALBERT read capitals as small letters
+    keep_accents: bool = False  # whether ALBERT's pieces have accents
     end: bool = False  # whether a text of characters has an end; else a line break ends it
     sample: Positive | None = None  # number of training rows to learn from, none for all
     weights: Reference = ""  # trained model with the tokenizer to take, as for `zoo.load`
@@ -209,6 +210,13 @@ class Train(Table):
     # whether a language model reads each text from its first state, as names, not one after another
     separate: bool = False
     shuffle: bool = False  # whether each pass reads a language model's texts in another order
+    # of hidden pieces: whether all of a word are hidden together
+    whole_words: bool = False
+    # of hidden pieces: the most words, or pieces, hidden in a row; n of them with P ~ 1 / n
+    ngrams: Positive = 1
+    # of hidden pieces: what is learned beside them, whether one text follows another ("next"), or
+    # whether two texts are in their order ("order"); the losses are added
+    second_task: Literal["none", "next", "order"] = "none"
     # mean over a batch's target tokens, or their sum divided by the batch's sentences
     loss: Literal["token", "sentence"] = "token"
     label_smoothing: Share = 0.0  # share of the probability that goes to the other pieces

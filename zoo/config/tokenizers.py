@@ -72,6 +72,13 @@ TOKENIZERS: dict[str, TokenizerSpec] = {
         "WordPiece, {target_size} pieces, {case}.",
         train=("lowercase",), options={"lowercase": True},
     ),
+    "albert": TokenizerSpec(
+        "zoo.text.albert:AlbertTokenizer", (".albert.json",), "piece",
+        "ALBERT's SentencePiece: plain quotes, no accents, and no piece of a digit and a comma",
+        "SentencePiece as in ALBERT, {target_size} pieces, {case}.",
+        train=("lowercase", "keep_accents", "seed"),
+        options={"lowercase": True, "keep_accents": False},
+    ),
     "marian": TokenizerSpec(
         "zoo.text.marian:MarianTokenizer", (".marian.json",), "piece",
         "Marian's pieces, SentencePiece with a vocabulary of its own; of converted weights alone",

@@ -23,6 +23,7 @@ from zoo.text import Tokenizer
 LAYOUTS = {
     "zoo.convert.openai_gpt": "OpenAI GPT as transformers or OpenAI wrote it",
     "zoo.convert.bert": "BERT as transformers or sentence-transformers wrote it",
+    "zoo.convert.albert": "ALBERT as transformers wrote it",
     "zoo.convert.opus_mt": "OPUS-MT as transformers wrote it",
     "zoo.convert.fastai": "fast.ai's wt103 with itos_wt103.pkl",
     "zoo.convert.nematus": "Nematus' model.npz with options and dictionaries",

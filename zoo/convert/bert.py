@@ -12,7 +12,7 @@ without the pooler a tagger of words. One without a head gives texts vectors, se
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,15 @@ from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_json, vocabulary
 from zoo.convert.tensors import Shape
 from zoo.errors import BundleError
-from zoo.text import WordPieceTokenizer
+from zoo.text import Tokenizer, WordPieceTokenizer
 
+# Our arguments and their names in config.json.
+SIZES = {
+    "vocabulary": "vocab_size", "context": "max_position_embeddings", "width": "hidden_size",
+    "layers": "num_hidden_layers", "heads": "num_attention_heads",
+    "feed_forward": "intermediate_size", "segments": "type_vocab_size",
+}  # fmt: skip
+PREFIX = "bert."
 RECIPE, CLASSIFIER, EMBEDDER = "bert2018-books", "bert2018-sst2-base", "bert2018-minilm"
 TAGGER = "bert2018-ner"
 # Our name, theirs, and our shape: w is the states' width, f the feed-forward layer's.
@@ -100,24 +107,19 @@ def further(folder: Path) -> list[str]:
 
 def read(folder: Path) -> Converted:
     """Read a checkpoint; raise what `zoo.convert.read` does."""
-    tensors = {_plain(name): tensor for name, tensor in checkpoints.read(folder).items()}
+    tensors = {plain(name, PREFIX): tensor for name, tensor in checkpoints.read(folder).items()}
     path = folder / "config.json"
     config = read_json(path)
-    arguments = _arguments(config, path)
+    arguments = arguments_of(config, path, SIZES, "bert2018")
     tokenizer = _tokenizer(folder)
-    if tokenizer.size != arguments["vocabulary"]:
-        raise BundleError(
-            f"{folder}: the tokenizer has {tokenizer.size:,} pieces and the weights "
-            f"{arguments['vocabulary']:,} rows for them",
-            "take tokenizer and weights from one place",
-        )
+    check_size(tokenizer, arguments, folder)
     arguments |= {"padding_id": tokenizer.pad_id, "separator_id": tokenizer.end_id}
     changes = {
         "tokenizer.vocabulary": tokenizer.size, "tokenizer.lowercase": tokenizer.lowercase,
         "data.max_length": arguments["context"], "converted": "transformers",
     }  # fmt: skip
     if "classifier.weight" in tensors:
-        labels = _labels(config, path)
+        labels = labels_of(config, path)
         arguments["classes"] = len(labels)
         changes |= {"data.labels": labels, "model.weights": "", "tokenizer.weights": ""}
         tags = ARCHITECTURE in config.get("architectures", []) or POOLED not in tensors
@@ -130,6 +132,8 @@ def read(folder: Path) -> Converted:
     elif "cls.predictions.bias" in tensors:
         base = RECIPE
         arguments["next_sentence"] = "cls.seq_relationship.weight" in tensors
+        if not arguments["next_sentence"]:
+            changes["train.second_task"] = "none"
     elif not any(name.startswith(OTHER_HEADS) for name in tensors):
         base = EMBEDDER
         found = sentences.read(folder, tokenizer.lowercase)
@@ -153,7 +157,7 @@ def read(folder: Path) -> Converted:
     return Converted(adapted(base, arguments, changes), weights, (tokenizer, tokenizer))
 
 
-def _labels(config: Mapping[str, Any], path: Path) -> list[str]:
+def labels_of(config: Mapping[str, Any], path: Path) -> list[str]:
     """Return the labels of a classifier in the order of its logits."""
     names = config.get("id2label") or {}
     labels = [str(names.get(str(number), "")) for number in range(len(names))]
@@ -165,21 +169,32 @@ def _labels(config: Mapping[str, Any], path: Path) -> list[str]:
     return labels
 
 
-def _arguments(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return the model's arguments that a configuration holds."""
-    keys = {
-        "vocabulary": "vocab_size", "context": "max_position_embeddings", "width": "hidden_size",
-        "layers": "num_hidden_layers", "heads": "num_attention_heads",
-        "feed_forward": "intermediate_size", "segments": "type_vocab_size",
-    }  # fmt: skip
+def check_size(tokenizer: Tokenizer, arguments: Mapping[str, Any], folder: Path) -> None:
+    """Raise BundleError unless the tokenizer has a piece for each row of the word table."""
+    if tokenizer.size != arguments["vocabulary"]:
+        raise BundleError(
+            f"{folder}: the tokenizer has {tokenizer.size:,} pieces and the weights "
+            f"{arguments['vocabulary']:,} rows for them",
+            "take tokenizer and weights from one place",
+        )
+
+
+def arguments_of(
+    config: Mapping[str, Any], path: Path, sizes: Mapping[str, str], paper: str
+) -> dict[str, Any]:
+    """Return the model's arguments that a configuration holds.
+
+    Args:
+        sizes: the configuration's name of each of the model's sizes.
+    """
     try:
-        arguments: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in keys.items()}
+        arguments: dict[str, Any] = {ours: int(config[theirs]) for ours, theirs in sizes.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path} lacks a size: {error}", "copy the checkpoint again") from None
     activation = config.get("hidden_act", "gelu")
     if activation not in ACTIVATIONS:
         raise BundleError(
-            f"{path}: the activation is {activation}, bert2018 has gelu",
+            f"{path}: the activation is {activation}, {paper} has gelu",
             "only checkpoints of the paper's network can be read",
         )
     return arguments | {
@@ -190,9 +205,9 @@ def _arguments(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     }
 
 
-def _plain(name: str) -> str:
+def plain(name: str, prefix: str) -> str:
     """Return the newer form of a tensor's name, without the prefix."""
-    parts = name.removeprefix("bert.").split(".")
+    parts = name.removeprefix(prefix).split(".")
     if parts[-2:-1] == ["LayerNorm"]:
         parts[-1] = OLDER.get(parts[-1], parts[-1])
     return ".".join(parts)
@@ -220,6 +235,18 @@ def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
         (f"encoder.blocks.{layer}.", f"encoder.layer.{layer}.", BLOCK)
         for layer in range(arguments["layers"])
     ]
+    return named(tables, sizes)
+
+
+def named(
+    tables: Iterable[tuple[str, str, Mapping[str, tuple[str, str]]]], sizes: Mapping[str, int]
+) -> dict[str, tuple[str, Shape]]:
+    """Return a name of ours and the shape in a checkpoint for each name there.
+
+    Args:
+        tables: what stands before our names and theirs, and names and shapes.
+        sizes: the number that each letter of a shape stands for.
+    """
     names = {}
     for before, their_before, table in tables:
         for name, (theirs, letters) in table.items():

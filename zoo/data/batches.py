@@ -14,8 +14,8 @@ import numpy as np
 from zoo.data.encoded import Encoded, padded_sequences
 from zoo.errors import DataError
 
-# The inputs of a model, an array or several by name, and the labels.
-Batch = tuple[Any, np.ndarray]
+# The inputs of a model and the labels, each an array or several by name.
+Batch = tuple[Any, Any]
 
 # The label of a place without a token, which adds nothing to a language model's loss.
 IGNORED = -1

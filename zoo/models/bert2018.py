@@ -21,6 +21,7 @@ Open points and departures:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -59,15 +60,16 @@ class Embeddings(keras.layers.Layer):
 
     Args:
         arguments: those of the model.
+        width: of the tables and their sum; None is that of the states.
     """
 
-    def __init__(self, arguments: Sizes, **kwargs) -> None:
+    def __init__(self, arguments: Sizes, width: int | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.sizes = {
             "words": arguments.vocabulary, "positions": arguments.context,
             "segments": arguments.segments,
         }  # fmt: skip
-        self.width = arguments.width
+        self.width = width or arguments.width
         self.padding_id = arguments.padding_id
         self.separator_id = arguments.separator_id
         common = {"dtype": self.dtype_policy}
@@ -106,6 +108,16 @@ class Embeddings(keras.layers.Layer):
         return ops.minimum(ops.cast(second, "int32"), self.sizes["segments"] - 1)
 
 
+def block(arguments: Sizes, **options) -> transformer.Block:
+    """Return a block of self-attention and FFN (section 3)."""
+    return transformer.Block(
+        arguments.width, arguments.heads, arguments.feed_forward,
+        dropout=arguments.dropout, attention_dropout=arguments.attention_dropout,
+        activation=arguments.activation, epsilon=arguments.epsilon, fused=True,
+        initializer=normal(), **options,
+    )  # fmt: skip
+
+
 @keras.saving.register_keras_serializable("paperzoo.bert2018")
 class Encoder(keras.layers.Layer):
     """Embeddings and blocks of self-attention over all tokens (section 3).
@@ -120,15 +132,7 @@ class Encoder(keras.layers.Layer):
         self.context = arguments.context
         common = {"dtype": self.dtype_policy}
         self.embeddings = Embeddings(arguments, **common)
-        self.blocks = [
-            transformer.Block(
-                arguments.width, arguments.heads, arguments.feed_forward,
-                dropout=arguments.dropout, attention_dropout=arguments.attention_dropout,
-                activation=arguments.activation, epsilon=arguments.epsilon, fused=True,
-                initializer=normal(), **common,
-            )
-            for _ in range(arguments.layers)
-        ]  # fmt: skip
+        self.blocks = [block(arguments, **common) for _ in range(arguments.layers)]
 
     def build(self, input_shape=None) -> None:
         self.embeddings.build()
@@ -144,14 +148,19 @@ class Encoder(keras.layers.Layer):
             segments: int32 [batch, time], 0 for the first text and 1 for the second; None counts
                 them from the separators.
         """
-        time = ops.shape(tokens)[1]
-        if isinstance(time, int) and time > self.context:
-            raise ValueError(f"{time} tokens, but the context is {self.context}")
-        mask = (tokens != self.padding_id)[:, None, None, :]
+        mask = mask_of(tokens, self.padding_id, self.context)
         x = self.embeddings(tokens, segments, training=training)
         for block in self.blocks:
             x, _, _ = block(x, mask, training=training)
         return x
+
+
+def mask_of(tokens, padding_id: int, context: int):
+    """Return which tokens are no padding, bool [batch, 1, 1, time], at most `context` of them."""
+    time = ops.shape(tokens)[1]
+    if isinstance(time, int) and time > context:
+        raise ValueError(f"{time} tokens, but the context is {context}")
+    return (tokens != padding_id)[:, None, None, :]
 
 
 def pooler(width: int, **options) -> keras.layers.Dense:
@@ -166,6 +175,10 @@ class MaskedLanguageModel(PaperModel):
     With `next_sentence`, also whether the second text follows the first (task 2).
     """
 
+    encoder_class: ClassVar[Any] = Encoder
+    #: the argument that gives the model the head of the second task
+    second_task: ClassVar[str] = "next_sentence"
+
     @dataclass(frozen=True, kw_only=True)
     class Arguments(Sizes):
         next_sentence: bool = False  # with the pooled state and the head of task 2
@@ -175,26 +188,30 @@ class MaskedLanguageModel(PaperModel):
         sizes = self.arguments
         common = {"dtype": self.dtype_policy}
         self.context = sizes.context
-        self.encoder = Encoder(sizes, **common)
+        self.encoder = self.encoder_class(sizes, **common)
         self.transform = keras.layers.Dense(
-            sizes.width, kernel_initializer=normal(),
+            self.encoder.embeddings.width, kernel_initializer=normal(),
             activation=transformer.activation_of(sizes.activation), **common,
         )  # fmt: skip
         self.transform_norm = keras.layers.LayerNormalization(epsilon=sizes.epsilon, **common)
-        if sizes.next_sentence:
+        if self.judges:
             self.pooler = pooler(sizes.width, **common)
             self.follows = keras.layers.Dense(2, kernel_initializer=normal(), dtype="float32")
 
+    @property
+    def judges(self) -> bool:
+        """Whether the model has the head of the second task."""
+        return bool(getattr(self.arguments, self.second_task))
+
     def build(self, input_shape=None) -> None:
         sizes = self.arguments
-        shape = (None, None, sizes.width)
         self.encoder.build()
-        for layer in (self.transform, self.transform_norm):
-            layer.build(shape)
+        self.transform.build((None, None, sizes.width))
+        self.transform_norm.build((None, None, self.transform.units))
         self.output_bias = self.add_weight(
             shape=(sizes.vocabulary,), initializer="zeros", name="output_bias", autocast=False
         )
-        if sizes.next_sentence:
+        if self.judges:
             self.pooler.build((None, sizes.width))
             self.follows.build((None, sizes.width))
         self.built = True
@@ -221,6 +238,12 @@ class MaskedLanguageModel(PaperModel):
         states = self.encode(tokens, training=training)
         return self.logits(ops.take_along_axis(states, places[:, :, None], axis=1))
 
+    def fill_and_judge(self, tokens, places, training=False):
+        """Return the logits of both tasks, those of `fill` and those of `judge`."""
+        states = self.encode(tokens, training=training)
+        words = self.logits(ops.take_along_axis(states, places[:, :, None], axis=1))
+        return words, self.judge(states)
+
     def logits(self, states):
         """Return float32 logits [..., vocabulary] of states [..., width] (the tied table)."""
         hidden = self.transform_norm(self.transform(states))
@@ -236,8 +259,11 @@ class MaskedLanguageModel(PaperModel):
         """
         return self.pooler(states[:, 0])
 
-    def next_sentence(self, states):
-        """Return float32 logits [batch, 2]: the second text follows the first, or it does not."""
+    def judge(self, states):
+        """Return float32 logits [batch, 2]: the second text follows the first, or it does not.
+
+        Args: see `pooled`.
+        """
         return self.follows(ops.cast(self.pooled(states), "float32"))
 
 

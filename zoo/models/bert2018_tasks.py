@@ -12,6 +12,7 @@ https://arxiv.org/abs/1908.10084), whose networks are BERT's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -23,6 +24,8 @@ from zoo.models.bert2018 import Encoder, Sizes, normal, pooler
 @keras.saving.register_keras_serializable("paperzoo.bert2018")
 class Classifier(PaperModel):
     """P(y | x) = softmax(W tanh(W_p C + b_p) + b), C the state of the first token."""
+
+    encoder_class: ClassVar[Any] = Encoder
 
     @dataclass(frozen=True, kw_only=True)
     class Arguments(Sizes):
@@ -37,7 +40,7 @@ class Classifier(PaperModel):
         self.context = sizes.context
         #: ids of the start, the delimiter and the last token
         self.specials = (sizes.start_id, sizes.separator_id, sizes.separator_id)
-        self.encoder = Encoder(sizes, **common)
+        self.encoder = self.encoder_class(sizes, **common)
         self.pooler = pooler(sizes.width, **common)
         self.head_dropout = keras.layers.Dropout(sizes.dropout_head, dtype="float32")
         self.head = keras.layers.Dense(sizes.classes, kernel_initializer=normal(), dtype="float32")

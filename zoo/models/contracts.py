@@ -144,6 +144,27 @@ class TokenClassifier(Encoder, Protocol):
 
 
 @runtime_checkable
+class Judge(Filler, Protocol):
+    """A model that also judges whether two texts follow each other, as their [SEP] parts them.
+
+    Attributes:
+        judges: whether it has the head for that.
+        second_task: its argument that says so.
+    """
+
+    judges: bool
+    second_task: str
+
+    def fill_and_judge(
+        self, tokens: Tensor, places: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return the logits of `fill`, and float32 [batch, 2]: they follow, or they do not.
+
+        Args: see `Filler.fill`; tokens are padded on the right.
+        """
+
+
+@runtime_checkable
 class SequenceClassifier(Model, Protocol):
     """A classifier of sequences; its call takes int32 [batch, time] or [batch, sequences, time].
 

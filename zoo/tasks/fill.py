@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,14 +16,14 @@ from zoo.data.encoded import Encoded, Ragged, padded, text_ids
 from zoo.data.examples import Example
 from zoo.data.masking import Hiding, pieces
 from zoo.errors import InputError, OptionError, check_count, item_names
-from zoo.models.contracts import Filler
+from zoo.models.contracts import Filler, Judge
 from zoo.tasks import unknown
 from zoo.tasks.base import Tokenizers, check_examples
 from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
 from zoo.tasks.metrics import log_softmax
 from zoo.tasks.texts import Texts
-from zoo.text import Tokenizer
-from zoo.text.wordpiece import MASK, PREFIX, SPECIAL
+from zoo.text import Tokenizer, sentences
+from zoo.text.wordpiece import MASK, PREFIX
 
 # Hidden places of a text are padded to the next of these numbers.
 PLACES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -44,16 +45,29 @@ class Fill(Texts):
     """Guess the words at [MASK], each from all that is not hidden."""
 
     name = "fill"
-    trainer = "zoo.training.trainers:MaskedTrainer"
+    trainer = "zoo.training.masked:MaskedTrainer"
     quick_limit = 200
 
     @classmethod
     def encode_examples(
         cls, examples: Sequence[Example], tokenizers: Tokenizers, recipe: Recipe
     ) -> Encoded:
-        """Encode whole texts; training reads them in pieces of `data.max_length`."""
+        """Encode whole texts; training reads them in pieces of `data.max_length`.
+
+        For a second task they come in sentences: the column "sentences" has where each begins.
+        """
         check_examples(examples)
-        return Encoded.texts(Ragged.of([text_ids(tokenizers[0], text) for text, _ in examples]))
+        tokenizer = tokenizers[0]
+        if recipe.train.second_task == "none":
+            return Encoded.texts(Ragged.of([text_ids(tokenizer, text) for text, _ in examples]))
+        language = recipe.data.language
+        texts, starts = [], []
+        for text, _ in examples:
+            parts = [tokenizer.encode(part) for part in sentences.split(text, language)]
+            parts = [part for part in parts if part]
+            starts.append(1 + np.cumsum([0, *map(len, parts)])[:-1])
+            texts.append([tokenizer.start_id, *itertools.chain(*parts), tokenizer.end_id])
+        return Encoded({"tokens": Ragged.of(texts), "sentences": Ragged.of(starts)})
 
     # The ids of texts ------------------------------------------------------------------------
 
@@ -138,17 +152,17 @@ class Fill(Texts):
         self, hidden: Sequence[Hidden], batch_size: int | None, progress: bool
     ) -> list[np.ndarray]:
         """Return log P of each word at each place of texts: float64 [places, vocabulary] each."""
-        special = [self.tokenizer.words.index(word) for word in SPECIAL]
+        unwritten = list(self.tokenizer.unwritten_ids)
         rows = self.batch_size(batch_size)
         found = place_logits(self.model, hidden, self.tokenizer.pad_id, rows, progress)
         for logits in found:
-            logits[:, special] = -np.inf
+            logits[:, unwritten] = -np.inf
         return [log_softmax(logits) for logits in found]
 
     def _answer(self, text: str, rows: np.ndarray, count: int, scores: bool) -> Any:
         """Return the answer to a text by log P of the words at its places."""
         best = [np.argsort(-row, kind="stable")[:count] for row in rows]
-        words = [self.tokenizer.pieces(ids.tolist()) for ids in best]
+        words = [self.tokenizer.as_words(ids.tolist()) for ids in best]
         if scores:
             dicts = [
                 dict(zip(each, np.exp(row[ids]).tolist(), strict=True))
@@ -162,7 +176,7 @@ class Fill(Texts):
     def evaluate(
         self, examples: Sequence[Example], *, batch_size: int | None = None, progress: bool = False
     ) -> dict[str, Any]:
-        """Hide 15 % of the tokens of texts as in training, always the same, and guess them.
+        """Hide 15 % of the tokens of texts, always the same single ones, and guess them.
 
         Args:
             examples: (text, "") pairs; long texts are read in pieces as in training.
@@ -223,19 +237,27 @@ def filled(text: str, words: Sequence[str]) -> str:
     return re.sub(rf"(\s*){re.escape(MASK)}", word, text)
 
 
-def hiding(tokenizer: Tokenizer) -> Hiding:
-    """Return how training hides tokens of a tokenizer; raise OptionError if it has no mask."""
+def hiding(tokenizer: Tokenizer, whole_words: bool = False, ngrams: int = 1) -> Hiding:
+    """Return how tokens of a tokenizer are hidden; raise OptionError if it has no mask.
+
+    Args:
+        whole_words, ngrams: those of a recipe's [train].
+    """
     if tokenizer.mask_id < 0:
         raise OptionError(
             f"a tokenizer of kind '{tokenizer.kind}' has no word that hides others",
-            "set tokenizer.kind to 'wordpiece'",
+            "set tokenizer.kind to 'wordpiece' or 'albert'",
         )
     kept = (tokenizer.pad_id, tokenizer.start_id, tokenizer.end_id)
-    return Hiding(tokenizer.mask_id, tokenizer.size, kept)
+    starts = np.array([tokenizer.begins_word(piece) for piece in tokenizer.words])
+    return Hiding(tokenizer.mask_id, tokenizer.size, kept, starts if whole_words else None, ngrams)
 
 
 def hidden(texts: Sequence[np.ndarray], tokenizer: Tokenizer) -> list[Hidden]:
-    """Return texts with tokens hidden as in training, the same ones at every call."""
+    """Return texts with single tokens hidden, the same ones at every call.
+
+    Whatever training hides, so that models can be compared.
+    """
     how = hiding(tokenizer)
     return [
         Hidden(*how.hide(ids, np.random.default_rng((0, number))))
@@ -270,6 +292,15 @@ def place_logits(
     for logits in found:
         finite.check(model, logits.max(axis=1))
     return [logits.astype(np.float64) for logits in found]
+
+
+def judgements(model: Judge, texts: Sequence[Hidden], pad_id: int, rows: int) -> np.ndarray:
+    """Return log P that two texts follow each other and that they do not: float64 [texts, 2].
+
+    Args: see `guesses`.
+    """
+    found = _each(_judged, model, texts, pad_id, rows, False)
+    return np.array([log_p[0] for (log_p,) in found], dtype=np.float64)
 
 
 def _each(
@@ -310,3 +341,9 @@ def _guessed(model: Filler, options: None, arrays: dict) -> Any:
     log_p = ops.log_softmax(logits, axis=-1)
     chosen = ops.take_along_axis(log_p, arrays["truth"][:, :, None], axis=-1)[:, :, 0]
     return chosen, ops.argmax(logits, axis=-1)
+
+
+def _judged(model: Judge, options: None, arrays: dict) -> Any:
+    _, logits = model.fill_and_judge(arrays["tokens"], arrays["places"])
+    log_p = ops.log_softmax(logits, axis=-1)[:, None]
+    return (ops.repeat(log_p, arrays["places"].shape[1], axis=1),)  # at each place the same

@@ -14,6 +14,7 @@ from zoo import compiling, finite
 from zoo.config.tasks import mark_entities
 from zoo.data.encoded import padded
 from zoo.data.tagged import Window
+from zoo.errors import NotSupported
 from zoo.models.contracts import TokenClassifier
 from zoo.tasks.batching import ROWS, bucket, with_progress
 from zoo.tasks.metrics import log_softmax
@@ -91,10 +92,29 @@ def measured(
     return found
 
 
+def seqeval() -> tuple[Any, Any]:
+    """Return seqeval's module of metrics, and its scheme IOB2.
+
+    It is an extra: it brings scikit-learn, and Keras starts more slowly where that is installed.
+
+    Raises:
+        NotSupported: it is not installed.
+    """
+    try:
+        from seqeval.metrics import sequence_labeling as metrics
+        from seqeval.scheme import IOB2
+    except ImportError:
+        raise NotSupported(
+            "names are measured by the library seqeval, which is not installed",
+            'pip install "paperzoo[tag]"',
+        ) from None
+    return metrics, IOB2
+
+
 def of_entities(
     predicted: Sequence[Sequence[str]], truth: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
-    """Return seqeval's metrics of entities.
+    """Return seqeval's metrics of entities; it has to be installed, see `seqeval`.
 
     Returns:
         "f1", "micro_precision" and "micro_recall" in percent, of all entities together: an entity
@@ -102,16 +122,14 @@ def of_entities(
         one, as in conlleval. "f1_strict": such an I- marks nothing (IOB2). "kinds": for each kind
         "f1", "precision", "recall", and the number of true "entities".
     """
-    from seqeval.metrics import sequence_labeling as metrics
-    from seqeval.scheme import IOB2
-
+    metrics, scheme = seqeval()
     predicted, truth = [list(tags) for tags in predicted], [list(tags) for tags in truth]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of kinds that were never predicted, or never true
         precision, recall, f1, _ = metrics.precision_recall_fscore_support(
             truth, predicted, average="micro", zero_division=0
         )
-        strict = metrics.f1_score(truth, predicted, mode="strict", scheme=IOB2, zero_division=0)
+        strict = metrics.f1_score(truth, predicted, mode="strict", scheme=scheme, zero_division=0)
         tags = {tag for sentences in (truth, predicted) for words in sentences for tag in words}
         kinds = sorted({tag[2:] for tag in tags if mark_entities([tag])})
         by_kind = [

@@ -1,5 +1,6 @@
 """Tokenizers: train, save, load."""
 
+from zoo.text.albert import AlbertTokenizer
 from zoo.text.bpe import BpeTokenizer
 from zoo.text.characters import CharacterTokenizer
 from zoo.text.fastai import FastaiTokenizer
@@ -13,8 +14,8 @@ from zoo.text.whitespace import WhitespaceTokenizer
 from zoo.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
-    "BpeTokenizer", "CharacterTokenizer", "FastaiTokenizer", "MarianTokenizer", "MosesTokenizer",
-    "SentencePieceTokenizer", "SubwordTokenizer", "Tokenizer", "WhitespaceTokenizer",
-    "WordPieceTokenizer",
+    "AlbertTokenizer", "BpeTokenizer", "CharacterTokenizer", "FastaiTokenizer", "MarianTokenizer",
+    "MosesTokenizer", "SentencePieceTokenizer", "SubwordTokenizer", "Tokenizer",
+    "WhitespaceTokenizer", "WordPieceTokenizer",
     "load_tokenizers", "save_tokenizers", "train_tokenizers",
 ]  # fmt: skip

@@ -74,6 +74,20 @@ class Tokenizer:
         padding = () if self.pad_id == PAD_ID else (self.pad_id,)
         return self.unk_id, *padding
 
+    @property
+    def unwritten_ids(self) -> tuple[int, ...]:
+        """The ids that stand for no part of a word, which no hidden word is."""
+        special = (self.pad_id, self.unk_id, self.start_id, self.end_id, self.mask_id)
+        return tuple(i for i in special if i >= 0)
+
+    def begins_word(self, piece: str) -> bool:
+        """Return whether a piece begins a word; a tokenizer of words has no other."""
+        return True
+
+    def as_words(self, ids: Sequence[int]) -> list[str]:
+        """Return each piece as a word; one within a word begins with "##"."""
+        return self.pieces(ids)
+
     def prefix(self, text: str) -> tuple[str, str]:
         """Return what the model reads before each sentence of a text, and the text without it."""
         return "", text

@@ -131,6 +131,9 @@ class WordPieceTokenizer(Tokenizer):
         found = self._pipeline.encode(self.plain(text), add_special_tokens=False).offsets
         return [(places[first], places[last - 1] + 1) for first, last in found]
 
+    def begins_word(self, piece: str) -> bool:
+        return not piece.startswith(PREFIX)
+
     def unknown_parts(self, text: str) -> list[str]:
         plain = self.plain(text)
         encoded = self._pipeline.encode(plain, add_special_tokens=False)

@@ -9,12 +9,13 @@ import keras
 import numpy as np
 
 from zoo.config.recipe import Recipe
+from zoo.config.tasks import mark_entities
 from zoo.data.batches import IGNORED
 from zoo.data.encoded import Encoded
 from zoo.data.tagged import TaggedBatches, Window, examples
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.tasks.metrics import mean_loss, softmax
-from zoo.tasks.tagging import tag_logits
+from zoo.tasks.tagging import seqeval, tag_logits
 from zoo.text import Tokenizer
 from zoo.training.trainers import PLAIN, ClassifierTrainer
 
@@ -24,7 +25,12 @@ class TaggerTrainer(ClassifierTrainer):
 
     @classmethod
     def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> Any:
-        """Return batches of windows, none longer than the model's context."""
+        """Return batches of windows, none longer than the model's context.
+
+        Raises NotSupported at the start of a run, and not at its end, if it cannot be measured.
+        """
+        if mark_entities(recipe.data.labels):
+            seqeval()
         return cls.labelled_batches(TaggedBatches, recipe, data, tokenizer)
 
     def loss(self) -> keras.losses.Loss:

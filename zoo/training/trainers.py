@@ -18,20 +18,17 @@ from zoo.config.recipe import Recipe
 from zoo.config.tasks import task_class
 from zoo.data.batches import IGNORED, Batches, LabelledBatches, PairBatches
 from zoo.data.encoded import Encoded
-from zoo.data.masking import MaskedBatches, pieces
 from zoo.data.mixture import MixedBatches, Mixture
 from zoo.data.separate import SeparateTexts
 from zoo.data.stream import Stream
 from zoo.models.contracts import Regularised
 from zoo.optim.asgd import ASGD
 from zoo.optim.optimizers import optimizer
-from zoo.tasks import fill
 from zoo.tasks.likelihood import log_probabilities, stream_loss
 from zoo.tasks.losses import LabelSmoothedCrossEntropy
 from zoo.tasks.metrics import mean_loss, softmax
 from zoo.tasks.reading import classifier_logits
 from zoo.text import Tokenizer
-from zoo.training.filling import Filling
 from zoo.training.streaming import Carried
 
 # The name of `Trainer.plain_loss`.
@@ -262,47 +259,6 @@ class NextTokenTrainer(Trainer):
         if isinstance(asgd, ASGD):
             return asgd.swapped(self.model.trainable_variables)
         return super().measured_weights()
-
-
-class MaskedTrainer(Trainer):
-    """Guess hidden tokens of texts from all others (bert2018, section 3.1, task 1)."""
-
-    @classmethod
-    def make_batches(cls, recipe: Recipe, data: Encoded, tokenizer: Tokenizer) -> MaskedBatches:
-        assert recipe.train.batch_sentences is not None  # checked when the recipe is read
-        return MaskedBatches(
-            cls.pieces(recipe, data), rows=recipe.train.batch_sentences,
-            hiding=fill.hiding(tokenizer), pad_id=tokenizer.pad_id, seed=recipe.seed,
-        )  # fmt: skip
-
-    @staticmethod
-    def pieces(recipe: Recipe, data: Encoded) -> list[np.ndarray]:
-        """Return the pieces of the texts that are read at a time, within the model's context."""
-        longest = recipe.data.max_length
-        assert longest is not None  # checked when the recipe is read
-        context = recipe.resolved().model.arguments.get("context", longest)
-        return pieces(data.tokens, min(longest, context))
-
-    @classmethod
-    def rows(cls, recipe: Recipe, data: Encoded) -> int:
-        return len(cls.pieces(recipe, data))
-
-    def wrap(self, model: keras.Model) -> keras.Model:
-        self.filler = model
-        return Filling(model)
-
-    def loss(self) -> keras.losses.Loss:
-        return LabelSmoothedCrossEntropy(self.recipe.train.label_smoothing, padding_id=IGNORED)
-
-    @functools.cached_property
-    def validation(self) -> list[fill.Hidden]:
-        """The validation texts with places hidden once and for all."""
-        return fill.hidden(self.pieces(self.recipe, self.valid), self.tokenizer)
-
-    def validate(self) -> float:
-        """Return the mean of -log P of the hidden tokens, in nats."""
-        pad_id, rows = self.tokenizer.pad_id, self.recipe.evaluate.batch_size
-        return -float(fill.guesses(self.filler, self.validation, pad_id, rows)[0].mean())
 
 
 class ClassifierTrainer(Trainer):

@@ -125,9 +125,9 @@ class Pretrained(Comparing):
 
         Returns:
             One result for a text, a list for a list: a translation; the text with its continuation;
-            a label, number or answer; with `scores` a dict of labels or answers and probabilities,
-            the most probable first. With num_return over 1 each result is a list of texts, the best
-            first. Vectors are float32 [width], those of a list one array [texts, width].
+            a label, number, answer or vector (float32, of a list one array [texts, width]); with
+            `scores` a dict of labels or answers and probabilities, the most probable first. With
+            num_return over 1 each result is a list of texts, the best first.
 
         Raises:
             InputError: an empty text, a text of which the model knows no word or character, or an
@@ -378,17 +378,16 @@ class Pretrained(Comparing):
     def save(self, folder: str | os.PathLike[str], dtype: str | None = None) -> Path:
         """Write this model as a bundle for `zoo.load` and return its folder.
 
-        LoRA is merged, with a warning, and stays apart in this model. Metrics are written only with
-        exactly the weights that were measured.
+        LoRA is merged, with a warning. Metrics go only with exactly the weights that were measured.
 
         Args:
             folder: a new or empty folder, or a bundle to replace.
-            dtype: type of the stored weights: "float16", "bfloat16", "float32", or "int8", matrices
-                in 8 bits with a scale for each row; None is the recipe's `train.stored`, float16.
+            dtype: of the stored weights: "float16", "bfloat16", "float32" or, for matrices, "int8"
+                with a scale for each row; None is the recipe's `train.stored`, float16.
 
         Raises:
-            BundleError: the folder holds something else, the disk refuses, a weight is not finite,
-                or the model has quantized or additional weights; an existing bundle is untouched.
+            BundleError: the folder holds something else, the disk refuses, a weight is not finite
+                or not of the paper's model; an existing bundle is untouched.
         """
         check_path("folder", folder)
         self._saved = keeping.save(self, folder, self._golden_texts, dtype)

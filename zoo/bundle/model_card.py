@@ -7,13 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from zoo.bundle.provenance import again, began, changed, licence, merged, on_hub, trained_further
 from zoo.config import cards, catalog
 from zoo.config import metrics as measures
 from zoo.config import recipe as recipes
-from zoo.config.base import Base
 from zoo.config.choices import OPTIMIZERS
 from zoo.config.recipe import Recipe
-from zoo.errors import UnknownName
 from zoo.text import typography
 
 # The facts of metrics.json beside metrics, in words.
@@ -73,7 +72,7 @@ def text(
         "## Measured", _measured(recipe, metrics), _reported(entry),
         "## Trained", _trained(recipe),
         *(["## Limits", weights.note] if weights is not None and weights.note else []),
-        "## Licence", _licence(recipe, weights),
+        "## Licence", licence(recipe, weights),
         "## Cite", f"```bibtex\n{cards.Card(entry, tag, {}).bibtex}\n```",
         GENERATED,
     ]  # fmt: skip
@@ -114,7 +113,7 @@ def license_text(recipe: Recipe) -> str:
         made = (
             f"Weights of {recipe.name}, {recipe.base.how} with paperzoo from {began(recipe.base)}."
         )
-    lines = [made, "", _licence(recipe, weights)]
+    lines = [made, "", licence(recipe, weights)]
     if weights is not None and weights.license == "Apache-2.0":
         lines += ["", "The text of the licence: https://www.apache.org/licenses/LICENSE-2.0"]
     return "\n".join(lines) + "\n"
@@ -136,8 +135,8 @@ def front_matter(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     facts["language"] = weights.languages if weights else recipe.data.languages
     facts["tags"] = ["paperzoo", recipe.paper]
     facts["pipeline_tag"] = recipe.spec.pipeline
-    if recipe.base is not None and (public := _on_hub(recipe.base)):
-        relation = "finetune" if _trained_further(recipe) else "quantized"
+    if recipe.base is not None and (public := on_hub(recipe.base)):
+        relation = "finetune" if trained_further(recipe) else "quantized"
         facts |= {"base_model": public, "base_model_relation": relation}
     datasets = (recipe.data.hub, *(corpus.hub for corpus in recipe.data.also))
     if any(datasets) and not changed(recipe):
@@ -242,7 +241,7 @@ def _trained(recipe: Recipe) -> str:
     if changed(recipe):
         return (
             f"By no recipe: this model began with {began(recipe.base)} and was changed afterwards, "
-            f"in a user's own loop or by hand; on which data is not stated.{_merged(recipe)} "
+            f"in a user's own loop or by hand; on which data is not stated.{merged(recipe)} "
             "recipe.toml tells how the weights before it were made, with the same network and "
             f"tokenizer. {_tokenizer(recipe)}"
         )
@@ -280,8 +279,8 @@ def _trained(recipe: Recipe) -> str:
         texts += f", augmented by {', '.join(data.augment)}"
     begun = f" It began with the weights {recipe.model.weights}." if recipe.model.weights else ""
     if recipe.base is not None:
-        begun = f" It began with {began(recipe.base)}.{_merged(recipe)}"
-        if not _trained_further(recipe):
+        begun = f" It began with {began(recipe.base)}.{merged(recipe)}"
+        if not trained_further(recipe):
             begun = f" It is {began(recipe.base)}, rounded to a type of fewer bits."
     how = (
         f"at most {train.updates:,} updates of {batch}, {recipe.optimizer.name}, schedule "
@@ -291,7 +290,7 @@ def _trained(recipe: Recipe) -> str:
         how = f"{recipe.optimizer.name} of one pass, without a gradient"
     return (
         f"On {texts}: {how}, seed {recipe.seed}.{begun} {_tokenizer(recipe)} Everything else is in "
-        f"recipe.toml, the training curve in history.csv; {_again(recipe)}."
+        f"recipe.toml, the training curve in history.csv; {again(recipe)}."
     )
 
 
@@ -299,65 +298,10 @@ def summary(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     """Return lines about a model without a name in the registry: base, data, measurement."""
     lines = [f"this model: {recipe.name}"]
     if recipe.base is not None:
-        lines += [f"{recipe.base.how}{_merged(recipe).rstrip('.')}: {began(recipe.base)}"]
+        lines += [f"{recipe.base.how}{merged(recipe).rstrip('.')}: {began(recipe.base)}"]
     data = "not stated" if changed(recipe) else recipe.data.corpus
     lines += [f"trained on: {data}", catalog.measured(dict(metrics)) or "not measured"]
     return "\n  ".join(lines)
-
-
-def changed(recipe: Recipe) -> bool:
-    """Return whether weights differ from those that their recipe made."""
-    return recipe.base is not None and recipe.base.how == "changed"
-
-
-def _trained_further(recipe: Recipe) -> bool:
-    """Return whether a recipe began with other weights than a random draw or its own."""
-    return recipe.base is not None and recipe.base.how != "rounded"
-
-
-def began(base: Base | None) -> str:
-    """Return a phrase for the weights that a model began with."""
-    assert base is not None
-    known = f" (files of weights with the sha256 {base.sha256})" if base.sha256 else ""
-    if base.name:
-        return f"the weights `{base.name}`{known}"
-    before = f", made from `{base.public}`" if base.public else ""
-    return f"weights of {base.recipe} that were only in memory{before}"
-
-
-def _merged(recipe: Recipe) -> str:
-    ranks = recipe.base.lora if recipe.base is not None else []
-    which = " and ".join(map(str, ranks))
-    return f" LoRA of rank {which}, merged into the weights." if ranks else ""
-
-
-def _again(recipe: Recipe) -> str:
-    """Return which command trains the model again, or why none can."""
-    if _trained_further(recipe) and recipe.base is not None:
-        if recipe.base.command:
-            return f"`{recipe.base.command}` runs it again"
-        return "no command runs it again, for the weights or the examples were only in memory"
-    if recipe.data.path is not None:
-        return "`zoo train recipe.toml --data PATH` trains again on such data"
-    known = recipe.name in recipes.names()
-    own = known and recipes.load(recipe.name).resolved() == recipe.resolved()
-    return f"`zoo train {recipe.name if own else 'recipe.toml'}` runs it again"
-
-
-def _public(reference: str) -> catalog.Weights | None:
-    """Return the registry's facts of weights that a model began with, if they have a name there."""
-    try:
-        return catalog.weights(*catalog.split_reference(reference))
-    except UnknownName:  # of the hub, of another version of the registry, or none
-        return None
-
-
-def _on_hub(base: Base) -> str:
-    """Return the nearest public weights before a model as the hub's metadata name them, or ""."""
-    weights = _public(base.public)
-    if weights is not None and weights.hub:
-        return weights.hub
-    return base.public.removeprefix("hf://").partition("@")[0]
 
 
 def _tokenizer(recipe: Recipe) -> str:
@@ -372,35 +316,6 @@ def _tokenizer(recipe: Recipe) -> str:
         normalization=settings.normalization, source=recipe.data.source, target=recipe.data.target,
         case="in lower case" if settings.lowercase else "capitals kept",
     )  # fmt: skip
-
-
-def _licence(recipe: Recipe, weights: catalog.Weights | None) -> str:
-    begun = _public(recipe.model.weights)  # weights of another library alone have more to tell
-    before = _before(recipe.model.weights) if begun is not None and begun.is_converted else ""
-    if weights is not None:
-        return (
-            f"Weights: {weights.license}. Training data: {weights.data_license}. "
-            f"Origin: {weights.origin}.{before}"
-        )
-    told = (
-        "Not stated. Whoever shares these weights names a licence that fits the data they "
-        "were trained on."
-    )
-    base = recipe.base
-    if base is None or not _trained_further(recipe):
-        return told + before
-    data = "the user's own data" if changed(recipe) else f"the user's data, {recipe.data.corpus},"
-    return f"{told} The licence of {data} is not stated.{_before(base.public)}"
-
-
-def _before(reference: str) -> str:
-    """Return the licences of the registry's weights that others began with, or ""."""
-    if (weights := _public(reference)) is None:
-        return ""
-    return (
-        f" The weights {reference} before them: {weights.license}; their training data: "
-        f"{weights.data_license}."
-    )
 
 
 def _authors(names: list[str]) -> str:

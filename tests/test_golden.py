@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zoo import bundle, golden
-from zoo.errors import BundleError
+from zoo.errors import BundleError, InputError
 from zoo.loading import load
 
 TEXTS = ["I am cold.", "The cat eats a fish."]
@@ -56,3 +56,11 @@ def test_other_weights_are_noticed(recorded):
     changed = Pretrained(other, recorded.recipe, (recorded.tokenizer, recorded.tokenizer))
     with pytest.raises(BundleError, match="logits differ"):
         golden.check(changed.task, recorded.golden)
+
+
+def test_what_a_model_wrote_is_not_refused(recorded):
+    """A network that has learned little may write signs that are no text to read."""
+    nothing = "\ufffd\ufffd"
+    with pytest.raises(InputError):
+        recorded.score(TEXTS[0], nothing)
+    assert recorded.task.golden_scores(TEXTS[:1], [nothing])[0] < 0

@@ -320,7 +320,10 @@ class Translate(Task):
         return [source for source, _ in examples[:4]]
 
     def golden_scores(self, texts: Sequence[str], outputs: Sequence[str]) -> np.ndarray:
-        return self._score(self.encode_sources(texts), self._encode_targets(outputs, rows=True))
+        # The model's own words are not refused, whatever it wrote before it had learned much.
+        tokenizer = self.target_tokenizer
+        targets = [[*tokenizer.encode(output), tokenizer.end_id] for output in outputs]
+        return self._score(self.encode_sources(texts), targets)
 
     def golden_logits(self, text: str, output: str) -> np.ndarray:
         """Return the logits [positions, vocabulary] of the output's pieces and its end token."""

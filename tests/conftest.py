@@ -126,6 +126,13 @@ ROWS = {
 }
 
 
+# A word and its tag in the corpora of tagged words.
+TAGGED = {
+    "conll2003": lambda word, tag: f"{word} NN B-NP {tag}",
+    "ud-english-ewt": lambda word, tag: "\t".join([*("1", word, "_", tag), *"______"]),
+}
+
+
 def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
     """Write the sources of pairs, with labels in turn, in the form that their corpus has."""
     from zoo.data.corpora import CORPORA
@@ -145,6 +152,11 @@ def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) 
         lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
     elif data.labels:
         lines = [f"{label}:x {text}" for text, label in zip(texts, labels, strict=False)]
+    if data.corpus in TAGGED:
+        rows = (zip(text.split(), labels, strict=False) for text in texts)
+        lines = [
+            line for words in rows for line in [*itertools.starmap(TAGGED[data.corpus], words), ""]
+        ]
     splits = {name for each in (corpus.splits, corpus.texts) for n in each.values() for name in n}
     if isinstance(corpus, Cut):
         splits = {corpus.file}

@@ -64,8 +64,7 @@ def first_weight(model: keras.Model) -> keras.Variable:
 
 
 def hash_of(folder: Path | str) -> str:
-    files = json.loads((Path(folder) / "bundle.json").read_text())["files"]
-    return files["model.safetensors"]["sha256"]
+    return bundle.weights_hash(Path(folder))
 
 
 def content(folder: Path | str) -> dict[str, bytes]:

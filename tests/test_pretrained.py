@@ -286,8 +286,8 @@ def test_what_is_saved_is_what_is_loaded(tiny_pretrained, tmp_path):
     assert loaded.metrics == tiny_pretrained.metrics
     assert loaded.history == tiny_pretrained.history
     assert equal(loaded.model, tiny_pretrained.model)
-    with pytest.raises(OptionError, match="cannot be stored as 'int8'"):
-        tiny_pretrained.save(tmp_path / "mine", dtype="int8")
+    with pytest.raises(OptionError, match="cannot be stored as 'int4'"):
+        tiny_pretrained.save(tmp_path / "mine", dtype="int4")
     assert equal(load(folder).model, tiny_pretrained.model)
 
 

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 import zoo
 from zoo import bundle, convert
 from zoo import hub as hubs
-from zoo.bundle.weights import read_weights
+from zoo.bundle import read_weights
 from zoo.errors import BundleError, HubError, ZooWarning
 from zoo.hub import converted, records, resolve
 from zoo.text import BpeTokenizer

@@ -104,7 +104,7 @@ def test_training_lowers_the_loss_of_both_tasks(paper):
     assert before > 4.2 + 0.6  # about log of the vocabulary, and log 2
     for step in range(60):
         made.update(step)
-    assert made.validate() < 0.8 * before
+    assert made.validate() < 0.85 * before
 
 
 def test_a_model_without_the_head_is_refused():

@@ -203,6 +203,11 @@ class MaskedLanguageModel(PaperModel):
         """Whether the model has the head of the second task."""
         return bool(getattr(self.arguments, self.second_task))
 
+    @property
+    def judging(self) -> list[keras.layers.Layer]:
+        """The layers of the second task alone."""
+        return [self.pooler, self.follows] if self.judges else []
+
     def build(self, input_shape=None) -> None:
         sizes = self.arguments
         self.encoder.build()

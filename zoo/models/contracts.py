@@ -150,10 +150,12 @@ class Judge(Filler, Protocol):
     Attributes:
         judges: whether it has the head for that.
         second_task: its argument that says so.
+        judging: the layers of that head.
     """
 
     judges: bool
     second_task: str
+    judging: list
 
     def fill_and_judge(
         self, tokens: Tensor, places: Tensor, training: bool = False

@@ -157,6 +157,7 @@ class Fill(Texts):
         found = place_logits(self.model, hidden, self.tokenizer.pad_id, rows, progress)
         for logits in found:
             logits[:, unwritten] = -np.inf
+            logits[:, self.tokenizer.size :] = -np.inf  # rows of no piece, after a small text
         return [log_softmax(logits) for logits in found]
 
     def _answer(self, text: str, rows: np.ndarray, count: int, scores: bool) -> Any:

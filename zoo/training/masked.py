@@ -74,6 +74,9 @@ class MaskedTrainer(Trainer):
 
     def wrap(self, model: keras.Model) -> keras.Model:
         self.filler = model
+        if isinstance(model, Judge) and not self.judges:  # its head gets no gradient, and stays
+            for layer in model.judging:
+                layer.trainable = False
         if self.judges and not (isinstance(model, Judge) and model.judges):
             key = getattr(model, "second_task", "")
             raise RecipeError(

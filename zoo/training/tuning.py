@@ -75,6 +75,7 @@ def recipe(
         "optimizer.learning_rate": 1.0,
         "train.average": 1,
         "train.precision": "float32",
+        "train.stored": base.train.stored,
     }
     defaults |= task_class(task).finetuning
     changed = recipes.loads(tables, where=f"recipe {name}").changed(defaults | dict(changes or {}))

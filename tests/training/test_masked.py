@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import keras
 import numpy as np
 import pytest
 import tiny
 from given import PAIRS, refused
 
-import zoo
 from zoo.config import catalog
-from zoo.config import recipe as recipes
 from zoo.data.batches import IGNORED
 from zoo.data.encoded import padded
 from zoo.data.examples import Example
@@ -21,7 +17,6 @@ from zoo.tasks import fill
 from zoo.tasks.fill import Fill
 from zoo.text import train_tokenizers
 from zoo.training.masked import MaskedTrainer
-from zoo.training.run import train
 
 LINES = [source for source, _ in PAIRS]
 TEXTS = [Example(" ".join(LINES[i : i + 5])) for i in range(15)]
@@ -124,13 +119,3 @@ def test_whole_words_and_ngrams_are_the_recipes():
     # What is measured is the same whatever training hides.
     hidden = fill.hidden([np.arange(2, 40)], made.tokenizer)[0]
     assert len(hidden.places) == 6
-
-
-@pytest.mark.skipif("ZOO_DATA" not in os.environ, reason="needs corpora")
-@pytest.mark.parametrize("name", ["albert2019-books", "bert2018-books"])
-def test_the_papers_own_recipes_train(name, tmp_path):
-    """Both tasks at once, through a whole run and back."""
-    tuned = zoo.load(train(recipes.load(name).smoke(), tmp_path / "mine"))
-    assert tuned.recipe.train.second_task == HEADS[tuned.recipe.paper][1]
-    assert tuned.model.judges
-    assert "[MASK]" not in tuned.predict("the [MASK] of")

@@ -153,7 +153,7 @@ def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) 
     elif data.labels:
         lines = [f"{label}:x {text}" for text, label in zip(texts, labels, strict=False)]
     if data.corpus in TAGGED:
-        rows = (zip(text.split(), labels, strict=False) for text in texts)
+        rows = (zip(text.split(), itertools.cycle(data.labels), strict=False) for text in texts)
         lines = [
             line for words in rows for line in [*itertools.starmap(TAGGED[data.corpus], words), ""]
         ]

@@ -85,7 +85,9 @@ def test_every_dropout_is_only_in_training(variant, model, expected):
 def test_logits_are_float32_in_any_precision(policy, variant, model, expected):
     found = tiny.logits(variant.copy(model, dtype=policy), variant.inputs)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=0.1 * np.abs(expected).max())
+    # A block that is read again and again makes its own rounding larger.
+    share = 0.2 if variant.paper == "albert2019" else 0.1
+    np.testing.assert_allclose(found, expected, atol=share * np.abs(expected).max())
 
 
 # Its weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Sized
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,17 @@ def bucket(value: int, buckets: Sequence[int]) -> int:
     """Return the smallest bucket that holds the value; beyond the last, a multiple of it."""
     rounded_up = -(-value // buckets[-1]) * buckets[-1]
     return next((size for size in buckets if size >= value), rounded_up)
+
+
+def by_length(lengths: Sequence[int], rows: int) -> list[list[int]]:
+    """Return the places of inputs in batches of `rows` of similar length, the longest first."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    return [order[first : first + rows] for first in range(0, len(order), rows)]
+
+
+def filled_up(batch: Sequence[Any], rows: int) -> list[Any]:
+    """Return a batch with its last row again and again up to a number of rows that is compiled."""
+    return [*batch, *[batch[-1]] * (min(bucket(len(batch), ROWS), rows) - len(batch))]
 
 
 Some = TypeVar("Some", bound=Sized)

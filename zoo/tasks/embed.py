@@ -19,7 +19,7 @@ from zoo.errors import DataError, InputError
 from zoo.models.contracts import Embedder
 from zoo.tasks import metrics
 from zoo.tasks.base import Task, check_examples
-from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
+from zoo.tasks.batching import LENGTHS, bucket, by_length, filled_up, with_progress
 from zoo.tasks.entail import Entail
 
 # Vectors of fewer numbers than this have no direction.
@@ -231,12 +231,10 @@ def vectors_of(
         texts: int32 [ids] each.
         rows: texts read together.
     """
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-    batches = [order[first : first + rows] for first in range(0, len(order), rows)]
+    batches = by_length([len(text) for text in texts], rows)
     found = np.zeros((len(texts), model.width), dtype=np.float32)
     for batch in with_progress(batches, progress):
-        chosen = [texts[i] for i in batch]
-        chosen += [chosen[-1]] * (min(bucket(len(batch), ROWS), rows) - len(batch))
+        chosen = filled_up([texts[i] for i in batch], rows)
         length = min(bucket(len(chosen[0]), LENGTHS), model.context)
         arrays = {"tokens": padded(chosen, length, pad_id)}
         found[batch] = ops.convert_to_numpy(compiling.run(_embedded, model, None, arrays))[

@@ -19,7 +19,7 @@ from zoo.errors import InputError, OptionError, check_count, item_names
 from zoo.models.contracts import Filler, Judge
 from zoo.tasks import unknown
 from zoo.tasks.base import Tokenizers, check_examples
-from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
+from zoo.tasks.batching import LENGTHS, bucket, by_length, filled_up, with_progress
 from zoo.tasks.metrics import log_softmax
 from zoo.tasks.texts import Texts
 from zoo.text import Tokenizer, sentences
@@ -313,12 +313,10 @@ def _each(
     progress: bool,
 ) -> list[list[np.ndarray]]:
     """Return what a function of batches of texts gives for the places of each text."""
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i].tokens))
-    batches = [order[first : first + rows] for first in range(0, len(order), rows)]
+    batches = by_length([len(text.tokens) for text in texts], rows)
     found: list[list[np.ndarray]] = [[] for _ in texts]
     for batch in with_progress(batches, progress):
-        chosen = [texts[i] for i in batch]
-        chosen += [chosen[-1]] * (min(bucket(len(batch), ROWS), rows) - len(batch))
+        chosen = filled_up([texts[i] for i in batch], rows)
         length = min(bucket(len(chosen[0].tokens), LENGTHS), model.context)
         count = bucket(max(len(each.places) for each in chosen), PLACES)
         arrays = {

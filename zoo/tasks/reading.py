@@ -13,7 +13,7 @@ from zoo import compiling
 from zoo.data.encoded import left_padded, padded_sequences
 from zoo.errors import NotSupported
 from zoo.models.contracts import SequenceClassifier, StatefulClassifier
-from zoo.tasks.batching import LENGTHS, ROWS, bucket, with_progress
+from zoo.tasks.batching import LENGTHS, bucket, filled_up, with_progress
 
 # Ids that each row reads in one piece.
 PIECE = 64
@@ -54,8 +54,7 @@ def classifier_logits(
         batches += [alike[first : first + rows] for first in range(0, len(alike), rows)]
     read = _in_pieces if isinstance(model, StatefulClassifier) else _at_once
     for batch in with_progress(batches, progress):
-        chosen = [documents[i] for i in batch]
-        chosen += [chosen[-1]] * (min(bucket(len(batch), ROWS), rows) - len(batch))
+        chosen = filled_up([documents[i] for i in batch], rows)
         values = ops.convert_to_numpy(read(model, chosen, int(longest[batch].max()), pad_id))
         for row, index in enumerate(batch):
             outputs[index] = values[row].astype(np.float64)

@@ -16,7 +16,7 @@ from zoo.data.encoded import padded
 from zoo.data.tagged import Window
 from zoo.errors import NotSupported
 from zoo.models.contracts import TokenClassifier
-from zoo.tasks.batching import ROWS, bucket, with_progress
+from zoo.tasks.batching import bucket, by_length, filled_up, with_progress
 from zoo.tasks.metrics import log_softmax
 
 # Sentences are padded to the next of these lengths: finer than for texts, most are short.
@@ -40,12 +40,10 @@ def tag_logits(
         PredictionError: a logit is NaN or infinite.
     """
     flat = [window for windows in sentences for window in windows]
-    order = sorted(range(len(flat)), key=lambda i: -len(flat[i].ids))
-    batches = [order[first : first + rows] for first in range(0, len(order), rows)]
+    batches = by_length([len(window.ids) for window in flat], rows)
     found: list[np.ndarray] = [np.zeros(0)] * len(flat)
     for batch in with_progress(batches, progress):
-        chosen = [flat[i].ids for i in batch]
-        chosen += [chosen[-1]] * (min(bucket(len(batch), ROWS), rows) - len(batch))
+        chosen = filled_up([flat[i].ids for i in batch], rows)
         length = min(bucket(len(chosen[0]), LENGTHS), model.context)
         arrays = {"tokens": padded(chosen, length, pad_id)}
         values = ops.convert_to_numpy(compiling.run(_logits, model, None, arrays))

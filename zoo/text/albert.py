@@ -28,6 +28,7 @@ import sentencepiece
 
 from zoo.errors import BundleError, DataError
 from zoo.text import vocabulary as vocabularies
+from zoo.text.sentencepiece import processor
 from zoo.text.tokenizer import Tokenizer
 from zoo.text.wordpiece import END, MASK, PREFIX, START
 
@@ -60,13 +61,7 @@ class AlbertTokenizer(Tokenizer):
         self.model = model
         self.lowercase = lowercase
         self.keep_accents = keep_accents
-        self._processor = sentencepiece.SentencePieceProcessor()
-        try:
-            self._processor.LoadFromSerializedProto(model)
-        except RuntimeError:
-            raise BundleError(
-                "the vocabulary's SentencePiece model is none", "copy it again"
-            ) from None
+        self._processor = processor(model)
         ids = range(self._processor.GetPieceSize())
         self.words = [self._processor.IdToPiece(i) for i in ids]
         numbers = {word: i for i, word in enumerate(self.words)}

@@ -15,10 +15,9 @@ import binascii
 from collections.abc import Sequence
 from pathlib import Path
 
-import sentencepiece
-
 from zoo.errors import BundleError
 from zoo.text import vocabulary as vocabularies
+from zoo.text.sentencepiece import processor
 from zoo.text.tokenizer import Tokenizer
 
 PADDING, UNKNOWN, END = "<pad>", "<unk>", "</s>"
@@ -39,13 +38,7 @@ class MarianTokenizer(Tokenizer):
     def __init__(self, model: bytes, words: Sequence[str]) -> None:
         self.model = model
         self.words = list(words)
-        self._processor = sentencepiece.SentencePieceProcessor()
-        try:
-            self._processor.LoadFromSerializedProto(model)
-        except RuntimeError:
-            raise BundleError(
-                "the vocabulary's SentencePiece model is none", "copy it again"
-            ) from None
+        self._processor = processor(model)
         ids = {word: i for i, word in enumerate(self.words)}
         special = (PADDING, UNKNOWN, END)
         if len(ids) < len(self.words) or not ids.keys() >= set(special):

@@ -22,6 +22,16 @@ from zoo.text import keyboard
 from zoo.text.tokenizer import END_ID, PAD_ID, START_ID, UNK_ID, Tokenizer
 
 
+def processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
+    """Return the processor of a model that a vocabulary file holds, or raise BundleError."""
+    made = sentencepiece.SentencePieceProcessor()
+    try:
+        made.LoadFromSerializedProto(model)
+    except RuntimeError:
+        raise BundleError("the vocabulary's SentencePiece model is none", "copy it again") from None
+    return made
+
+
 class SentencePieceTokenizer(Tokenizer):
     """Turns text into ids of pieces and back. Ids 0 to 3: padding, unknown, start, end."""
 

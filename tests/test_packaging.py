@@ -100,3 +100,9 @@ def test_every_import_is_declared():
                  "rich", "sacrebleu", "matplotlib", "numpy", "tomlkit", "subword-nmt"):  # fmt: skip
         assert name in declared
     assert set(project["optional-dependencies"]) >= {"jax", "torch", "gpu", "test", "parity"}
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """pytest takes two files of one name for one, and a skipped one hides that."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)

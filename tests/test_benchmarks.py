@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -408,6 +409,19 @@ def test_loading_is_timed_against_transformers_from_one_cache():
     )
     assert "'process': 'TensorFlow', 's to the first logits'" in done.stdout
     assert "'against transformers': '1.00'" in done.stdout
+    assert results.RESULTS.read_bytes() == before
+
+
+def test_counting_is_timed_without_its_data(monkeypatch, capsys, corpora_folder):
+    from benchmarks import counting, results
+
+    before = results.RESULTS.read_bytes()
+    monkeypatch.setenv("ZOO_DATA", str(corpora_folder))
+    monkeypatch.setattr(sys, "argv", ["counting", "--smoke", "--times", "2"])
+    counting.main()
+    printed = capsys.readouterr().out
+    assert re.search(r"'words': '\d+', 'n-grams': '[\d,]+', 'seconds': '0\.\d\d'", printed)
+    assert "median and longest of 2" in printed
     assert results.RESULTS.read_bytes() == before
 
 

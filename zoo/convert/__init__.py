@@ -22,8 +22,8 @@ from zoo.text import Tokenizer
 # Modules with `recognises(path)` and `read(path)`, perhaps `further(folder)`, and what they read.
 LAYOUTS = {
     "zoo.convert.openai_gpt": "OpenAI GPT as transformers or OpenAI wrote it",
-    "zoo.convert.bert": "BERT as transformers or sentence-transformers wrote it",
-    "zoo.convert.albert": "ALBERT as transformers wrote it",
+    "zoo.convert.bert": "BERT as transformers, sentence-transformers or Google wrote it",
+    "zoo.convert.albert": "ALBERT as transformers or Google wrote it",
     "zoo.convert.opus_mt": "OPUS-MT as transformers wrote it",
     "zoo.convert.fastai": "fast.ai's wt103 with itos_wt103.pkl",
     "zoo.convert.nematus": "Nematus' model.npz with options and dictionaries",

@@ -1,4 +1,4 @@
-"""Read ALBERT's checkpoints as albert2019: the folders that transformers writes.
+"""Read ALBERT's checkpoints as albert2019: the folders that transformers writes, and Google's own.
 
 config.json, model.safetensors or pytorch_model.bin, and spiece.model. Names may begin with
 "albert."; zoo/convert/bert.py says what else these files have in common with BERT's. A network
@@ -19,7 +19,6 @@ from zoo.convert.tensors import Shape
 from zoo.errors import BundleError
 from zoo.text import AlbertTokenizer
 
-PREFIX = "albert."
 SIZES = bert.SIZES | {"embedding": "embedding_size"}
 RECIPE, CLASSIFIER = "albert2019-books", "albert2019-sst2-base"
 # Our name, theirs, and our shape: e is the tables' width, w the states', f the feed-forward
@@ -68,17 +67,12 @@ LEFT_OUT = re.compile(r"(position_ids|token_type_ids|predictions\.decoder\.(weig
 
 def recognises(folder: Path) -> bool:
     """Return whether a folder holds one of these checkpoints."""
-    config = folder / "config.json"
-    return config.is_file() and read_json(config).get("model_type") == "albert"
+    return bert.is_kind(folder, "albert")
 
 
 def read(folder: Path) -> Converted:
     """Read a checkpoint; raise what `zoo.convert.read` does."""
-    tensors = {
-        bert.plain(name, PREFIX): tensor for name, tensor in checkpoints.read(folder).items()
-    }
-    path = folder / "config.json"
-    config = read_json(path)
+    tensors, config, path = bert.opened(folder, "albert")
     arguments = _arguments(config, path)
     tokenizer = _tokenizer(folder)
     bert.check_size(tokenizer, arguments, folder)
@@ -86,7 +80,7 @@ def read(folder: Path) -> Converted:
     changes = {
         "tokenizer.vocabulary": tokenizer.size, "tokenizer.lowercase": tokenizer.lowercase,
         "tokenizer.keep_accents": tokenizer.keep_accents,
-        "data.max_length": arguments["context"], "converted": "transformers",
+        "data.max_length": arguments["context"], "converted": bert.origin(path),
     }  # fmt: skip
     if "classifier.weight" in tensors:
         base = CLASSIFIER
@@ -149,10 +143,12 @@ def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
 
 
 def _tokenizer(folder: Path) -> AlbertTokenizer:
-    """Read spiece.model, with tokenizer_config.json if it is there."""
+    """Read spiece.model, with tokenizer_config.json if it is there, or Google's 30k-clean.model."""
     path, about = folder / "spiece.model", folder / "tokenizer_config.json"
-    if not path.is_file():
+    published = folder / "30k-clean.model"
+    if not path.is_file() and not published.is_file():
         raise missing(path)
+    path = path if path.is_file() else published
     config = read_json(about) if about.is_file() else {}
     return AlbertTokenizer(
         path.read_bytes(),

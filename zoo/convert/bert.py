@@ -1,4 +1,4 @@
-"""Read BERT's checkpoints as bert2018: the folders that transformers writes.
+"""Read BERT's checkpoints as bert2018: the folders that transformers writes, and Google's own.
 
 config.json, model.safetensors or pytorch_model.bin, and vocab.txt or tokenizer.json. Names may
 begin with "bert.", and older files call the gain and bias of layer normalisation gamma and beta.
@@ -6,7 +6,7 @@ PyTorch's matrices have the outputs first. The numbers of the positions and the 
 table are left out. A network without the second task loses the pooler, which nothing reads. One
 with a layer "classifier" is a classifier of texts, with the labels that config.json names, or
 without the pooler a tagger of words. One without a head gives texts vectors, see
-`zoo.convert.sentences`.
+`zoo.convert.sentences`. Google's checkpoints come in by the same names, see `zoo.convert.google`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 
 from zoo.config import recipe as recipes
 from zoo.config.tasks import main_metric
-from zoo.convert import Converted, adapted, sentences
+from zoo.convert import Converted, adapted, google, sentences
 from zoo.convert import tensors as checkpoints
 from zoo.convert.facts import read_json, vocabulary
-from zoo.convert.tensors import Shape
+from zoo.convert.tensors import Shape, Tensor
 from zoo.errors import BundleError
 from zoo.text import Tokenizer, WordPieceTokenizer
 
@@ -33,7 +33,6 @@ SIZES = {
     "layers": "num_hidden_layers", "heads": "num_attention_heads",
     "feed_forward": "intermediate_size", "segments": "type_vocab_size",
 }  # fmt: skip
-PREFIX = "bert."
 RECIPE, CLASSIFIER, EMBEDDER = "bert2018-books", "bert2018-sst2-base", "bert2018-minilm"
 TAGGER = "bert2018-ner"
 # Our name, theirs, and our shape: w is the states' width, f the feed-forward layer's.
@@ -96,8 +95,15 @@ ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "ge
 
 def recognises(folder: Path) -> bool:
     """Return whether a folder holds one of these checkpoints."""
+    return is_kind(folder, "bert")
+
+
+def is_kind(folder: Path, kind: str) -> bool:
+    """Return whether a folder is of transformers or Google, and of this kind of network."""
     config = folder / "config.json"
-    return config.is_file() and read_json(config).get("model_type") == "bert"
+    if config.is_file():
+        return read_json(config).get("model_type") == kind
+    return google.configuration(folder, kind) is not None
 
 
 def further(folder: Path) -> list[str]:
@@ -107,16 +113,14 @@ def further(folder: Path) -> list[str]:
 
 def read(folder: Path) -> Converted:
     """Read a checkpoint; raise what `zoo.convert.read` does."""
-    tensors = {plain(name, PREFIX): tensor for name, tensor in checkpoints.read(folder).items()}
-    path = folder / "config.json"
-    config = read_json(path)
+    tensors, config, path = opened(folder, "bert")
     arguments = arguments_of(config, path, SIZES, "bert2018")
     tokenizer = _tokenizer(folder)
     check_size(tokenizer, arguments, folder)
     arguments |= {"padding_id": tokenizer.pad_id, "separator_id": tokenizer.end_id}
     changes = {
         "tokenizer.vocabulary": tokenizer.size, "tokenizer.lowercase": tokenizer.lowercase,
-        "data.max_length": arguments["context"], "converted": "transformers",
+        "data.max_length": arguments["context"], "converted": origin(path),
     }  # fmt: skip
     if "classifier.weight" in tensors:
         labels = labels_of(config, path)
@@ -157,6 +161,26 @@ def read(folder: Path) -> Converted:
     return Converted(adapted(base, arguments, changes), weights, (tokenizer, tokenizer))
 
 
+def opened(folder: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], Path]:
+    """Return tensors by transformers' newer names, the configuration, and its path.
+
+    Args:
+        kind: of the network, "bert" or "albert": its names may begin so.
+    """
+    path = folder / "config.json"
+    if path.is_file():
+        read, config = checkpoints.read(folder), read_json(path)
+        return {plain(name, f"{kind}."): tensor for name, tensor in read.items()}, config, path
+    own = google.configuration(folder, kind)
+    assert own is not None  # `recognises` has seen it
+    return google.read(folder, kind), google.read_configuration(own, kind), own
+
+
+def origin(configuration: Path) -> str:
+    """Return who wrote a checkpoint, by the name of its configuration."""
+    return "transformers" if configuration.name == "config.json" else "Google"
+
+
 def labels_of(config: Mapping[str, Any], path: Path) -> list[str]:
     """Return the labels of a classifier in the order of its logits."""
     names = config.get("id2label") or {}
@@ -164,7 +188,8 @@ def labels_of(config: Mapping[str, Any], path: Path) -> list[str]:
     if len(labels) < 2 or not all(labels):
         raise BundleError(
             f"{path} does not number two labels or more from 0 on, in id2label",
-            "only classifiers can be read, no models of numbers",
+            'name them there, as in "id2label": {"0": "negative", "1": "positive"}; models of '
+            "numbers cannot be read",
         )
     return labels
 
@@ -273,6 +298,12 @@ def ours(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
+def cased(vocabulary: str) -> bool:
+    """Return whether any of the pieces, a line each, has capitals; special ones are in brackets."""
+    pieces = (line for line in vocabulary.split("\n") if not line.startswith("["))
+    return any(piece != piece.lower() for piece in pieces)
+
+
 def _tokenizer(folder: Path) -> WordPieceTokenizer:
     """Read vocab.txt, with tokenizer_config.json if it is there, or tokenizer.json."""
     path, whole = folder / "vocab.txt", folder / "tokenizer.json"
@@ -283,7 +314,7 @@ def _tokenizer(folder: Path) -> WordPieceTokenizer:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise BundleError(f"{path} is not UTF-8: {error}", "copy it again") from None
-        return WordPieceTokenizer.of_lines(text, bool(config.get("do_lower_case", True)))
+        return WordPieceTokenizer.of_lines(text, bool(config.get("do_lower_case", not cased(text))))
     if whole.is_file():
         content = read_json(whole)
         model, normal = content.get("model") or {}, content.get("normalizer") or {}

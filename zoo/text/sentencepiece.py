@@ -9,6 +9,7 @@ the pieces, and a text begins with one, so that `decode(encode(text))` is the no
 
 from __future__ import annotations
 
+import functools
 import io
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -134,10 +135,15 @@ def _normalization(name: str, folder: Path) -> dict[str, Any]:
     """Return the trainer's option for a normalisation; the rules of "keyboard" go to a file."""
     if name != "keyboard":
         return {"normalization_rule_name": name}
+    path = folder / "rules.tsv"
+    path.write_text(_keyboard_rules(), encoding="utf-8")
+    return {"normalization_rule_tsv": str(path)}
+
+
+@functools.cache  # they take seconds, and are the same for each text
+def _keyboard_rules() -> str:
     nfkc = sentencepiece.SentencePieceNormalizer(
         rule_name="nmt_nfkc", add_dummy_prefix=False, escape_whitespaces=False,
         remove_extra_whitespaces=False,
     )  # fmt: skip
-    path = folder / "rules.tsv"
-    path.write_text(keyboard.rules(nfkc.normalize), encoding="utf-8")
-    return {"normalization_rule_tsv": str(path)}
+    return keyboard.rules(nfkc.normalize)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections
 import gzip
 import json
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 from zoo.config.recipe import Data
 from zoo.data import corpora
+from zoo.data.corpora.running import titled
 from zoo.data.corpora.wikitext import articles
 from zoo.data.examples import drawn, held_out
 from zoo.errors import DataError, UnknownName
@@ -305,3 +308,21 @@ def test_labels_of_the_hub_are_names(hub):
 def test_a_hub_that_does_not_answer(hub):
     with pytest.raises(DataError, match=r"ptb could not be fetched from the hub \(ptb\)"):
         corpora.load(data("ptb", hub="ptb"), "valid", labelled=False)
+
+
+def test_a_novel_or_chapter_begins_at_its_title():
+    lines = ["no title", "= One =", "== a part ==", "", " text = of one ", "= Two: the end =", "."]
+    assert titled(lines) == [
+        "no title", "= One =\n== a part ==\ntext = of one", "= Two: the end =\n."
+    ]  # fmt: skip
+    assert titled(["", " "]) == []
+
+
+@pytest.mark.parametrize(("name", "chapters"), [("openstax-cc-by", 22), ("eltec-eng-novels", 2)])
+def test_the_shared_files_are_read_as_whole_texts(name, chapters):
+    root = os.environ.get("ZOO_DATA", "")
+    if not root or not Path(root, name).is_dir():
+        pytest.skip("ZOO_DATA does not hold it")
+    texts = [text for text, _ in corpora.load(data(name), "test", labelled=False, whole=True)]
+    assert len(texts) == chapters
+    assert all(text.startswith("= ") for text in texts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.config.recipe import Data
-from zoo.data.corpora import glue, imdb, own, race, trec6, wikitext, words
+from zoo.data.corpora import glue, imdb, own, race, running, trec6, wikitext, words
 from zoo.data.corpora.corpus import Corpus, check_labels, inside
 from zoo.data.corpora.cut import Cut, shakespeare
 from zoo.data.corpora.parallel import Parallel
@@ -47,6 +47,8 @@ CORPORA: dict[str, Corpus] = {
     "tinyshakespeare": Cut(cut=shakespeare, file="input", stream=True),
     "wikitext-2": Corpus(join=wikitext.articles, stream=True),
     "wikitext-103": Corpus(join=wikitext.articles, stream=True),
+    "openstax-cc-by": Corpus(join=running.titled, stream=True),
+    "eltec-eng-novels": Corpus(join=running.titled, stream=True),
     "books": Corpus(splits={"train": ("train",)}, stream=True),
     "imdb": Corpus(
         imdb.read, "jsonl", TRAIN_TEST, TRAIN_TEST | {"train": ("train", "unsup")}, clean=imdb.clean

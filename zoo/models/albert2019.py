@@ -47,8 +47,7 @@ class Encoder(keras.layers.Layer):
 
     def __init__(self, arguments: Sizes, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.padding_id = arguments.padding_id
-        self.context = arguments.context
+        self.sizes = arguments
         self.repeats = arguments.layers
         common = {"dtype": self.dtype_policy}
         self.embeddings = Embeddings(arguments, arguments.embedding, **common)
@@ -63,7 +62,7 @@ class Encoder(keras.layers.Layer):
 
     def call(self, tokens, segments=None, training=False):
         """Return the states of all tokens, [batch, time, width]; for the arguments see bert2018."""
-        mask = mask_of(tokens, self.padding_id, self.context)
+        mask = mask_of(tokens, self.sizes)
         x = self.projection(self.embeddings(tokens, segments, training=training))
         for _ in range(self.repeats):
             x, _, _ = self.block(x, mask, training=training)

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from zoo.layers import transformer
+from zoo.layers import attention, transformer
 from zoo.layers.model import PaperModel
 
 
@@ -50,6 +50,7 @@ class Sizes:
     attention_dropout: float = 0.1  # on the attention weights
     activation: str = "gelu"  # "gelu" is exact, "gelu_tanh" the approximation
     epsilon: float = 1e-12  # of layer normalisation
+    left_to_right: bool = False  # let a token see those before it alone (section 5.1)
     padding_id: int = 0  # [PAD]
     separator_id: int = 102  # [SEP], which ends each text
 
@@ -128,8 +129,7 @@ class Encoder(keras.layers.Layer):
 
     def __init__(self, arguments: Sizes, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.padding_id = arguments.padding_id
-        self.context = arguments.context
+        self.sizes = arguments
         common = {"dtype": self.dtype_policy}
         self.embeddings = Embeddings(arguments, **common)
         self.blocks = [block(arguments, **common) for _ in range(arguments.layers)]
@@ -148,19 +148,24 @@ class Encoder(keras.layers.Layer):
             segments: int32 [batch, time], 0 for the first text and 1 for the second; None counts
                 them from the separators.
         """
-        mask = mask_of(tokens, self.padding_id, self.context)
+        mask = mask_of(tokens, self.sizes)
         x = self.embeddings(tokens, segments, training=training)
         for block in self.blocks:
             x, _, _ = block(x, mask, training=training)
         return x
 
 
-def mask_of(tokens, padding_id: int, context: int):
-    """Return which tokens are no padding, bool [batch, 1, 1, time], at most `context` of them."""
+def mask_of(tokens, sizes: Sizes):
+    """Return which tokens are seen, bool [batch, 1, 1 or time, time]: those that are no padding.
+
+    Raises:
+        ValueError: there are more of them than `context`.
+    """
     time = ops.shape(tokens)[1]
-    if isinstance(time, int) and time > context:
-        raise ValueError(f"{time} tokens, but the context is {context}")
-    return (tokens != padding_id)[:, None, None, :]
+    if isinstance(time, int) and time > sizes.context:
+        raise ValueError(f"{time} tokens, but the context is {sizes.context}")
+    mask = (tokens != sizes.padding_id)[:, None, None, :]
+    return ops.logical_and(mask, attention.causal(time)) if sizes.left_to_right else mask
 
 
 def pooler(width: int, **options) -> keras.layers.Dense:

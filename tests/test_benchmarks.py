@@ -425,6 +425,22 @@ def test_counting_is_timed_without_its_data(monkeypatch, capsys, corpora_folder)
     assert results.RESULTS.read_bytes() == before
 
 
+def test_tagging_and_its_training_are_timed_against_transformers():
+    pytest.importorskip("transformers")
+    from benchmarks import results
+
+    before = results.RESULTS.read_bytes()
+    command = [sys.executable, "-m", "benchmarks.encoders", "--smoke", "--only"]
+    for task, name in (("tag", "TensorFlow"), ("finetune", "TensorFlow, bfloat16")):
+        done = subprocess.run(
+            [*command, name, "transformers", "--task", task],
+            cwd=common.ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert f"'{name}'" in done.stdout
+        assert "'against transformers': '1.00'" in done.stdout
+    assert results.RESULTS.read_bytes() == before
+
+
 def test_a_linear_model_learns_from_an_experiments_texts(monkeypatch):
     pytest.importorskip("sklearn")
     from benchmarks import linear

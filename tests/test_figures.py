@@ -8,16 +8,19 @@ import shutil
 import struct
 from dataclasses import asdict
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import sacrebleu
 
+from zoo.data.marked import Marked
 from zoo.errors import DataError, NotSupported, OptionError
 from zoo.reports import figures
 from zoo.tasks import metrics
 from zoo.tasks.translate import Alignment
 
+SVG = "{http://www.w3.org/2000/svg}"
 HISTORY = [
     {"step": "250", "loss": "4.5", "val_loss": "4.0", "seconds": "1"},
     {"step": "500", "loss": "3.5", "val_loss": "3.25", "seconds": "1"},
@@ -349,3 +352,39 @@ def test_what_is_only_measured_has_bars_and_no_curve(histories):
     assert [bar.get_height() for bar in panel.patches] == [5.0, 4.0]
     one, other = (bar.get_facecolor() for bar in panel.patches)
     assert one != other
+
+
+NAMES = "Angela Merkel met Emmanuel Macron in Paris."
+
+
+def test_marks_are_drawn_as_a_terminal_shows_them(tmp_path):
+    found = [
+        {"label": "PER", "text": "Angela Merkel", "start": 0, "end": 13, "score": 0.9},
+        {"label": "LOC", "text": "Paris", "start": 37, "end": 42, "score": 0.8},
+    ]
+    made = SimpleNamespace(
+        predict=lambda texts: [Marked(text, [], found) for text in texts],
+        recipe=SimpleNamespace(name="a tagger", task="tag"),
+    )
+    path = figures.marked(made, NAMES, tmp_path / "names.svg")
+    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    # Blanks do not break, so that they stay.
+    shown = ["".join(each.itertext()).replace("\u00a0", " ") for each in root.iter(f"{SVG}text")]
+    assert "a tagger" in shown[0].replace("&#160;", " ")
+    assert shown[1:6] == ["Angela Merkel", " PER", " met Emmanuel Macron in ", "Paris", " LOC"]
+    kinds = [each.get("class") for each in root.iter(f"{SVG}text")]
+    assert len({kinds[1], kinds[2], kinds[4], kinds[5]}) == 4  # a colour each, labels dimmed
+    assert "http" not in path.read_text(encoding="utf-8").replace("http://www.w3.org", "").replace(
+        "https://www.textualize.io", ""
+    )
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_marks_that_cannot_be_drawn(tmp_path, tiny_pretrained):
+    with pytest.raises(OptionError, match=r"these pictures are \.svg"):
+        figures.marked(tiny_pretrained, NAMES, tmp_path / "names.png")
+    with pytest.raises(OptionError, match="there is no folder"):
+        figures.marked(tiny_pretrained, NAMES, tmp_path / "none" / "names.svg")
+    with pytest.raises(NotSupported, match="the task 'translate' marks nothing"):
+        figures.marked(tiny_pretrained, "I am cold.", tmp_path / "names.svg")
+    assert not list(tmp_path.iterdir())

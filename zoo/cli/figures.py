@@ -55,6 +55,21 @@ def curve(
 
 
 @figure_app.command()
+def marked(
+    name: Name,
+    texts: Annotated[list[str], typer.Argument(help=f"Texts. {DASH}", metavar="TEXT...")],
+    out: Picture = Path("marked.svg"),
+    width: Annotated[int, typer.Option(help="Characters of a line.", min=20)] = 80,
+) -> None:
+    """Draw texts with what a tagger marks in them."""
+    model = shell.load(name)
+    from zoo.reports import figures
+
+    figures.marked(model, texts, out, width=width)
+    print(out)
+
+
+@figure_app.command()
 @options.with_table
 def length(
     names: Annotated[

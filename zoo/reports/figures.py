@@ -18,6 +18,7 @@ from zoo import files
 from zoo.config.metrics import METRICS
 from zoo.errors import DataError, NotSupported, OptionError, check_path, did_you_mean
 from zoo.reports import series
+from zoo.reports.marks import marked as marked
 from zoo.reports.series import plain
 from zoo.reports.series import save as _save
 

@@ -135,7 +135,7 @@ def test_card_tells_everything(name):
 
 
 def test_split_reference():
-    assert catalog.split_reference("vaswani2017")[1] == "general-en-fr"
+    assert catalog.split_reference("vaswani2017")[1] == "everyday-en-fr"
     assert catalog.split_reference("vaswani2017.multi30k-de-en")[1] == "multi30k-de-en"
 
 

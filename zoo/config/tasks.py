@@ -234,7 +234,7 @@ TASKS: dict[str, TaskSpec] = {
         given="question",
         parts=("question", "context"),
         example='a question and its context, as in ("Who met Bob?", "Ada met Bob.")',
-        card_example='("...", context="...")',
+        card_example='"...", context="..."',
         line="a question and its context",
         unit="questions",
         seen="questions_in_training",

@@ -132,16 +132,16 @@ def example(where: str, question: Any, context: Any, answers: Any, starts: Any =
     Args:
         where: the row's name in messages.
         answers: a cell, see the module.
-        starts: a cell with the place of the one answer; None looks for it.
+        starts: a cell with the places of answers that are texts; None looks for them.
 
     Raises:
         DataError: see `read`.
     """
     question = text_of(question, f"{where}: the question")
     context = text_of(context, f"{where}: the context")
+    if starts := _several(starts):
+        answers = {TEXT: _several(answers), START: starts}
     found = _listed(where, answers)
-    if starts is not None and not is_missing(starts):
-        found = [(text, starts) for text, _ in found]
     return Example(
         (question, context), tuple(_placed(where, context, text, start) for text, start in found)
     )
@@ -179,12 +179,12 @@ def _listed(where: str, cell: Any) -> list[tuple[Any, Any]]:
 
 
 def _several(cell: Any) -> list[Any]:
-    """Return the items of a cell: a list, or one of its own; none of a missing cell."""
+    """Return the items of a cell: those of a list, or the cell itself; none of an empty one."""
     if hasattr(cell, "tolist"):
         cell = cell.tolist()
     if isinstance(cell, (list, tuple)):
         return list(cell)
-    return [] if is_missing(cell) else [cell]
+    return [] if is_missing(cell) or cell == "" else [cell]
 
 
 def _placed(where: str, context: str, text: Any, start: Any) -> tuple[str, int]:

@@ -90,31 +90,23 @@ class Pretrained(Comparing):
         texts: Any,
         *,
         context: str | Sequence[str] | None = None,
-        max_length: int | None = None,
-        batch_size: int | None = None,
-        beam_size: int | None = None,
-        length_penalty: float | None = None,
-        num_return: int | None = None,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        scores: bool = False,
-        no_answer: bool | float | None = None,
-        split_sentences: bool | None = None,
-        progress: bool = True,
-    ) -> Any:
+        max_length: int | None = None, batch_size: int | None = None,
+        beam_size: int | None = None, length_penalty: float | None = None,
+        num_return: int | None = None, temperature: float | None = None,
+        top_k: int | None = None, top_p: float | None = None, seed: int | None = None,
+        scores: bool = False, no_answer: bool | float | None = None,
+        split_sentences: bool | None = None, progress: bool = True,
+    ) -> Any:  # fmt: skip
         """Translate, continue, classify or compare texts or answer questions, by the model's task.
 
         Args:
             texts: one text or a list of texts. A model for `entail` or `similarity` takes a tuple
-                of two texts, one for `answer` a question with its context, one for `choose` a
-                context with its answers, as in ("The sky is", ["blue", "green"]), or a list of
-                these.
-            context: of the questions `texts`, one for all or one for each; it may have any length.
+                of two texts, one for `answer` of question and context, one for `choose` a context
+                with its answers, as in ("The sky is", ["blue", "green"]), or a list of these.
+            context: of the questions `texts`, of any length: one for all, or one for each.
             max_length: most pieces of an output, end token included, for a language model with the
-                prompt; None allows the input's length plus the recipe's `evaluate.max_extra`. Of an
-                answer to a question, None is 30.
+                prompt; None allows the input's length plus the recipe's `evaluate.max_extra`, and
+                an answer to a question 30.
             batch_size: texts that go through the model together.
             beam_size: hypotheses kept at each step, 1 is greedy; None takes the recipe's.
             length_penalty: GNMT's alpha; None takes the recipe's.
@@ -131,10 +123,10 @@ class Pretrained(Comparing):
 
         Returns:
             One result for a text, a list for a list: a translation; the text with its continuation;
-            a label, number, answer or vector (float32, of a list one array [texts, width]); of a
-            question a dict {"text", "start", "end", "score"}, a part of the context; with
-            `scores` a dict of labels or answers and probabilities, the most probable first. With
-            num_return over 1 each result is a list of texts, the best first.
+            a label, number, answer or vector (float32, of a list one array [texts, width]); a dict
+            {"text", "start", "end", "score"}, a part of a question's context; with `scores` a dict
+            of labels or answers and probabilities, the most probable first. With num_return over 1
+            each result is a list, the best first.
 
         Raises:
             InputError: an empty text, a text of which the model knows no word or character, or an
@@ -142,15 +134,13 @@ class Pretrained(Comparing):
             OptionError: an invalid option, or one of another task.
             PredictionError: the model's output is NaN or infinite; so in all verbs.
         """
-        if context is not None:
-            texts = self.task.with_context(texts, context)
-        one, inputs = self.task.listed(texts)
+        one, inputs = self.task.listed(self.task.with_context(texts, context))
         options = {
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
-            "scores": scores or None, "split_sentences": split_sentences, "progress": progress,
-            "no_answer": no_answer,
+            "scores": scores or None, "split_sentences": split_sentences, "no_answer": no_answer,
+            "progress": progress,
         }  # fmt: skip
         results = self.task.predict(inputs, **tasks.options(self.task, "predict", options))
         return results[0] if one else results

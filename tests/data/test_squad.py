@@ -148,7 +148,7 @@ def test_a_table_with_a_column_of_places(tmp_path):
         (("Who?", CONTEXT, [("Bob", 1.5)]), r"the place of the answer 'Bob' is 1.5, not a whole"),
         (
             ("Who?", CONTEXT, {"text": ["Bob"], "answer_start": [8, 21]}),
-            "row 2: 1 answer, but 2 in 'answer_start'",
+            "row 2: 1 in 'text', but 2 in 'answer_start'",
         ),
     ],
 )

@@ -157,7 +157,7 @@ def _listed(where: str, cell: Any) -> list[tuple[Any, Any]]:
         texts, starts = (_several(cell.get(key)) for key in (TEXT, START))
         if starts and len(starts) != len(texts):
             raise DataError(
-                f"{where}: {counted(len(texts), 'answer')}, but {len(starts)} in '{START}'",
+                f"{where}: {len(texts)} in '{TEXT}', but {len(starts)} in '{START}'",
                 "give each answer one place, or none",
             )
         return list(zip(texts, starts or [None] * len(texts), strict=True))

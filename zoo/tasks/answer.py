@@ -110,6 +110,8 @@ class Answer(Entail):
         return _longest(self.model.context, self.data, self.trained_length)
 
     def with_context(self, texts: Any, context: Any) -> Any:
+        if context is None:
+            return texts
         one, questions = listed_texts(texts)
         alone, contexts = listed_texts(context)
         if alone:

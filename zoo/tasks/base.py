@@ -256,11 +256,13 @@ class Task:
         return listed(self.name, inputs)
 
     def with_context(self, texts: Any, context: Any) -> Any:
-        """Return texts with the context that they are about as inputs of the task."""
-        raise OptionError(
-            f"a model for the task '{self.name}' has no option 'context'",
-            "leave it out: it is for models that answer questions",
-        )
+        """Return texts as inputs of the task, with the context that they are about, if any."""
+        if context is not None:
+            raise OptionError(
+                f"a model for the task '{self.name}' has no option 'context'",
+                "leave it out: it is for models that answer questions",
+            )
+        return texts
 
     def predict(self, texts: Sequence[Any]) -> list[Any]:
         """Return the task's answer to each input."""

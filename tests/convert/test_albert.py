@@ -293,4 +293,5 @@ def test_spans_are_those_of_transformers(tmp_path):
         close(found[:, place], logits, PRESENT)
     context = "Where  is the DOG? The cat (sleeps)."
     answer = zoo.load(tmp_path).predict("Where is it?", context=context)
-    assert answer["text"] == context[answer["start"] : answer["end"]].strip() != ""
+    assert answer["text"] == context[answer["start"] : answer["end"]]
+    assert answer["text"].strip() == answer["text"] != ""

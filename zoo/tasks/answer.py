@@ -76,7 +76,7 @@ class Answer(Entail):
     ) -> Encoded:
         """Encode questions as windows, with the places of the first answer's first and last piece.
 
-        A window without the whole answer has those of [CLS].
+        A window without the whole answer has those of [CLS]. Warns of questions that are cut.
 
         Raises:
             DataError: no examples, or an answer of which the model reads nothing.
@@ -85,7 +85,7 @@ class Answer(Entail):
         tokenizer, data = tokenizers[0], recipe.data
         context = recipe.resolved().model.arguments["context"]
         longest = _longest(context, data, recipe.trained_length)
-        tokens, spans = [], []
+        tokens, spans, long = [], [], 0
         contexts = _contexts(tokenizer, [given[1] for given, _ in examples])
         for number, ((question, text), answers) in enumerate(examples, start=1):
             ids, places = contexts[text]
@@ -97,9 +97,18 @@ class Answer(Entail):
                         f"row {number} has an answer of which the model reads nothing: {answer!a}",
                         "leave the row out: the answer is of invisible characters alone",
                     )
-            for window in _windows(tokenizer, question, ids, longest, data):
+            asked = tokenizer.encode(question)
+            long += len(asked) > question_room(longest)
+            for window in _windows(tokenizer, asked, ids, longest, data):
                 tokens.append(window.ids)
                 spans.append(NO_ANSWER if found is None else window.span(*found))
+        if long:
+            warnings.warn(
+                f"{long} of {counted(len(examples), 'question')} are longer than the "
+                f"{question_room(longest)} pieces that are read, and cut",
+                ZooWarning,
+                stacklevel=4,
+            )
         return Encoded({"tokens": Ragged.of(tokens), SPANS: Ragged.of(spans)})
 
     # The verbs -------------------------------------------------------------------------------
@@ -140,13 +149,12 @@ class Answer(Entail):
 
     def _read(self, pairs: Sequence[Any]) -> list[tuple[list[Window], Context]]:
         contexts = _contexts(self.tokenizer, [context for _, context in pairs])
-        return [
-            (
-                _windows(self.tokenizer, question, contexts[text].ids, self.longest, self.data),
-                contexts[text],
-            )
-            for question, text in pairs
-        ]
+        found = []
+        for question, text in pairs:
+            context, asked = contexts[text], self.tokenizer.encode(question)
+            windows_of = _windows(self.tokenizer, asked, context.ids, self.longest, self.data)
+            found.append((windows_of, context))
+        return found
 
     def _check_questions(self, pairs: Sequence[Any]) -> None:
         """Warn once of questions that are cut."""
@@ -228,7 +236,9 @@ class Answer(Entail):
         logits = self._logits([found for found, _ in read], batch_size, progress)
         answers = []
         for (_, text), (found, context), rows in zip(pairs, read, logits, strict=True):
-            spans = answering.best_spans(found, rows, longest, count, threshold)
+            # ALBERT has a piece for a space alone, at no place.
+            visible = np.array([start < end for start, end in context.places])
+            spans = answering.best_spans(found, rows, longest, count, threshold, visible)
             quoted = [_quoted(text, context, span) for span in spans]
             # Pieces of one character are at one place.
             distinct = {(each["start"], each["end"]): each for each in reversed(quoted)}
@@ -320,11 +330,14 @@ def _contexts(tokenizer: Tokenizer, texts: Sequence[str]) -> Mapping[str, Contex
 
 
 def _windows(
-    tokenizer: Tokenizer, question: str, context: Sequence[int], longest: int, data: Data
+    tokenizer: Tokenizer,
+    question: Sequence[int],
+    context: Sequence[int],
+    longest: int,
+    data: Data,
 ) -> list[Window]:
     stride = data.stride or longest
-    ids = tokenizer.encode(question)
-    return windows(ids, context, longest, stride, tokenizer.start_id, tokenizer.end_id)
+    return windows(question, context, longest, stride, tokenizer.start_id, tokenizer.end_id)
 
 
 def _quoted(text: str, context: Context, span: Span) -> Quoted:

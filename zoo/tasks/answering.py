@@ -66,6 +66,7 @@ def best_spans(
     longest: int,
     count: int = 1,
     threshold: float | None = None,
+    visible: np.ndarray | None = None,
 ) -> list[Span]:
     """Return the most probable spans of a context, the best first.
 
@@ -80,12 +81,16 @@ def best_spans(
         count: how many spans to return; fewer if there are fewer.
         threshold: tau of section 4.3, which the score of an answer has to exceed that of none by;
             None forbids no answer.
+        visible: bool [pieces of the context], those that an answer may start and end with; None is
+            all.
     """
     scores, firsts, lasts, maxima, sums = [], [], [], [], []
     for window, rows in zip(windows, logits, strict=True):
         size = len(window.own)
         starts, ends = rows[:, window.offset : window.offset + size]
-        starts = np.where(window.own, starts, -np.inf)
+        seen = True if visible is None else visible[window.first : window.first + size]
+        starts = np.where(window.own & seen, starts, -np.inf)
+        ends = np.where(seen, ends, -np.inf)
         wide = min(longest, size)
         beyond = np.concatenate([ends, np.full(wide - 1, -np.inf)])
         total = starts[:, None] + np.lib.stride_tricks.sliding_window_view(beyond, wide)

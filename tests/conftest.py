@@ -133,6 +133,13 @@ TAGGED = {
 }
 
 
+def paragraph(text: str) -> dict:
+    """Return a paragraph of SQuAD: what is the second word of a text?"""
+    answer = text.split()[1]
+    answers = [{"text": answer, "answer_start": text.index(answer)}]
+    return {"context": text, "qas": [{"question": text[::-1], "answers": answers}]}
+
+
 def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) -> None:
     """Write the sources of pairs, with labels in turn, in the form that their corpus has."""
     from zoo.data.corpora import CORPORA
@@ -157,6 +164,8 @@ def write_texts(folder: Path, data: recipes.Data, pairs: list[tuple[str, str]]) 
         lines = [
             line for words in rows for line in [*itertools.starmap(TAGGED[data.corpus], words), ""]
         ]
+    if data.corpus.startswith("squad"):
+        lines = [json.dumps({"data": [{"paragraphs": list(map(paragraph, texts))}]})]
     splits = {name for each in (corpus.splits, corpus.texts) for n in each.values() for name in n}
     if isinstance(corpus, Cut):
         splits = {corpus.file}

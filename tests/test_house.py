@@ -39,6 +39,9 @@ TABLE = PACKAGE / "config" / "tasks.py"
 
 # The table
 
+# A column of a corpus, and a noun in messages, that are also the name of a task.
+WORDS = {"data/corpora/race.py": {"answer"}, "tasks/choose.py": {"answer"}}
+
 
 def own_file(name: str) -> Path:
     module = TASKS[name].path.partition(":")[0]
@@ -65,6 +68,7 @@ def constants(path: Path) -> Iterator[tuple[int, str]]:
 )
 def test_no_file_names_a_task_but_its_own(path):
     allowed = {name for name in TASKS if path in (TABLE, own_file(name))}
+    allowed |= WORDS.get(path.relative_to(PACKAGE).as_posix(), set())
     named = [(line, text) for line, text in constants(path) if text in TASKS.keys() - allowed]
     assert not named, f"{path.relative_to(PACKAGE)} names a task: ask its row or its class"
 

@@ -308,7 +308,7 @@ def test_a_wrong_change_names_the_key(small, changes, text):
         (
             "ulmfit2018-imdb-lm",
             {"task": "summarise"},
-            "valid choices: choose, classify, embed, entail",
+            "valid choices: answer, choose, classify, embed, entail",
         ),
         ("ulmfit2018-imdb-lm", {"data.language": ""}, "'generate' needs data.language"),
         ("ulmfit2018-imdb-lm", {"train.bptt": None}, "'generate' needs train.bptt"),

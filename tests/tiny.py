@@ -60,7 +60,7 @@ DOCUMENTS = np.array(
 )
 INPUTS = {
     "translate": {"source": SOURCE, "target": TARGET}, "generate": TOKENS, "fill": TOKENS,
-    "classify": DOCUMENTS, "tag": TOKENS,
+    "classify": DOCUMENTS, "tag": TOKENS, "answer": TOKENS,
     "embed": DOCUMENTS, "entail": DOCUMENTS,
     "similarity": np.stack([DOCUMENTS, DOCUMENTS[:, ::-1]], axis=1),
     "choose": np.stack([DOCUMENTS, DOCUMENTS[::-1], DOCUMENTS[:, ::-1]], axis=1),
@@ -70,6 +70,7 @@ LABELS = {
     "generate": np.array([[5, 6, 7, 8, 9, END], [10, 11, 5, 12, 13, END]], dtype="int32"),
     "fill": TOKENS[:, ::-1].copy(),
     "tag": np.array([[-1, 0, 1, 1, -1, 0], [-1, 1, 0, -1, 1, -1]], dtype="int32"),
+    "answer": np.array([[1, 4], [2, 2]], dtype="int32"),
     "classify": np.array([0, 1, 1, 0, 1], dtype="int32"),
     "entail": np.array([0, 1, 1, 0, 1], dtype="int32"),
     "similarity": np.array([0, 1, 1, 0, 1], dtype="int32"),

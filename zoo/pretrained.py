@@ -89,45 +89,44 @@ class Pretrained(Comparing):
         self,
         texts: Any,
         *,
-        max_length: int | None = None,
-        batch_size: int | None = None,
-        beam_size: int | None = None,
-        length_penalty: float | None = None,
-        num_return: int | None = None,
-        temperature: float | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        scores: bool = False,
-        split_sentences: bool | None = None,
-        progress: bool = True,
-    ) -> Any:
-        """Translate, continue, classify or compare texts, by the model's task.
+        context: str | Sequence[str] | None = None,
+        max_length: int | None = None, batch_size: int | None = None,
+        beam_size: int | None = None, length_penalty: float | None = None,
+        num_return: int | None = None, temperature: float | None = None,
+        top_k: int | None = None, top_p: float | None = None, seed: int | None = None,
+        scores: bool = False, no_answer: bool | float | None = None,
+        split_sentences: bool | None = None, progress: bool = True,
+    ) -> Any:  # fmt: skip
+        """Translate, continue, classify or compare texts or answer questions, by the model's task.
 
         Args:
             texts: one text or a list of texts. A model for `entail` or `similarity` takes a tuple
-                of two texts, one for `choose` a context with its answers, as in ("The sky is",
-                ["blue", "green"]), or a list of these.
+                of two texts, one for `answer` of question and context, one for `choose` a context
+                with its answers, as in ("The sky is", ["blue", "green"]), or a list of these.
+            context: of the questions `texts`, of any length: one for all, or one for each.
             max_length: most pieces of an output, end token included, for a language model with the
-                prompt; None allows the input's length plus the recipe's `evaluate.max_extra`.
+                prompt; None allows the input's length plus the recipe's `evaluate.max_extra`, and
+                an answer to a question 30.
             batch_size: texts that go through the model together.
             beam_size: hypotheses kept at each step, 1 is greedy; None takes the recipe's.
             length_penalty: GNMT's alpha; None takes the recipe's.
-            num_return: number of best hypotheses, at most beam_size; None is 1.
+            num_return: number of best answers, of hypotheses at most beam_size; None is 1.
             temperature, top_k, top_p: sample a language model's words: a lower temperature sharpens
                 the probabilities; sample among the top_k most probable words, or among the most
                 probable words with the total probability top_p. Greedy if all are None.
             seed: seed of the samples; None takes another one each time.
             scores: return all labels, or answers, with their probabilities.
+            no_answer: whether a context may not answer a question; a number is the threshold.
             split_sentences: translate a text sentence by sentence and keep its line breaks; None
                 does so unless num_return is more than 1. Then max_length is that of a sentence.
             progress: show a bar on a terminal while there is more than one batch.
 
         Returns:
             One result for a text, a list for a list: a translation; the text with its continuation;
-            a label, number, answer or vector (float32, of a list one array [texts, width]); with
-            `scores` a dict of labels or answers and probabilities, the most probable first. With
-            num_return over 1 each result is a list of texts, the best first.
+            a label, number, answer or vector (float32, of a list one array [texts, width]); a dict
+            {"text", "start", "end", "score"}, a part of a question's context; with `scores` a dict
+            of labels or answers and probabilities, the most probable first. With num_return over 1
+            each result is a list, the best first.
 
         Raises:
             InputError: an empty text, a text of which the model knows no word or character, or an
@@ -135,12 +134,13 @@ class Pretrained(Comparing):
             OptionError: an invalid option, or one of another task.
             PredictionError: the model's output is NaN or infinite; so in all verbs.
         """
-        one, inputs = self.task.listed(texts)
+        one, inputs = self.task.listed(self.task.with_context(texts, context))
         options = {
             "max_length": max_length, "batch_size": batch_size, "beam_size": beam_size,
             "length_penalty": length_penalty, "num_return": num_return,
             "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
-            "scores": scores or None, "split_sentences": split_sentences, "progress": progress,
+            "scores": scores or None, "split_sentences": split_sentences, "no_answer": no_answer,
+            "progress": progress,
         }  # fmt: skip
         results = self.task.predict(inputs, **tasks.options(self.task, "predict", options))
         return results[0] if one else results

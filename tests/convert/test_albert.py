@@ -240,7 +240,7 @@ def test_what_is_refused(change, message, checkpoint, tmp_path):
 
 
 def test_a_network_without_a_head_is_named(tmp_path):
-    with pytest.raises(BundleError, match="has neither a head that guesses words nor"):
+    with pytest.raises(BundleError, match="has no head that guesses words, classifies texts or"):
         convert.read(written(tmp_path, network("AlbertModel")))
 
 
@@ -282,3 +282,16 @@ def test_what_is_wanted_of_base(more, published):
     }  # fmt: skip
     shapes = [shape for _, shape in albert.wanted(sizes | more).values()]
     assert sum(map(math.prod, shapes)) == published
+
+
+def test_spans_are_those_of_transformers(tmp_path):
+    made = network("AlbertForQuestionAnswering")
+    read = convert.read(written(tmp_path, made))
+    assert (read.recipe.task, read.recipe.data.max_length) == ("answer", 20)
+    wanted, found = theirs(made), ops.convert_to_numpy(model_of(read)(IDS))
+    for place, logits in enumerate((wanted.start_logits, wanted.end_logits)):
+        close(found[:, place], logits, PRESENT)
+    context = "Where  is the DOG? The cat (sleeps)."
+    answer = zoo.load(tmp_path).predict("Where is it?", context=context)
+    assert answer["text"] == context[answer["start"] : answer["end"]]
+    assert answer["text"].strip() == answer["text"] != ""

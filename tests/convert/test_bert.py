@@ -216,7 +216,7 @@ def edited(folder: Path, **changes) -> None:
 
 def test_a_head_that_the_zoo_does_not_have_is_named(tmp_path):
     with pytest.raises(BundleError, match="has a head that is not read here"):
-        convert.read(written(tmp_path, network("BertForQuestionAnswering")))
+        convert.read(written(tmp_path, network("BertForNextSentencePrediction")))
 
 
 # Classifiers
@@ -287,3 +287,57 @@ def test_a_tagger_of_plain_tags_is_measured_by_accuracy(tmp_path):
     assert [word["word"] for word in model.predict("The cat sleeps.")] == [
         "The", "cat", "sleeps", ".",
     ]  # fmt: skip
+
+
+# Answers to questions
+
+
+@pytest.fixture(scope="module")
+def answerer():
+    return network("BertForQuestionAnswering")
+
+
+def test_spans_are_those_of_transformers(answerer, tmp_path):
+    read = convert.read(written(tmp_path, answerer))
+    assert (read.recipe.task, read.recipe.evaluate.metric) == ("answer", "f1")
+    assert (read.recipe.data.max_length, read.recipe.data.stride) == (20, 128)
+    made = bundle.model_with(read.weights, read.recipe)
+    wanted = theirs(answerer, input_ids=IDS, attention_mask=PRESENT, token_type_ids=SEGMENTS)
+    found = ops.convert_to_numpy(made(IDS))
+    assert found.shape == (3, 2, 9)
+    for place, logits in enumerate((wanted.start_logits, wanted.end_logits)):
+        close(found[:, place], logits, PRESENT)
+    assert (found[:, 0][PRESENT == 0] < -1e8).all()  # padding is no start
+    turned = np.array([np.concatenate([row[row == 0], row[row != 0]]) for row in IDS])
+    left = ops.convert_to_numpy(made(turned))
+    np.testing.assert_allclose(left[:, 0][turned != 0], found[:, 0][IDS != 0], atol=1e-5)
+
+
+def test_it_answers_as_transformers_does(answerer, tmp_path):
+    """The same windows as the tokenizer there cuts, and the best span of the logits there."""
+    vocabulary = {word: i for i, word in enumerate(TOKENIZER.words)}
+    tokenizer = transformers.BertTokenizer(vocab=vocabulary)
+    out = convert.write(written(tmp_path / "theirs", answerer), "bert2018", tmp_path / "mine")
+    model = zoo.load(out)
+    question, short, long = "Where is my cat?", "The Dogs sleep.", " ".join(LINES)
+    asked = len(tokenizer(question, add_special_tokens=False)["input_ids"])
+    model.task.data = model.recipe.changed({"data.stride": 4}).data
+    cut = {"max_length": 20, "stride": 20 - 3 - asked - 4, "truncation": "only_second"}
+    (ours,) = model.encode_sources((question, long))
+    assert ours == tokenizer(question, long, return_overflowing_tokens=True, **cut)["input_ids"]
+    assert len(ours) > 2
+    batch = tokenizer(question, short, return_offsets_mapping=True)
+    inputs = {name: np.array([batch[name]]) for name in ("input_ids", "token_type_ids")}
+    wanted = theirs(answerer, **inputs)
+    offsets, first = batch["offset_mapping"], asked + 2
+    scores = {
+        (i, j): float(wanted.start_logits[0, i] + wanted.end_logits[0, j])
+        for i in range(first, len(offsets) - 1)
+        for j in range(i, len(offsets) - 1)
+    }
+    best = sorted(scores, key=lambda span: -scores[span])[:5]
+    found = model.predict((question, short), num_return=5)
+    places = [(offsets[i][0], offsets[j][1]) for i, j in best]
+    assert [(each["start"], each["end"]) for each in found] == places
+    ratio = np.log(found[0]["score"] / found[1]["score"])
+    assert ratio == pytest.approx(scores[best[0]] - scores[best[1]], abs=1e-3)

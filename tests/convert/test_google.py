@@ -223,3 +223,16 @@ def test_a_classifier_needs_its_labels(bert, tmp_path):
     assert read.recipe.task == "classify"
     assert read.recipe.data.labels == ["no", "maybe", "yes"]
     np.testing.assert_array_equal(read.weights["head.kernel"], head.T)
+
+
+def test_what_was_fine_tuned_on_squad_answers_questions(bert, tmp_path):
+    folder = copied(bert[0], tmp_path)
+    head = np.random.default_rng(0).normal(size=(2, 24)).astype("float32")
+    squad = {"cls/squad/output_weights": head, "cls/squad/output_bias": head[:, 0]}
+    kept = {
+        name: a for name, a in variables(network("Bert"), BERT, {}).items() if "cls/" not in name
+    }
+    saved(folder / "bert_model.ckpt", kept | squad)
+    read = convert.read(folder)
+    assert read.recipe.task == "answer"
+    assert any(np.array_equal(array, head.T) for array in read.weights.values())

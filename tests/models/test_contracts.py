@@ -25,6 +25,7 @@ KINDS = {
     "similarity": {contracts.SequenceClassifier},
     "choose": {contracts.SequenceClassifier},
     "tag": {contracts.TokenClassifier, contracts.Encoder},
+    "answer": {contracts.SpanFinder, contracts.Encoder},
     "embed": {contracts.SequenceClassifier, contracts.Embedder, contracts.Encoder},
 }  # fmt: skip
 MORE = {
@@ -67,6 +68,7 @@ def test_a_model_is_of_one_kind(model):
     kinds = (
         contracts.Translator, contracts.LanguageModel, contracts.SequenceClassifier,
         contracts.StatefulClassifier, contracts.Filler, contracts.TokenClassifier,
+        contracts.SpanFinder,
     )  # fmt: skip
     assert sum(isinstance(model, kind) for kind in kinds) == 1
 

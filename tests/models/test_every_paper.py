@@ -127,8 +127,8 @@ def test_every_weight_learns(variant):
     for name, after in weights.arrays(model).items():
         assert np.isfinite(after).all(), name
         moved = np.abs(after - before[name])
-        if variant.task == "choose" and name == "head.bias":
-            continue  # the same for all answers, so that softmax cancels it
+        if variant.task in ("choose", "answer") and name == "head.bias":
+            continue  # the same for all answers, or all tokens, so that softmax cancels it
         assert moved.max() > 0, f"{name} does not learn"
         # Words and positions that the batch does not have learn nothing.
         if after.ndim == 2 and "embedding" not in name and "positions" not in name:
@@ -151,6 +151,8 @@ def test_logits_are_finite_and_one_for_each_label(variant, expected):
     width = next(sizes[key] for key in keys if key in sizes)
     if variant.task == "choose":
         width = variant.inputs.shape[1]  # answers
+    elif variant.task == "answer":
+        width = variant.inputs.shape[1]  # tokens
     elif variant.task == "embed":
         width = sizes["width"]  # a vector
     assert expected.shape == (*variant.labels.shape, width)

@@ -70,8 +70,8 @@ class Lines:
     name: str
     raw: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
-    def inputs(self, task: str) -> Iterator[Line]:
-        """Yield each line as an input of a task."""
+    def inputs(self, task: str | None) -> Iterator[Line]:
+        """Yield each line as an input of a task; see `split`."""
         for number, raw in enumerate(self.raw, start=1):
             where = f"{self.name}:{number}"
             try:
@@ -109,14 +109,33 @@ def open_lines(file: Path | None) -> Lines:
     return Lines(name, itertools.chain([first], raw))
 
 
-def split(line: str, task: str, where: str) -> Any:
+def read_context(path: Path) -> str:
+    """Return the text of a file that questions are about.
+
+    Raises:
+        DataError: the file is missing, of another kind than text, or empty.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {path}", "look at the path after --context")
+    from zoo.data.readers import read_lines
+
+    text = "".join(read_lines(path, ends=True))
+    if not text.strip():
+        raise DataError(f"{path.name} is empty", "give a text that the questions are about")
+    return text
+
+
+def split(line: str, task: str | None, where: str) -> Any:
     """Split a line at its tabs into an input of a task.
+
+    Args:
+        task: None leaves the line whole.
 
     Raises:
         DataError: it has a wrong number of texts.
     """
-    row = tasks.spec(task)
-    if not row.parts:
+    row = None if task is None else tasks.spec(task)
+    if row is None or not row.parts:
         return line
     cells = line.split("\t")
     if len(cells) < 3 if row.input == "question" else len(cells) != 2:
@@ -137,7 +156,8 @@ def written(output: Any, form: Format) -> str:
         output = [float(str(number)) for number in output]
     if form is Format.text and hasattr(output, "rich"):  # a marked text
         return _one_line(output)
-    if form is Format.jsonl or _holds_names(output):
+    several = isinstance(output, list) and all(hasattr(each, "rich") for each in output)
+    if form is Format.jsonl or (_holds_names(output) and not several):
         return json.dumps(output, ensure_ascii=False)
     if output is None:
         return ""
@@ -168,11 +188,12 @@ def _one_line(output: Any) -> str:
 
 
 def answer_all(
-    lines: Lines, task: str, answer: Answer, form: Format, on_error: OnError
+    lines: Lines, task: str | None, answer: Answer, form: Format, on_error: OnError
 ) -> list[Line]:
     """Print the output of each line; return the lines that are skipped.
 
     Args:
+        task: splits a line into the parts of an input, see `split`.
         answer: gives the outputs of a list of inputs.
 
     Raises:

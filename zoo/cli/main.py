@@ -74,6 +74,9 @@ def predict(
     name: Name,
     text: Annotated[list[str] | None, typer.Argument(help=TEXTS, metavar="TEXT")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file, one text a line.")] = None,
+    context: Annotated[
+        Path | None, typer.Option(help="A UTF-8 file of any length that the texts ask about.")
+    ] = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     max_length: Annotated[int | None, typer.Option(help="Longest output, in pieces.")] = None,
@@ -86,6 +89,9 @@ def predict(
     top_p: Annotated[float | None, typer.Option(help="Draw among such a share.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the draws.")] = None,
     scores: Annotated[bool, typer.Option("--scores", help="All labels, as JSON.")] = False,
+    no_answer: Annotated[
+        bool, typer.Option("--no-answer", help="Let a question have no answer in its context.")
+    ] = False,
     split_sentences: SplitSentences = None,
     form: Annotated[
         lines.Format, typer.Option("--format", help="jsonl writes each output as JSON.")
@@ -95,14 +101,16 @@ def predict(
     ] = lines.OnError.stop,
     dtype: Dtype = None,
 ) -> None:
-    """Translate, continue, classify, tag or compare texts; one output a line, in their order.
+    """Translate, continue, classify, tag or compare texts, answer questions; one output a line.
 
     A blank line gives a blank line. With --on-error skip, the exit code is 1 if a line was skipped.
     """
     if text and file is not None:
         raise OptionError("both TEXT and --file are given", "give one of them")
     source = None if text else lines.open_lines(file)
+    about = None if context is None else lines.read_context(context)
     model = _load(name, dtype)
+    task = model.recipe.task if about is None else None  # then each text is whole
 
     def answer(inputs: list[Any], part: int = 0) -> list[Any]:
         # A seed for each part of a file: equal prompts in two parts would go on alike.
@@ -110,14 +118,15 @@ def predict(
             inputs, beam_size=beam_size, seed=seed if seed is None else seed + part,
             length_penalty=length_penalty, max_length=max_length, batch_size=batch_size,
             num_return=num_return, temperature=temperature, top_k=top_k, top_p=top_p,
-            scores=scores, split_sentences=split_sentences,
+            scores=scores, split_sentences=split_sentences, context=about,
+            no_answer=no_answer or None,
         )  # fmt: skip
         return outputs
 
     if source is None:
-        for output in answer(shell.split_columns(text or [], model.recipe.task, None)):
+        for output in answer(shell.split_columns(text or [], task, None)):
             lines.show(output, form)
-    elif lines.answer_all(source, model.recipe.task, answer, form, on_error):
+    elif lines.answer_all(source, task, answer, form, on_error):
         raise typer.Exit(1)
 
 

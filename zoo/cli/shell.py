@@ -84,8 +84,12 @@ def check_arguments(words: Sequence[str]) -> None:
             )
 
 
-def split_columns(texts: list[str], task: str, file: Path | None) -> list[Any]:
-    """Split texts at tabs into a task's inputs; raise DataError for a wrong number of texts."""
+def split_columns(texts: list[str], task: str | None, file: Path | None) -> list[Any]:
+    """Split texts at tabs into a task's inputs, none if `task` is None.
+
+    Raises:
+        DataError: a wrong number of texts.
+    """
     place = f"{file.name}:" if file is not None else "text "
     return [lines.split(text, task, f"{place}{i}") for i, text in enumerate(texts, start=1)]
 

@@ -81,6 +81,8 @@ class Data(Also):
     # most pieces or words of a row, its end included; training drops longer pairs and cuts other
     # texts, together if they form one sequence
     max_length: Positive | None = None
+    # of a model of questions: pieces from the start of a window of the context to that of the next
+    stride: Positive | None = None
     validation: Inside = 0.1  # share of training rows held out if there is no validation split
     reverse_source: bool = False  # whether a translator reads its source from the last word on
     reverse: bool = False  # whether texts are read from the last word to the first

@@ -21,6 +21,7 @@ from zoo.text import AlbertTokenizer
 
 SIZES = bert.SIZES | {"embedding": "embedding_size"}
 RECIPE, CLASSIFIER = "albert2019-books", "albert2019-sst2-base"
+ANSWERER = "albert2019-squad-base"
 # Our name, theirs, and our shape: e is the tables' width, w the states', f the feed-forward
 # layer's.
 EMBEDDINGS = {
@@ -90,6 +91,9 @@ def read(folder: Path) -> Converted:
             "dropout_head": float(config.get("classifier_dropout_prob", 0.1)),
         }  # fmt: skip
         changes |= {"data.labels": labels, "model.weights": "", "tokenizer.weights": ""}
+    elif bert.SPAN_HEAD in tensors:
+        base = ANSWERER
+        changes |= bert.answering(base, arguments["context"])
     elif "predictions.bias" in tensors:
         base = RECIPE
         arguments["sentence_order"] = ORDER in tensors
@@ -97,14 +101,14 @@ def read(folder: Path) -> Converted:
             changes["train.second_task"] = "none"
     else:
         raise BundleError(
-            f"{folder} has neither a head that guesses words nor one that classifies texts",
-            "take a checkpoint of AlbertForPreTraining, AlbertForMaskedLM or "
-            "AlbertForSequenceClassification",
+            f"{folder} has no head that guesses words, classifies texts or answers questions",
+            "take a checkpoint of AlbertForPreTraining, AlbertForMaskedLM, "
+            "AlbertForSequenceClassification or AlbertForQuestionAnswering",
         )
     kept = {name: tensor for name, tensor in tensors.items() if not LEFT_OUT.search(name)}
-    if arguments.get("sentence_order") is False:  # nothing reads the pooler
+    if arguments.get("sentence_order") is False or base == ANSWERER:  # nothing reads the pooler
         kept = {name: tensor for name, tensor in kept.items() if not name.startswith("pooler.")}
-    weights = bert.ours(checkpoints.take(kept, wanted(arguments), folder))
+    weights = bert.ours(checkpoints.take(kept, wanted(arguments, base == ANSWERER), folder))
     return Converted(adapted(base, arguments, changes), weights, (tokenizer, tokenizer))
 
 
@@ -123,14 +127,17 @@ def _arguments(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     )
 
 
-def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
-    """Return a name of ours and the shape in a checkpoint for each name there."""
+def wanted(arguments: Mapping[str, Any], answers: bool = False) -> dict[str, tuple[str, Shape]]:
+    """Return a name of ours and the shape in a checkpoint for each name there.
+
+    Args: see `zoo.convert.bert.wanted`.
+    """
     sizes = {
         "v": arguments["vocabulary"], "c": arguments["context"], "s": arguments["segments"],
         "e": arguments["embedding"], "w": arguments["width"], "f": arguments["feed_forward"],
         "2": 2, "n": arguments.get("classes", 0),
     }  # fmt: skip
-    heads = [HEAD] if "classes" in arguments else [WORDS]
+    heads = [bert.SPANS if answers else HEAD if "classes" in arguments else WORDS]
     if arguments.get("sentence_order"):
         heads.append(SECOND_TASK)
     tables = [

@@ -5,8 +5,9 @@ begin with "bert.", and older files call the gain and bias of layer normalisatio
 PyTorch's matrices have the outputs first. The numbers of the positions and the copy of the word
 table are left out. A network without the second task loses the pooler, which nothing reads. One
 with a layer "classifier" is a classifier of texts, with the labels that config.json names, or
-without the pooler a tagger of words. One without a head gives texts vectors, see
-`zoo.convert.sentences`. Google's checkpoints come in by the same names, see `zoo.convert.google`.
+without the pooler a tagger of words; one with a layer "qa_outputs" answers questions. One without a
+head gives texts vectors, see `zoo.convert.sentences`. Google's checkpoints come in by the same
+names, see `zoo.convert.google`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SIZES = {
     "feed_forward": "intermediate_size", "segments": "type_vocab_size",
 }  # fmt: skip
 RECIPE, CLASSIFIER, EMBEDDER = "bert2018-books", "bert2018-sst2-base", "bert2018-minilm"
-TAGGER = "bert2018-ner"
+TAGGER, ANSWERER = "bert2018-ner", "bert2018-squad"
 # Our name, theirs, and our shape: w is the states' width, f the feed-forward layer's.
 EMBEDDINGS = {
     "words": ("word_embeddings.weight", "v w"),
@@ -77,13 +78,19 @@ TAGS = {
     "head.bias": ("classifier.bias", "n"),
 }
 HEAD = {**POOLER, **TAGS}
+SPANS = {
+    "head.kernel": ("qa_outputs.weight", "w 2"),
+    "head.bias": ("qa_outputs.bias", "2"),
+}
 SECOND_TASK = {
     **POOLER,
     "follows.kernel": ("cls.seq_relationship.weight", "w 2"),
     "follows.bias": ("cls.seq_relationship.bias", "2"),
 }
 # Heads that other tasks have.
-OTHER_HEADS = ("cls.", "classifier.", "qa_outputs.")
+OTHER_HEADS = ("cls.", "classifier.")
+# The layer that scores where an answer starts and ends.
+SPAN_HEAD = "qa_outputs.weight"
 # What tells a tagger of words from a classifier of texts.
 ARCHITECTURE, POOLED = "BertForTokenClassification", "pooler.dense.weight"
 # Tensors that are no weights: the positions' numbers, and what is tied to the words.
@@ -138,6 +145,9 @@ def read(folder: Path) -> Converted:
         arguments["next_sentence"] = "cls.seq_relationship.weight" in tensors
         if not arguments["next_sentence"]:
             changes["train.second_task"] = "none"
+    elif SPAN_HEAD in tensors:
+        base = ANSWERER
+        changes |= answering(base, arguments["context"])
     elif not any(name.startswith(OTHER_HEADS) for name in tensors):
         base = EMBEDDER
         found = sentences.read(folder, tokenizer.lowercase)
@@ -149,15 +159,16 @@ def read(folder: Path) -> Converted:
             changes["data.max_length"] = min(found.max_length, arguments["context"])
     else:
         raise BundleError(
-            f"{folder} has a head that is not read here: it neither guesses words nor classifies "
-            "texts or words",
+            f"{folder} has a head that is not read here: it does not guess words, classify "
+            "texts or words, or answer questions",
             "take a checkpoint of BertModel, BertForPreTraining, BertForMaskedLM, "
-            "BertForSequenceClassification or BertForTokenClassification",
+            "BertForSequenceClassification, BertForTokenClassification or "
+            "BertForQuestionAnswering",
         )
     kept = {name: tensor for name, tensor in tensors.items() if not LEFT_OUT.search(name)}
-    if arguments.get("next_sentence") is False or base == TAGGER:
+    if arguments.get("next_sentence") is False or base in (TAGGER, ANSWERER):
         kept = {name: tensor for name, tensor in kept.items() if not name.startswith("pooler.")}
-    weights = ours(checkpoints.take(kept, wanted(arguments), folder))
+    weights = ours(checkpoints.take(kept, wanted(arguments, base == ANSWERER), folder))
     return Converted(adapted(base, arguments, changes), weights, (tokenizer, tokenizer))
 
 
@@ -179,6 +190,15 @@ def opened(folder: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], 
 def origin(configuration: Path) -> str:
     """Return who wrote a checkpoint, by the name of its configuration."""
     return "transformers" if configuration.name == "config.json" else "Google"
+
+
+def answering(recipe: str, context: int) -> dict[str, Any]:
+    """Return the changes of a recipe for a model that answers questions with this context."""
+    longest = recipes.load(recipe).data.max_length or context
+    return {
+        "data.max_length": min(longest, context), "train.precision": "float32",
+        "model.weights": "", "tokenizer.weights": "",
+    }  # fmt: skip
 
 
 def labels_of(config: Mapping[str, Any], path: Path) -> list[str]:
@@ -238,14 +258,20 @@ def plain(name: str, prefix: str) -> str:
     return ".".join(parts)
 
 
-def wanted(arguments: Mapping[str, Any]) -> dict[str, tuple[str, Shape]]:
-    """Return a name of ours and the shape in a checkpoint for each name there."""
+def wanted(arguments: Mapping[str, Any], answers: bool = False) -> dict[str, tuple[str, Shape]]:
+    """Return a name of ours and the shape in a checkpoint for each name there.
+
+    Args:
+        answers: whether the model answers questions.
+    """
     sizes = {
         "v": arguments["vocabulary"], "c": arguments["context"], "s": arguments["segments"],
         "w": arguments["width"], "f": arguments["feed_forward"], "2": 2,
         "n": arguments.get("classes", 0),
     }  # fmt: skip
-    if "pooling" in arguments:
+    if answers:
+        heads = [SPANS]
+    elif "pooling" in arguments:
         heads = [POOLER] if arguments["pooler"] else []
     else:
         of_classes = HEAD if "start_id" in arguments else TAGS

@@ -32,6 +32,7 @@ RULES = {
     "bert": (
         (r"^bert/", ""),
         (r"^cls/predictions/output_bias$", "cls.predictions.bias"),
+        (r"^cls/squad/", "qa_outputs/"),
         (r"/layer_(\d+)/", r"/layer/\1/"),
     ),
     "albert": (

@@ -23,3 +23,14 @@ class Classifier(bert2018_tasks.Classifier):
         classes: int  # number of labels
         dropout_head: float = 0.1  # on the pooled state, the paper's classifier dropout
         start_id: int = 2  # [CLS], which begins a sequence
+
+
+@keras.saving.register_keras_serializable("paperzoo.albert2019")
+class Answerer(bert2018_tasks.Answerer):
+    """The score of the answer from token i to token j is S T_i + E T_j, as in bert2018."""
+
+    encoder_class = Encoder
+
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(Sizes):
+        pass

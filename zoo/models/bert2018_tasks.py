@@ -3,7 +3,8 @@ that fine-tuning makes of BERT (section 3.2).
 
 A text is [CLS] text [SEP], a pair [CLS] first [SEP] second [SEP]. A linear layer reads the pooled
 state of [CLS], with dropout in training (section 4.1). A tagger's reads the state of every token;
-the first piece of a word speaks for it (section 5.3).
+the first piece of a word speaks for it (section 5.3). What answers questions reads them with
+their context, and gives each token two logits (section 4.2).
 
 The vectors of texts are of Sentence-BERT (Reimers and Gurevych, EMNLP 2019,
 https://arxiv.org/abs/1908.10084), whose networks are BERT's.
@@ -17,6 +18,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from zoo import typed
 from zoo.layers.model import PaperModel
 from zoo.models.bert2018 import Encoder, Sizes, normal, pooler
 
@@ -160,6 +162,52 @@ class Tagger(PaperModel):
         """
         states = ops.cast(self.encode(inputs, training=training), "float32")
         return self.head(self.head_dropout(states, training=training))
+
+    def encode(self, tokens, segments=None, training=False):
+        """Return the states of all tokens, [batch, time, width]; see `Encoder`."""
+        return self.encoder(tokens, segments, training=training)
+
+
+@keras.saving.register_keras_serializable("paperzoo.bert2018")
+class Answerer(PaperModel):
+    """The score of the answer from token i to token j is S T_i + E T_j, T_i the last state of
+    token i (section 4.2): P(start = i | x) = softmax_i(S T_i + b_S), and the same for the end.
+
+    As in the paper's code there is no dropout on the states, and both vectors have a bias, which
+    cancels.
+    """
+
+    encoder_class: ClassVar[Any] = Encoder
+
+    @dataclass(frozen=True, kw_only=True)
+    class Arguments(Sizes):
+        pass
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**arguments)
+        self.context = self.arguments.context
+        self.encoder = self.encoder_class(self.arguments, dtype=self.dtype_policy)
+        self.head = keras.layers.Dense(2, kernel_initializer=normal(), dtype="float32")  # S, E
+
+    def build(self, input_shape=None) -> None:
+        self.encoder.build()
+        self.head.build((None, None, self.arguments.width))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Return float32 logits [batch, 2, time], see `span_logits`."""
+        return self.span_logits(inputs, training=training)
+
+    def span_logits(self, tokens, training=False):
+        """Return float32 logits [batch, 2, time] of starts and of ends; padding is neither.
+
+        Args:
+            tokens: int32 [batch, time], padded on one side with `padding_id`.
+        """
+        states = ops.cast(self.encode(tokens, training=training), "float32")
+        logits = ops.transpose(self.head(states), (0, 2, 1))  # [batch, 2, time]
+        present = (tokens != self.arguments.padding_id)[:, None, :]
+        return typed.where(present, logits, -1e9)
 
     def encode(self, tokens, segments=None, training=False):
         """Return the states of all tokens, [batch, time, width]; see `Encoder`."""

@@ -144,6 +144,24 @@ class TokenClassifier(Encoder, Protocol):
 
 
 @runtime_checkable
+class SpanFinder(Encoder, Protocol):
+    """An encoder that finds where an answer stands; its call gives what `span_logits` does.
+
+    Attributes:
+        context: the most tokens that it reads.
+    """
+
+    context: int
+
+    def span_logits(self, tokens: Tensor, training: bool = False) -> Tensor:
+        """Return float32 logits [batch, 2, time] of each token: the answer starts, or ends, there.
+
+        Args:
+            tokens: int32 [batch, time], a question and its context, padded on the right.
+        """
+
+
+@runtime_checkable
 class Judge(Filler, Protocol):
     """A model that also judges whether two texts follow each other, as their [SEP] parts them.
 

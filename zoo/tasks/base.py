@@ -20,7 +20,15 @@ from zoo.data import columns, corpora
 from zoo.data.encoded import Encoded
 from zoo.data.examples import Example, each_text, some
 from zoo.data.matching import Roles
-from zoo.errors import DataError, InputError, NotSupported, check_count, check_text, item_names
+from zoo.errors import (
+    DataError,
+    InputError,
+    NotSupported,
+    OptionError,
+    check_count,
+    check_text,
+    item_names,
+)
 from zoo.tasks import unknown
 from zoo.text import Tokenizer
 
@@ -246,6 +254,15 @@ class Task:
             InputError: neither an input nor a list. `encode` checks the items of a list of tuples.
         """
         return listed(self.name, inputs)
+
+    def with_context(self, texts: Any, context: Any) -> Any:
+        """Return texts as inputs of the task, with the context that they are about, if any."""
+        if context is not None:
+            raise OptionError(
+                f"a model for the task '{self.name}' has no option 'context'",
+                "leave it out: it is for models that answer questions",
+            )
+        return texts
 
     def predict(self, texts: Sequence[Any]) -> list[Any]:
         """Return the task's answer to each input."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
+import string
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -182,3 +185,45 @@ def ranks(values: np.ndarray) -> np.ndarray:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[inverse]
+
+
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+
+def squad_words(text: str) -> list[str]:
+    """Return the words of an answer as SQuAD compares them: no capitals, punctuation, articles."""
+    return ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split()
+
+
+def squad_exact_match(predicted: str, answers: Sequence[str], second: bool = False) -> float:
+    """Return 1.0 if an answer has the words of a right one, else 0.0.
+
+    Args:
+        answers: the right ones; none if "" is right.
+        second: compare as the program of SQuAD 2.0, which leaves out right answers without words.
+    """
+    words = squad_words(predicted)
+    return float(any(words == right for right in _right_words(answers, second)))
+
+
+def squad_f1(predicted: str, answers: Sequence[str], second: bool = False) -> float:
+    """Return the F1 score of an answer's words and those of the nearest right one.
+
+    An answer without words has the score 0 in version 1.1, and in 2.0 the score 1 where none has.
+
+    Args: see `squad_exact_match`.
+    """
+    words = squad_words(predicted)
+    best = 0.0
+    for right in _right_words(answers, second):
+        common = sum((Counter(words) & Counter(right)).values())
+        f1 = 2 * common / (len(words) + len(right)) if common else 0.0
+        best = max(best, float(words == right) if second and not (words and right) else f1)
+    return best
+
+
+def _right_words(answers: Sequence[str], second: bool) -> list[list[str]]:
+    """Return the words of each right answer."""
+    found = [squad_words(answer) for answer in answers]
+    return ([words for words in found if words] or [[]]) if second or not found else found

@@ -64,6 +64,10 @@ class Tokenizer:
         """Return the ids of each word of each sentence, [] for a word of which nothing is read."""
         return [[self.encode(word) for word in words] for words in sentences]
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where each piece of `encode` stands in the text as it was given."""
+        raise NotImplementedError
+
     @property
     def forbidden_ids(self) -> tuple[int, ...]:
         """The ids that no translation has: the unknown one, and padding where it is at hand.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.config.recipe import Data
+from zoo.data import squad
 from zoo.data.corpora import glue, imdb, own, race, running, trec6, wikitext, words
 from zoo.data.corpora.corpus import Corpus, check_labels, inside
 from zoo.data.corpora.cut import Cut, shakespeare
@@ -23,6 +24,12 @@ Splits = dict[str, tuple[str, ...]]
 TRAIN_TEST: Splits = {"train": ("train",), "test": ("test",)}
 # GLUE's training examples are in two files; its test labels were never published.
 GLUE: Splits = {"train": ("train", "val"), "test": ("dev",)}
+
+# Papers measure on the development set, see sst2. Questions on one context are held out together.
+SQUAD = Corpus(
+    squad.read_file, "json", {"train": ("train",), "test": ("dev",)}, rows="span",
+    read_row=squad.of_hub, together=lambda example: example.given[1],
+)  # fmt: skip
 
 CORPORA: dict[str, Corpus] = {
     "multi30k": Parallel(names={"valid": "val", "test": "test_2016_flickr"}),
@@ -64,6 +71,7 @@ CORPORA: dict[str, Corpus] = {
     "stsb": Corpus(glue.stsb, "csv", TRAIN_TEST | {"valid": ("dev",)}, rows="pair"),
     "conll2003": Words(words.read, rows="words", column="ner_tags"),
     "ud-english-ewt": Words(words.read, "conllu", rows="words", column="upos"),
+    **dict.fromkeys(("squad-v1.1", "squad-v2.0"), SQUAD),
     "race": Corpus(race.read, "jsonl", rows="question", read_row=race.example),
 }
 

@@ -7,7 +7,7 @@ split, gzipped or not. On the hub it is a dataset.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,7 @@ class Corpus:
         clean: cleans a text.
         read_row: reads a row of the hub; None looks for the usual columns.
         join: joins lines into whole texts, for tokenizers that do not read line by line.
+        together: what the examples have in common that are held out together, if anything.
         stream: whether its texts follow each other as one, so that perplexity is measured on them
             without a break, as papers do.
     """
@@ -53,10 +54,11 @@ class Corpus:
         default_factory=lambda: {name: (name,) for name in ("train", "valid", "test")}
     )
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    rows: Literal["text", "pair", "question", "words", "translation"] = "text"
+    rows: Literal["text", "pair", "question", "words", "span", "translation"] = "text"
     clean: Callable[[str], str] | None = None
     read_row: Callable[[Mapping[str, Any]], Example] | None = None
     join: Callable[[Iterable[str]], list[str]] | None = None
+    together: Callable[[Example], Hashable] | None = None
     stream: bool = False
 
     def load(
@@ -76,15 +78,17 @@ class Corpus:
             raise DataError(f"{data.corpus} {split}: no rows", "check the corpus folder")
         if not labelled:
             rows = [Example(text) for given, _ in rows for text in each_text(given)]
-        elif self.rows not in ("question", "words"):
+        elif self.rows not in ("question", "words", "span"):
             check_labels(data, split, rows)
         if data.limit and (split == "train" or from_train) and data.limit < len(rows):
             named = bool(data.labels) and self.rows != "words"
             classes = [str(label) if named else "" for _, label in rows]
             rows = [rows[i] for i in drawn(classes, data.limit, seed)]
         if "valid" not in splits and split in ("train", "valid"):
-            validation = held_out(len(rows), data.validation, seed)
-            rows = [row for row, out in zip(rows, validation, strict=True) if out == from_train]
+            keys = [self.together(row) for row in rows] if self.together else range(len(rows))
+            groups = list(dict.fromkeys(keys))
+            out = dict(zip(groups, held_out(len(groups), data.validation, seed), strict=True))
+            rows = [row for row, key in zip(rows, keys, strict=True) if out[key] == from_train]
         return rows
 
     def read(self, data: Data, name: str, folder: Path | None) -> Iterator[Example]:

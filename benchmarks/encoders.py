@@ -1,15 +1,20 @@
-"""Sentences tagged a second, and tokens a second in fine-tuning, against transformers.
+"""Texts tagged, questions answered and tokens learned from a second, against transformers.
 
     python -m benchmarks.encoders [--smoke]
 
-The network is MiniLM's, six layers of 384, with a head for nine tags and random weights, which
-transformers writes to a folder and everybody reads. The pieces are those of bert2018.ner.
+The network is MiniLM's, six layers of 384, with a head for nine tags or for answers and random
+weights, which transformers writes to a folder and everybody reads. The pieces are those of
+bert2018.ner.
 
 Tagging: 1,000 texts of 4 to 100 words, most of 10 to 30, in batches of 32, from the text to words
 with their places; the peer is the pipeline "token-classification" that joins pieces by "first".
+Answering: 200 questions of 5 to 15 words on contexts of 60 to 400, as SQuAD's are, in windows of
+384 tokens 128 apart, from the texts to the best part of the context with its place; transformers 5
+has no pipeline for it, so that the peer is its tokenizer and network in batches of 32, and the best
+of 20 starts and 20 ends, as version 4 had it.
 Fine-tuning: whole updates on 32 sentences each, the same ones for all, in the recipe's lengths; the
 peer is the loop that anybody would write. Compiling is outside both measurements. The aims are 1.5
-times the pipeline and 1.2 times PyTorch in bfloat16.
+times the peer in both, and 1.2 times PyTorch in bfloat16.
 """
 
 from __future__ import annotations
@@ -32,9 +37,10 @@ LOW = "bfloat16"
 # Contestant -> Keras' backend; what follows a comma is the precision of training.
 TAGGING = {"TensorFlow": "tensorflow", "JAX": "jax", "Keras on PyTorch": "torch", PEER: "torch"}
 TRAINING = {f"{name}, {LOW}": backend for name, backend in TAGGING.items()} | TAGGING
-TASKS = {"tag": list(TAGGING), "finetune": list(TRAINING)}
-SENTENCES, BATCH = 1000, 32
-RECIPE = "bert2018-ner"
+TASKS = {"tag": list(TAGGING), "answer": list(TAGGING), "finetune": list(TRAINING)}
+SENTENCES, QUESTIONS, BATCH = 1000, 200, 32
+WINDOW, STRIDE, BEST, LONGEST = 384, 128, 20, 30
+RECIPE, ANSWERER = "bert2018-ner", "bert2018-squad"
 SMALL = {"width": 16, "layers": 2, "heads": 2, "feed_forward": 32}
 SIZES = {
     "vocabulary": "vocab_size", "context": "max_position_embeddings", "width": "hidden_size",
@@ -47,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--updates", type=int, default=20, help="of fine-tuning in a round")
-    parser.add_argument("--task", choices=TASKS, help="one of them; else both")
+    parser.add_argument("--task", choices=TASKS, help="one of them; else all")
     parser.add_argument("--only", nargs="*", help="contestants, by the tables' first column")
     parser.add_argument("--smoke", action="store_true", help="seconds long; writes nothing")
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -59,44 +65,59 @@ def main() -> None:
         common.serve(lambda: prepare(asked))
         return
     with tempfile.TemporaryDirectory() as folder:
-        asked.folder = folder
-        weights = write(Path(folder), asked.smoke)
         for task in [asked.task] if asked.task else list(TASKS):
-            asked.task = task
+            asked.task, asked.folder = task, str(Path(folder) / task)
+            weights = write(Path(asked.folder), asked.smoke, task == "answer")
             backends = {name: TRAINING[name] for name in TASKS[task]}
             measured = common.race("benchmarks.encoders", asked, backends, {task: list(backends)})
             _report(task, measured, weights, asked)
 
 
+# Task -> what is measured, its unit, and the title of its section.
+SHOWN = {
+    "tag": ("tagging", "texts/s", "Tagging: bert2018, MiniLM"),
+    "answer": ("answering", "questions/s", "Answering: bert2018, MiniLM"),
+    "finetune": ("fine-tuning", "tokens/s", "Fine-tuning: bert2018, MiniLM tagger"),
+}
+
+
 def _report(task: str, measured: dict, weights: int, asked: argparse.Namespace) -> None:
     speeds = {name: common.median(rounds, "amount") for (_, name), rounds in measured.items()}
-    unit = "texts/s" if task == "tag" else "tokens/s"
-    peers = [PEER] if task == "tag" else [PEER, f"{PEER}, {LOW}"]
+    what, unit, title = SHOWN[task]
+    peers = [PEER, f"{PEER}, {LOW}"] if task == "finetune" else [PEER]
     rows: list[dict[str, object]] = [
         {
-            "tagging" if task == "tag" else "fine-tuning": name,
+            what: name,
             unit: f"{speed:,.0f}",
             **{f"against {peer}": common.ratio(speed, speeds.get(peer)) for peer in peers},
         }
         for name, speed in speeds.items()
     ]
-    shape = f"{sentences(asked.smoke)} texts of mixed length, batches of {BATCH}, float32"
-    if task == "finetune":
-        shape = f"{asked.updates} updates on {BATCH} sentences each"
+    shape = {
+        "tag": f"nine tags; {count(asked)} texts of mixed length, batches of {BATCH}, float32",
+        "answer": f"{count(asked)} questions, windows of {WINDOW}, batches of {BATCH}, float32",
+        "finetune": f"nine tags; {asked.updates} updates on {BATCH} sentences each",
+    }
     note = (
-        f"{weights:,} weights, nine tags; {shape}; median of {asked.rounds} rounds, in which all "
-        f"took turns. {common.quietness(measured)}"
+        f"{weights:,} weights; {shape[task]}; median of {asked.rounds} rounds, in which all took "
+        f"turns. {common.quietness(measured)}"
     )
-    title = {"tag": "Tagging: bert2018, MiniLM", "finetune": "Fine-tuning: bert2018, MiniLM tagger"}
-    results.report(title[task], rows, note, asked.smoke)
+    results.report(title, rows, note, asked.smoke)
 
 
-def sentences(smoke: bool) -> int:
-    return 8 if smoke else SENTENCES
+def count(asked: argparse.Namespace) -> int:
+    """Return the number of texts or questions."""
+    if asked.smoke:
+        return 8
+    return QUESTIONS if asked.task == "answer" else SENTENCES
 
 
-def write(folder: Path, smoke: bool) -> int:
-    """Write a tagger with random weights as transformers does; return its number of weights."""
+def write(folder: Path, smoke: bool, answers: bool = False) -> int:
+    """Write a tagger with random weights as transformers does; return its number of weights.
+
+    Args:
+        answers: write one that answers questions.
+    """
     import torch
     import transformers
 
@@ -108,9 +129,9 @@ def write(folder: Path, smoke: bool) -> int:
     config = {theirs: made[ours] for ours, theirs in SIZES.items()}
     labels = dict(enumerate(recipes.load(RECIPE).data.labels))
     torch.manual_seed(0)
-    model = transformers.BertForTokenClassification(
-        transformers.BertConfig(**config, id2label=labels, num_labels=len(labels))
-    )
+    settings = transformers.BertConfig(**config, **({} if answers else {"id2label": labels}))
+    kind = "BertForQuestionAnswering" if answers else "BertForTokenClassification"
+    model = getattr(transformers, kind)(settings)
     model.save_pretrained(folder)
     words = "\n".join(tokenizer.pieces(range(tokenizer.size)))
     (folder / "vocab.txt").write_text(words + "\n", encoding="utf-8")
@@ -120,12 +141,11 @@ def write(folder: Path, smoke: bool) -> int:
     return sum(each.numel() for each in model.parameters())
 
 
-def texts(folder: Path, count: int) -> list[str]:
-    """Return texts of whole words drawn at random, 4 to 100 of them."""
+def texts(folder: Path, lengths: np.ndarray) -> list[str]:
+    """Return texts of so many whole words, drawn at random."""
     pieces = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
     words = [piece for piece in pieces if piece.isascii() and piece.isalpha() and len(piece) > 1]
     random = np.random.default_rng(0)
-    lengths = np.clip(random.lognormal(3.0, 0.6, size=count).astype(int), 4, 100)
     return [" ".join(random.choice(words, size=length)) for length in lengths]
 
 
@@ -133,18 +153,26 @@ def prepare(asked: argparse.Namespace) -> Callable[[str], common.Measured]:
     """Return what runs one round of the task; every shape has been run once."""
     folder, low = Path(asked.folder), asked.worker.endswith(LOW)
     ours = not asked.worker.startswith(PEER)
+    random = np.random.default_rng(1)
     if asked.task == "tag":
-        return _tagging(folder, texts(folder, sentences(asked.smoke)), ours)
+        lengths = np.clip(random.lognormal(3.0, 0.6, count(asked)).astype(int), 4, 100)
+        return _timed(_our_tags(folder) if ours else _their_tags(folder), texts(folder, lengths))
+    if asked.task == "answer":
+        lengths = np.clip(random.lognormal(4.7, 0.4, count(asked)).astype(int), 60, 400)
+        questions = texts(folder, random.integers(5, 16, count(asked)))
+        pairs = list(zip(questions, texts(folder, lengths), strict=True))
+        return _timed(_our_answers(folder) if ours else _their_answers(folder), pairs)
     return _training(folder, asked.updates, low, ours)
 
 
-def _tagging(folder: Path, given: list[str], ours: bool) -> Callable[[str], common.Measured]:
-    tag = _our_tags(folder) if ours else _their_tags(folder)
-    assert len(tag(given)) == len(given)
+def _timed(
+    answer: Callable[[list[Any]], list[Any]], given: list[Any]
+) -> Callable[[str], common.Measured]:
+    assert len(answer(given)) == len(given)
 
     def measure(_: str) -> common.Measured:
         began = time.perf_counter()
-        tag(given)
+        answer(given)
         return {"amount": len(given), "seconds": round(time.perf_counter() - began, 3)}
 
     return measure
@@ -164,6 +192,63 @@ def _their_tags(folder: Path) -> Callable[[list[str]], list[Any]]:
         "token-classification", model=str(folder), aggregation_strategy="first", device="cpu"
     )
     return lambda given: list(pipeline(given, batch_size=BATCH))
+
+
+def _our_answers(folder: Path) -> Callable[[list[Any]], list[Any]]:
+    import zoo
+
+    model = zoo.load(folder)
+    return lambda given: model.predict(given, batch_size=BATCH)
+
+
+def _their_answers(folder: Path) -> Callable[[list[Any]], list[Any]]:
+    import torch
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+    longest = min(WINDOW, model.config.max_position_embeddings)
+
+    def best(start: np.ndarray, end: np.ndarray, inside: np.ndarray) -> tuple[float, int, int]:
+        """Return the logit, first and last piece of a window's best answer."""
+        start, end = (np.where(inside, each, -1e9) for each in (start, end))
+        starts, ends = np.argsort(-start)[:BEST], np.argsort(-end)[:BEST]
+        totals = start[starts][:, None] + end[ends]
+        apart = ends - starts[:, None]
+        totals[(apart < 0) | (apart >= LONGEST)] = -1e9
+        row, column = np.unravel_index(totals.argmax(), totals.shape)
+        return float(totals[row, column]), int(starts[row]), int(ends[column])
+
+    def answer(given: list[Any]) -> list[Any]:
+        questions, contexts = zip(*given, strict=True)
+        read = tokenizer(
+            list(questions), list(contexts), truncation="only_second", max_length=longest,
+            stride=longest // 2 if longest < WINDOW else WINDOW - STRIDE - 20,
+            return_overflowing_tokens=True, return_offsets_mapping=True,
+        )  # fmt: skip
+        found: list[Any] = [(-np.inf, "", 0)] * len(given)
+        order = np.argsort([len(ids) for ids in read["input_ids"]], kind="stable")
+        for at in range(0, len(order), BATCH):
+            rows = order[at : at + BATCH]
+            batch = tokenizer.pad(
+                {key: [read[key][i] for i in rows] for key in
+                 ("input_ids", "attention_mask", "token_type_ids")}, return_tensors="pt",
+            )  # fmt: skip
+            with torch.inference_mode():
+                logits = model(**batch)
+            for i, start, end in zip(
+                rows, logits.start_logits.numpy(), logits.end_logits.numpy(), strict=True
+            ):
+                inside = np.array([each == 1 for each in read.sequence_ids(i)])
+                size = len(inside)
+                total, first, last = best(start[:size], end[:size], inside)
+                places, number = read["offset_mapping"][i], read["overflow_to_sample_mapping"][i]
+                if total > found[number][0]:
+                    begin, until = places[first][0], places[last][1]
+                    found[number] = (total, contexts[number][begin:until], begin)
+        return found
+
+    return answer
 
 
 def _training(

@@ -440,6 +440,18 @@ def test_tagging_is_timed_against_transformers():
     assert results.RESULTS.read_bytes() == before
 
 
+def test_ours_and_theirs_answer_alike(tmp_path):
+    pytest.importorskip("transformers")
+    from benchmarks import encoders
+
+    encoders.write(tmp_path, smoke=True, answers=True)
+    contexts = encoders.texts(tmp_path, np.array([40, 150]))
+    pairs = [("who was there", contexts[0]), ("when did it end", contexts[1])]
+    ours = encoders._our_answers(tmp_path)(pairs)
+    theirs = encoders._their_answers(tmp_path)(pairs)
+    assert [(each["text"], each["start"]) for each in ours] == [each[1:] for each in theirs]
+
+
 def test_taggers_are_fine_tuned_on_the_same_batches(tmp_path):
     pytest.importorskip("transformers")
     from benchmarks import encoders

@@ -258,6 +258,21 @@ def test_the_readmes_table_has_all_weights():
             assert f"| `{name}.{tag}`" in docs.table()
 
 
+@pytest.mark.parametrize(
+    ("weights", "own"),
+    [
+        ("vaswani2017.general-en-fr", "BLEU 41.8 (big) on newstest2014 en-fr"),
+        ("vaswani2017.multi30k-de-en", "BLEU 27.3 on newstest2014 en-de"),  # its first
+        ("sutskever2014.general-en-fr", "BLEU 30.59 on newstest2014 en-fr"),
+        ("merity2017.wikitext-2", "perplexity 65.8 on WikiText-2"),
+        ("bert2018.ner", "F1 92.8 (large) on CoNLL-2003"),
+    ],
+)
+def test_the_papers_number_is_of_the_rows_test_set(weights, own):
+    row = next(line for line in docs.table().split("\n") if f"`{weights}`" in line)
+    assert row.endswith(f"| {own} |")
+
+
 @pytest.mark.parametrize("task", tasks.TASKS)
 def test_a_tasks_papers_are_compared_by_data_set(task):
     header, *rows = docs.comparison(task)

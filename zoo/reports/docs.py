@@ -47,7 +47,7 @@ def table() -> str:
                 "on the hub, not measured here"
                 if weights.hub and not metrics
                 else _measured(metrics),
-                _reported(entry),
+                _reported(entry, metrics),
             ]
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
@@ -257,9 +257,22 @@ def _measured(metrics: dict[str, Any]) -> str:
     return "; ".join([", ".join([shown, *more]), *further])
 
 
-def _reported(entry: catalog.Entry) -> str:
-    """Return the paper's first number with the name of its data, which differs from ours."""
-    if not entry.paper.results:
+def _reported(entry: catalog.Entry, metrics: dict[str, Any]) -> str:
+    """Return the paper's number on data that these weights were measured on, or else its first.
+
+    Of several on the same data the last counts, that of the largest model.
+    """
+    results = entry.paper.results
+    if not results:
         return ""
-    best = entry.paper.results[0]
-    return f"{best.metric} {best.value} on {best.data}"
+    tested = [metrics.get("data", ""), *(row["data"] for row in metrics.get("also", []))]
+    named = {_letters(name) for name in tested}
+    same = [result for result in results if _letters(result.data) in named]
+    best = same[-1] if same else results[0]
+    size = f" ({best.size})" if len(same) > 1 else ""
+    return f"{best.metric} {best.value}{size} on {best.data}"
+
+
+def _letters(name: str) -> str:
+    """Return a data set's name as letters and figures alone: SST-2 is sst2."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -521,11 +521,12 @@ def test_evaluate_prints_json(run, tmp_path, tiny_bundle, pairs, corpora_folder)
     code, out, _ = run("evaluate", tiny_bundle, "--data", path)
     assert code == 0
     assert json.loads(out)["metric"] == "bleu"
-    inside = corpora_folder / recipe.load(tiny_bundle).data.corpus
-    for folder in (corpora_folder, inside):
+    made = recipe.load(tiny_bundle)
+    assert made.evaluate.limit < len(pairs)  # a corpus is measured as the recipe says
+    for folder in (corpora_folder, corpora_folder / made.data.corpus):
         code, out, _ = run("evaluate", tiny_bundle, "--data", folder, "--beam-size", 1)
         assert code == 0
-        assert json.loads(out)["sentences"] == len(pairs)
+        assert json.loads(out)["sentences"] == made.evaluate.limit
 
 
 def test_figure_draws_a_picture(run, tmp_path, tiny_bundle):

@@ -189,9 +189,8 @@ def test_a_limit_holds_for_prepared_data_too(smoke, mine, tmp_path):
     from zoo.training import run
     from zoo.training.prepare import prepare
 
-    recipe = own_data.with_data(
-        smoke, mine, CHANGES | {"data.validation": 0.5, "tokenizer.vocabulary": 60}
-    )
+    changes = {"data.validation": 0.5, "tokenizer.vocabulary": 60, "evaluate.limit": None}
+    recipe = own_data.with_data(smoke, mine, CHANGES | changes)
     whole = prepare(recipe, tmp_path / "data")
     assert len(whole.test) == 10
     limited = recipe.changed({"evaluate.limit": 3})

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from keras import ops
 
-from zoo import compiling, finite
-from zoo.data.encoded import padded
+from zoo import finite
 from zoo.data.spans import Window
 from zoo.models.contracts import SpanFinder
-from zoo.tasks.batching import bucket, by_length, filled_up, with_progress
+from zoo.tasks.batching import FINER, read_by_length
 from zoo.tasks.metrics import squad_exact_match, squad_f1
-from zoo.tasks.tagging import LENGTHS
 
 
 class Span(NamedTuple):
@@ -45,14 +42,9 @@ def span_logits(
         PredictionError: a logit is NaN or infinite.
     """
     found: list[np.ndarray] = [np.zeros(0)] * len(windows)
-    for batch in with_progress(by_length([len(ids) for ids in windows], rows), progress):
-        chosen = filled_up([windows[i] for i in batch], rows)
-        length = min(bucket(len(chosen[0]), LENGTHS), model.context)
-        arrays = {"tokens": padded(chosen, length, pad_id)}
-        values = ops.convert_to_numpy(compiling.run(_logits, model, None, arrays))
-        for row, index in enumerate(batch):
-            found[index] = values[row, :, : len(windows[index])].astype(np.float64)
-            finite.check(model, found[index].sum(axis=1))
+    for i, values in read_by_length(_logits, model, windows, pad_id, rows, progress, FINER):
+        found[i] = values[:, : len(windows[i])].astype(np.float64)
+        finite.check(model, found[i].sum(axis=1))
     return found
 
 

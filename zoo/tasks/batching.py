@@ -6,13 +6,18 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Any, TypeVar
 
 import numpy as np
+from keras import ops
 
+from zoo import compiling
+from zoo.data.encoded import padded
 from zoo.decoding.search import Decoded
 from zoo.progress import Bar
 
 # A batch is padded to the next of these lengths and numbers of rows, so that few shapes compile.
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 ROWS = (1, 8, 32, 128, 512)
+# Finer, for sentences and windows whose words or pieces have logits: most are short.
+FINER = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 def bucket(value: int, buckets: Sequence[int]) -> int:
@@ -46,6 +51,30 @@ def with_progress(batches: Sequence[Some], progress: bool) -> Iterator[Some]:
             yield batch
             done += len(batch)
             bar.show(done)
+
+
+def read_by_length(
+    run: Callable[[Any, Any, dict[str, Any]], Any],
+    model: Any,
+    texts: Sequence[np.ndarray],
+    pad_id: int,
+    rows: int,
+    progress: bool,
+    lengths: Sequence[int] = LENGTHS,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the place of each text and what the model gives for it, the longest first.
+
+    Args:
+        run: takes the model, None and {"tokens": int32 [rows, time]}; it is compiled.
+        texts: int32 [ids] of each, padded on the right to one of `lengths`.
+        rows: texts read together; their lengths are similar.
+    """
+    for batch in with_progress(by_length([len(ids) for ids in texts], rows), progress):
+        chosen = filled_up([texts[i] for i in batch], rows)
+        length = min(bucket(len(chosen[0]), lengths), model.context)
+        arrays = {"tokens": padded(chosen, length, pad_id)}
+        values = ops.convert_to_numpy(compiling.run(run, model, None, arrays))
+        yield from zip(batch, values, strict=False)  # rows that fill up the batch are left out
 
 
 def decode_by_length(

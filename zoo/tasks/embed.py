@@ -7,19 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from zoo import compiling, finite
+from zoo import finite
 from zoo.config.recipe import Recipe
 from zoo.data import columns, sequences
 from zoo.data.cells import number_of, plain_value, two_texts
-from zoo.data.encoded import padded
 from zoo.data.examples import Example, each_text
 from zoo.errors import DataError, InputError
 from zoo.models.contracts import Embedder
 from zoo.tasks import metrics
 from zoo.tasks.base import Task, check_examples
-from zoo.tasks.batching import LENGTHS, bucket, by_length, filled_up, with_progress
+from zoo.tasks.batching import read_by_length
 from zoo.tasks.entail import Entail
 
 # Vectors of fewer numbers than this have no direction.
@@ -231,15 +229,9 @@ def vectors_of(
         texts: int32 [ids] each.
         rows: texts read together.
     """
-    batches = by_length([len(text) for text in texts], rows)
     found = np.zeros((len(texts), model.width), dtype=np.float32)
-    for batch in with_progress(batches, progress):
-        chosen = filled_up([texts[i] for i in batch], rows)
-        length = min(bucket(len(chosen[0]), LENGTHS), model.context)
-        arrays = {"tokens": padded(chosen, length, pad_id)}
-        found[batch] = ops.convert_to_numpy(compiling.run(_embedded, model, None, arrays))[
-            : len(batch)
-        ]
+    for i, vector in read_by_length(_embedded, model, texts, pad_id, rows, progress):
+        found[i] = vector
     return found
 
 

@@ -8,19 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from zoo import compiling, finite
+from zoo import finite
 from zoo.config.tasks import mark_entities
-from zoo.data.encoded import padded
 from zoo.data.tagged import Window
 from zoo.errors import NotSupported
 from zoo.models.contracts import TokenClassifier
-from zoo.tasks.batching import bucket, by_length, filled_up, with_progress
+from zoo.tasks.batching import FINER, read_by_length
 from zoo.tasks.metrics import log_softmax
-
-# Sentences are padded to the next of these lengths: finer than for texts, most are short.
-LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 def tag_logits(
@@ -40,16 +35,11 @@ def tag_logits(
         PredictionError: a logit is NaN or infinite.
     """
     flat = [window for windows in sentences for window in windows]
-    batches = by_length([len(window.ids) for window in flat], rows)
     found: list[np.ndarray] = [np.zeros(0)] * len(flat)
-    for batch in with_progress(batches, progress):
-        chosen = filled_up([flat[i].ids for i in batch], rows)
-        length = min(bucket(len(chosen[0]), LENGTHS), model.context)
-        arrays = {"tokens": padded(chosen, length, pad_id)}
-        values = ops.convert_to_numpy(compiling.run(_logits, model, None, arrays))
-        for row, index in enumerate(batch):
-            found[index] = values[row, flat[index].places].astype(np.float64)
-            finite.check(model, found[index].max(axis=1))
+    ids = [window.ids for window in flat]
+    for i, values in read_by_length(_logits, model, ids, pad_id, rows, progress, FINER):
+        found[i] = values[flat[i].places].astype(np.float64)
+        finite.check(model, found[i].max(axis=1))
     logits = iter(found)
     return [
         np.concatenate([np.zeros((0, model.classes)), *itertools.islice(logits, len(windows))])

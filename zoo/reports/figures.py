@@ -388,6 +388,5 @@ def _picture(out: str | os.PathLike[str]) -> Path:
     if kind not in formats:
         problem = f"of the kind '{path.suffix}'" if kind else "without a suffix"
         raise OptionError(f"{path}: no picture {problem} can be drawn", did_you_mean(kind, formats))
-    if not path.parent.is_dir():
-        raise OptionError(f"{path}: there is no folder {path.parent}", "make it first")
+    series.check_folder(path)
     return path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import files
 from zoo.errors import NotSupported, OptionError, check_path
+from zoo.reports import series
 
 if TYPE_CHECKING:
     from zoo.pretrained import Pretrained
@@ -43,8 +44,7 @@ def marked(
     path = Path(out).expanduser()
     if path.suffix.lower() != ".svg":
         raise OptionError(f"{path}: these pictures are .svg", f"name it {path.with_suffix('.svg')}")
-    if not path.parent.is_dir():
-        raise OptionError(f"{path}: there is no folder {path.parent}", "make it first")
+    series.check_folder(path)
     listed = [texts] if isinstance(texts, (str, tuple)) else list(texts)
     found = pretrained.predict(listed, **options)
     if not all(hasattr(each, "rich") for each in found):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import files
+from zoo.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,6 +85,12 @@ def plain(*texts: Text) -> None:
     """Keep matplotlib from reading the dollar signs of texts as mathematics."""
     for text in texts:
         text.set_parse_math(False)
+
+
+def check_folder(path: Path) -> None:
+    """Raise OptionError unless the folder of a picture is there."""
+    if not path.parent.is_dir():
+        raise OptionError(f"{path}: there is no folder {path.parent}", "make it first")
 
 
 def save(figure: Figure, path: Path) -> Path:
